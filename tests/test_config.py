@@ -1,0 +1,88 @@
+"""Settings: overridden, checked, and every fault said at once."""
+
+from pathlib import Path
+
+import pytest
+
+from tweeter import config, settings
+from tweeter.errors import ConfigError
+
+
+def faults(**environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        config.load({f"TWEETER_{name}": value for name, value in environ.items()})
+    return caught.value.faults
+
+
+def test_the_form_as_shipped_is_right(tmp_path: Path) -> None:
+    loaded = config.load({"TWEETER_DATA_DIR": str(tmp_path)})
+    assert loaded.port == 5000
+    assert loaded.database_url == f"sqlite:///{tmp_path}/tweeter.db"
+    assert loaded.bluesky_url.startswith("wss://")
+
+
+def test_every_setting_of_the_form_is_checked_and_none_is_missing() -> None:
+    form = {name for name in vars(settings) if not name.startswith("_")}
+    assert form == set(config.Config.__struct_fields__) - {"secret_key"}
+
+
+def test_all_faults_are_reported_at_once_with_name_value_and_expectation() -> None:
+    found = faults(PORT="many", HOST="0.0.0.0", REPLAY="/nowhere.jsonl", PRT="1")
+    assert len(found) == 4
+    assert "TWEETER_PRT is not a setting. Did you mean TWEETER_PORT?" in found
+    assert "TWEETER_PORT is 'many': expected a whole number from 0 to 65535." in found
+    assert any("/nowhere.jsonl" in fault for fault in found)
+    assert any("0.0.0.0" in fault and "ssh" in fault for fault in found)
+
+
+def test_a_secret_is_never_shown(tmp_path: Path) -> None:
+    secret = "AAAA-secret bearer"
+    assert secret not in " ".join(faults(X_BEARER_TOKEN=secret))
+    url = "postgresql://me:hunter2@db/x"
+    loaded = config.load({"TWEETER_DATABASE_URL": url, "TWEETER_X_BEARER_TOKEN": "tok3n"})
+    assert "hunter2" not in repr(loaded)
+    assert "tok3n" not in repr(loaded)
+    assert "hunter2" not in " ".join(faults(DATABASE_URL="oracle://me:hunter2@db/x"))
+
+
+def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("abc\n")
+    assert config.load({"TWEETER_X_BEARER_TOKEN_FILE": str(file)}).x_bearer_token == "abc"
+    assert "both set" in faults(X_BEARER_TOKEN_FILE=str(file), X_BEARER_TOKEN="x")[0]
+    assert "cannot be read" in faults(X_BEARER_TOKEN_FILE=str(tmp_path / "none"))[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [
+        ("postgres://u@h/d", "postgresql+psycopg://u@h/d"),
+        ("postgresql://u@h/d", "postgresql+psycopg://u@h/d"),
+        ("mysql://u@h/d", "mysql+pymysql://u@h/d?charset=utf8mb4"),
+        ("mariadb://u@h/d?ssl=1", "mysql+pymysql://u@h/d?ssl=1&charset=utf8mb4"),
+        ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+    ],
+)
+def test_database_urls_get_the_driver_that_is_installed(url: str, driver: str) -> None:
+    assert config.load({"TWEETER_DATABASE_URL": url}).database_url == driver
+
+
+def test_plain_http_only_to_this_machine() -> None:
+    assert "https://" in faults(X_API_BASE="http://api.x.com")[0]
+    loaded = config.load({"TWEETER_X_API_BASE": "http://127.0.0.1:8080/"})
+    assert loaded.x_api_base == "http://127.0.0.1:8080"
+
+
+def test_kept_secrets_are_made_once_and_private(tmp_path: Path) -> None:
+    loaded = config.load({"TWEETER_DATA_DIR": str(tmp_path / "data")})
+    config.make_data_dir(loaded)
+    assert config.secret_key(loaded) == config.secret_key(loaded)
+    assert len(config.installation_id(loaded)) == 8
+    assert (tmp_path / "data" / "secret-key").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_long_data_directory_gets_a_short_socket(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 90)
+    loaded = config.load({"TWEETER_DATA_DIR": str(deep)})
+    assert len(bytes(config.broker_socket(loaded))) <= config.SOCKET_PATH_BYTES

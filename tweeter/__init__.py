@@ -1,0 +1,19 @@
+"""tweeter: follow keywords live on X, Bluesky and Mastodon, in your own database.
+
+A post travels through these rooms, top to bottom; a module imports only from rows above it
+(`tests/test_layers.py` enforces it):
+
+    errors  records  settings         nouns and the operator's form; import nothing of ours
+    config                            settings.py + TWEETER_* -> one checked, frozen Config
+    keywords/  decode/                pure: the keyword language; bytes in, records out
+    sources/  store/                  the networks' sockets; the only place that knows SQLAlchemy
+    broadcast  broker  scheduler      the live feed, the embedded broker, the reconciler
+    pipeline                          decode -> match -> store, joined: read this first
+    follow                            one stream, kept connected, stored, and put into words
+    slot                              many streams in one event loop, under their leases
+    tasks  views/                     Celery app and tasks; pages and the live socket
+    keeper  web                       a worker's main process; the Flask application
+    server  supervisor  cli           put it together; and views/flask_tasks, Celery's door
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,159 @@
+"""Bluesky: events of Jetstream v1, of its first form (September 2024), and of v2.
+
+Fields: github.com/bluesky-social/jetstream, lexicons app.bsky.feed.post. The network's clock
+is `time_us`; `createdAt` is whatever a client wrote.
+"""
+
+from tweeter.decode import times
+from tweeter.decode.build import build
+from tweeter.decode.values import Object, inner, items, load_object, number, text, texts
+from tweeter.errors import DecodeError
+from tweeter.records import AccountChange, Event, Ignored, Kind, Link, Post, RawEvent, Removal
+
+NETWORK = "bluesky"
+POSTS = "app.bsky.feed.post"
+
+_HIDING = ("deleted", "takendown", "suspended", "deactivated")
+_ADULT = ("porn", "sexual", "nudity", "graphic-media", "gore")
+_KINDS = {"com": "commit", "id": "identity", "acc": "account"}
+_OPERATIONS = {"c": "create", "u": "update", "d": "delete"}
+
+
+def decode(raw: RawEvent) -> list[Event]:
+    """One event. Raises DecodeError."""
+    return from_object(load_object(raw.body), raw)
+
+
+def from_object(value: Object, raw: RawEvent) -> list[Event]:
+    """What an event of any of the three forms means; always one."""
+    if "$type" in value:
+        return [_second_form(value, raw)]
+    kind = text(value, "kind") or _KINDS.get(text(value, "type"), "")
+    time_us = number(value, "time_us")
+    if not kind or "did" not in value:
+        raise DecodeError("unknown shape", f"fields: {', '.join(sorted(value)[:8])}")
+    if kind == "commit":
+        return [_commit(value, inner(value, "commit"), time_us, raw)]
+    if kind == "account":
+        return [_account(text(value, "did"), inner(value, "account"), time_us, raw)]
+    return [Ignored(kind[:32], cursor=time_us)]
+
+
+def _second_form(value: Object, raw: RawEvent) -> Event:
+    """Jetstream v2, `subscribeEvents`: the envelope's seq is no time, so no cursor is given."""
+    payload = inner(value, "payload")
+    kind = text(payload, "$type").rpartition("#")[2]
+    time_us = times.iso(text(payload, "time")) or 0
+    if kind == "commit":
+        found = _commit(payload, payload, time_us, raw)
+    elif kind == "account":
+        found = _account(text(payload, "did"), inner(payload, "account"), time_us, raw)
+    elif kind or text(value, "$type") == "error":
+        return Ignored(kind[:32] or "notice")
+    else:
+        raise DecodeError("unknown shape", "no payload")
+    return found
+
+
+def _commit(value: Object, commit: Object, time_us: int, raw: RawEvent) -> Event:
+    if text(commit, "collection") != POSTS:
+        return Ignored("other collection", cursor=time_us)
+    did, rkey = text(value, "did"), text(commit, "rkey")
+    if not did or not rkey:
+        raise DecodeError("no id", "a commit without did or rkey")
+    key = f"at://{did}/{POSTS}/{rkey}"
+    operation = text(commit, "operation")
+    operation = operation or _OPERATIONS.get(text(commit, "type"), "")
+    occurred_at = min(time_us or raw.received_at, raw.received_at)
+    if operation == "delete":
+        return Removal(network=NETWORK, key=key, occurred_at=occurred_at, cursor=time_us)
+    if operation not in ("create", "update"):
+        raise DecodeError("bad field", f"operation {operation[:32]!r}")
+    record = inner(commit, "record")
+    if not isinstance(record.get("text"), str):
+        raise DecodeError("no text", key)
+    created_at = times.iso(text(record, "createdAt"))
+    return _post(
+        record,
+        raw,
+        did=did,
+        rkey=rkey,
+        operation=operation,
+        version=text(commit, "rev"),
+        created_at=occurred_at if created_at is None else created_at,
+        occurred_at=occurred_at,
+        cursor=time_us,
+    )
+
+
+def _post(record: Object, raw: RawEvent, *, did: str, rkey: str, **fields: object) -> Post:
+    key = f"at://{did}/{POSTS}/{rkey}"
+    embed = inner(record, "embed")
+    media = inner(embed, "media") or embed
+    external = inner(media, "external")
+    links, tags = _facets(record)
+    tags += texts(record, "tags")
+    if text(external, "uri"):
+        links.append(Link(text(external, "uri"), text(external, "title")))
+    also = [f"#{tag}" for tag in tags]
+    also += [part for link in links for part in (link.display, link.url)]
+    also += [text(external, "title"), text(external, "description")]
+    also += [text(image, "alt") for image in items(media, "images", "items")]
+    also.append(text(media, "alt"))  # of a video
+    langs = texts(record, "langs")
+    labels = {text(label, "val") for label in items(inner(record, "labels"), "values")}
+    a_day_on = raw.received_at + 86_400_000_000
+    return build(
+        network=NETWORK,
+        key=key,
+        post_id=key,
+        url=f"https://bsky.app/profile/{did}/post/{rkey}",
+        text=text(record, "text"),
+        also=also,
+        kind=_kind(record, embed),
+        lang=langs[0] if langs else "",
+        author_id=did,
+        tags=tags,
+        links=links,
+        reply_to=text(inner(inner(record, "reply"), "parent"), "uri"),
+        received_at=raw.received_at,
+        sort_us=times.tid(rkey, a_day_on) or fields["occurred_at"],
+        sensitive=bool(labels.intersection(_ADULT)),
+        **fields,
+    )
+
+
+def _kind(record: Object, embed: Object) -> Kind:
+    if inner(record, "reply"):
+        return "reply"
+    return "quote" if inner(embed, "record") else "post"
+
+
+def _facets(record: Object) -> tuple[list[Link], list[str]]:
+    """Links and hashtags that clients marked; positions count UTF-8 bytes."""
+    encoded = text(record, "text").encode("utf-8", "surrogatepass")
+    links, tags = [], []
+    for facet in items(record, "facets")[:500]:
+        index = inner(facet, "index")
+        start, end = number(index, "byteStart"), number(index, "byteEnd")
+        for feature in items(facet, "features"):
+            if text(feature, "tag"):
+                tags.append(text(feature, "tag"))
+            elif text(feature, "uri"):
+                shown = encoded[max(start, 0) : max(end, 0)].decode("utf-8", "replace")
+                links.append(Link(text(feature, "uri"), shown))
+    return links, tags
+
+
+def _account(did: str, account: Object, time_us: int, raw: RawEvent) -> Event:
+    """Whether an account's posts may be shown; other states are the network's own affairs."""
+    active, status = account.get("active"), text(account, "status")
+    if not did or not isinstance(active, bool):
+        raise DecodeError("bad field", "an account event without did or active")
+    status = "active" if active else status
+    if status != "active" and status not in _HIDING:
+        return Ignored("account", cursor=time_us)
+    occurred_at = min(time_us or raw.received_at, raw.received_at)
+    return AccountChange(
+        network=NETWORK, author_id=did, status=status, occurred_at=occurred_at, cursor=time_us
+    )

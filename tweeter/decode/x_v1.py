@@ -1,0 +1,132 @@
+"""X: statuses of API v1.1, as old collections hold them, and the notices of its stream."""
+
+from html import unescape
+
+from tweeter.decode import times
+from tweeter.decode.build import build
+from tweeter.decode.values import Object, inner, items, text
+from tweeter.errors import DecodeError
+from tweeter.records import Event, Ignored, Kind, Link, Post, RawEvent, Removal
+
+NETWORK = "x"
+NOTICES = (
+    "errors",
+    "meta",
+    "limit",
+    "warning",
+    "disconnect",
+    "scrub_geo",
+    "status_withheld",
+    "user_withheld",
+    "friends",
+    "control",
+    "connection_issue",
+    "disconnect_type",
+)
+
+
+def from_object(value: Object, raw: RawEvent) -> list[Event]:
+    """A status, a deletion, or a notice. Raises DecodeError."""
+    if "text" in value or "full_text" in value or "id_str" in value:
+        return [_post(value, raw)]
+    deleted = inner(inner(value, "delete"), "status")
+    if deleted:
+        key = text(deleted, "id_str", "id")
+        if not key.isdigit():
+            raise DecodeError("no id", "a deletion without an id")
+        return [Removal(network=NETWORK, key=key, occurred_at=raw.received_at)]
+    if any(name in value for name in NOTICES):
+        return [Ignored("notice")]
+    raise DecodeError("unknown shape", f"fields: {', '.join(sorted(value)[:8])}")
+
+
+def _post(value: Object, raw: RawEvent) -> Post:
+    post_id = text(value, "id_str") or text(value, "id")
+    if not (post_id.isascii() and post_id.isdigit()):
+        raise DecodeError("no id", "X ids are digits")
+    whole = _whole(value)
+    if whole is None:
+        raise DecodeError("no text", f"post {post_id}")
+    user = inner(value, "user")
+    handle = text(user, "screen_name")
+    created_at = times.v1(text(value, "created_at")) or times.snowflake(post_id)
+    if created_at is None:
+        created_at = raw.received_at
+    return build(
+        network=NETWORK,
+        key=post_id,
+        post_id=post_id,
+        url=f"https://x.com/{handle or 'i'}/status/{post_id}",
+        text=whole,
+        also=_also(value),
+        kind=_kind(value),
+        lang=text(value, "lang"),
+        author_id=text(user, "id_str", "id"),
+        author_handle=handle,
+        author_name=text(user, "name"),
+        tags=[text(t, "text") for e in _entities(value) for t in items(e, "hashtags")],
+        links=_links(value),
+        reply_to=text(value, "in_reply_to_status_id_str", "in_reply_to_status_id"),
+        created_at=created_at,
+        occurred_at=min(created_at, raw.received_at),
+        received_at=raw.received_at,
+        sort_us=times.snowflake(post_id) or created_at,
+        sensitive=value.get("possibly_sensitive") is True,
+    )
+
+
+def _whole(value: Object) -> str | None:
+    """The whole text: extended where the outer one is cut."""
+    extended = text(inner(value, "extended_tweet"), "full_text")
+    for found in (extended or None, value.get("full_text"), value.get("text")):
+        if isinstance(found, str):
+            return unescape(found)
+    return None
+
+
+def _kind(value: Object) -> Kind:
+    if inner(value, "retweeted_status"):
+        return "repost"
+    if inner(value, "quoted_status") or value.get("is_quote_status") is True:
+        return "quote"
+    return "reply" if text(value, "in_reply_to_status_id_str", "in_reply_to_status_id") else "post"
+
+
+def _entities(value: Object) -> list[Object]:
+    extended = inner(value, "extended_tweet")
+    return [
+        inner(value, "entities"),
+        inner(value, "extended_entities"),
+        inner(extended, "entities"),
+        inner(extended, "extended_entities"),
+    ]
+
+
+def _also(value: Object) -> list[str]:
+    found = _own_parts(value)
+    for name in ("retweeted_status", "quoted_status"):
+        other = inner(value, name)
+        if other:
+            found += [_whole(other) or "", *_own_parts(other)]
+            quoted = inner(other, "quoted_status")
+            if quoted and name == "retweeted_status":
+                found += [_whole(quoted) or "", *_own_parts(quoted)]
+    return found
+
+
+def _own_parts(value: Object) -> list[str]:
+    """What one status says beside its text."""
+    found = []
+    for entities in _entities(value):
+        found += [f"#{text(tag, 'text')}" for tag in items(entities, "hashtags")]
+        found += [f"${text(tag, 'text')}" for tag in items(entities, "symbols")]
+        for link in (*items(entities, "urls"), *items(entities, "media")):
+            found += [text(link, name) for name in ("display_url", "expanded_url")]
+            found.append(text(link, "ext_alt_text"))
+    return found
+
+
+def _links(value: Object) -> list[Link]:
+    found = [link for entities in _entities(value) for link in items(entities, "urls")]
+    links = {text(link, "expanded_url", "url"): text(link, "display_url", "url") for link in found}
+    return [Link(url, display) for url, display in links.items() if url]

@@ -1,0 +1,17 @@
+"""What keywords are looked for in: all the text of a post, in one normalised string."""
+
+from tweeter.keywords.normalise import normalise
+from tweeter.records import Post
+
+PART = "\u241e"  # joins the parts of `also` where they are stored
+EDGE = "\x00"  # between parts, and at both ends: in no keyword, so no phrase spans two parts
+
+
+def haystack(post: Post) -> str:
+    """Everything of a post that keywords are matched against."""
+    return f"{EDGE}{normalise(EDGE.join((post.text, *post.also)))}{EDGE}"
+
+
+def haystack_of(text: str, also: str) -> str:
+    """The same for a stored post; `also` are its parts joined by PART."""
+    return f"{EDGE}{normalise(f'{text}{PART}{also}'.replace(PART, EDGE))}{EDGE}"

@@ -1,0 +1,51 @@
+"""Texts and keywords are compared in one form: compatibility-composed and case-folded.
+
+NFKC(casefold(NFKC(x))) as Unicode defines compatibility caseless matching (chapter 3.13), for
+ASCII simply lower case. Invisible characters go, so that a zero width space hides nothing.
+"""
+
+import re
+import sys
+import unicodedata
+
+MARKS = 30  # combining marks kept on one character (Unicode's Stream-Safe Text Format, UAX 15)
+
+# Visible signs that stand before numbers; all other format characters are invisible.
+_VISIBLE_FORMAT = "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+_FILLERS = "\u115f\u1160\u3164\uffa0"  # Hangul fillers: letters to Unicode, invisible to people
+_SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
+
+
+def _class(wanted: str) -> str:
+    """A regular expression's class of all characters of a category, without brackets."""
+    visible = re.compile(f"[{_VISIBLE_FORMAT}]")
+    ranges: list[list[int]] = []
+    # Assigned characters of these categories all lie in planes 0, 1 and 14.
+    for code in (*range(0x20000), *range(0xE0000, 0xE1000)):
+        character = chr(code)
+        if unicodedata.category(character) != wanted or visible.match(character):
+            continue
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"\\U{a:08x}-\\U{b:08x}" for a, b in ranges)
+
+
+_MARK = _class("Mn") + _class("Me")
+_INVISIBLE = re.compile(f"[{_class('Cf')}{_FILLERS}{_SELECTORS}]")
+_STACKED = re.compile(f"([{_MARK}]{{{MARKS}}})[{_MARK}]+")
+_APOSTROPHES = re.compile("[\u2018\u2019\u02bc]")
+
+
+def normalise(text: str) -> str:
+    """The form in which texts and keywords are compared; runs of white space become a space."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    # First, for sorting a run of marks takes time that grows with its square.
+    text = _STACKED.sub(r"\1", _INVISIBLE.sub("", text))
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(_APOSTROPHES.sub("'", _INVISIBLE.sub("", text)).split())
+
+
+assert sys.maxunicode == 0x10FFFF  # noqa: S101 (indexes below count whole characters)

@@ -1,0 +1,313 @@
+"""Parsing a keyword expression, and printing it back.
+
+    expression = together, { "OR", together } ;
+    together   = part, { [ "AND" ], part } ;                  (side by side means AND)
+    part       = { "NOT" | "-" }, ( "(", expression, ")" | phrase | tag | name | word ) ;
+    phrase     = '"', text, '"' ;   tag = "#", letters ;   name = "@", letters ;
+
+AND, OR and NOT only in capitals; "-" directly before what it negates. Every error is a
+KeywordSyntaxError that points at a character of the expression as it was typed.
+"""
+
+import re
+import unicodedata
+from typing import NamedTuple, TypeVar
+
+from tweeter.errors import KeywordSyntaxError
+from tweeter.keywords.boundaries import is_word
+from tweeter.keywords.nodes import (
+    And,
+    Atom,
+    Mention,
+    Node,
+    Not,
+    Or,
+    Tag,
+    Word,
+    can_match,
+    needs_something,
+    pattern,
+)
+
+A = TypeVar("A", Word, Tag, Mention)
+
+CHARACTERS = 1024  # as long as X's rules
+DEPTH = 50
+
+_QUOTES = {'"': '"', "\u201c": "\u201d", "\u201e": "\u201c\u201d", "\u00ab": "\u00bb"}
+_END = "()" + "".join(_QUOTES)  # what ends a word, beside white space
+_FUTURE = re.compile(
+    r"(from|to|lang|is|has|url|domain|source|since|until|near|list|filter|site):", re.IGNORECASE
+)
+
+
+class _Token(NamedTuple):
+    kind: str  # "(", ")", "AND", "OR", "NOT", "-", "atom", "end"
+    at: int
+    atom: Atom | None = None
+
+
+def parse(expression: str) -> Node:
+    """Parse; raises KeywordSyntaxError with the position of the wrong character."""
+    if len(expression) > CHARACTERS:
+        raise KeywordSyntaxError(
+            f"The keyword is longer than {CHARACTERS:,} characters.",
+            CHARACTERS,
+            "Split it into several keywords.",
+        )
+    tokens = _tokens(expression)
+    if tokens[0].kind == "end":
+        raise KeywordSyntaxError("The keyword is empty.", 0, "Write a word.")
+    parser = _Parser(tokens)
+    node = parser.expression(0)
+    if parser.token.kind == ")":
+        raise KeywordSyntaxError("This parenthesis was never opened.", parser.token.at)
+    first = tokens[0].at
+    if not needs_something(node):
+        raise KeywordSyntaxError(
+            "This would match nearly every post: it only says what must be absent.",
+            first,
+            "Add a word that must be there.",
+        )
+    if not can_match(node):
+        raise KeywordSyntaxError(
+            "No post can match: what is asked for is also forbidden.",
+            next((t.at for t in tokens if t.kind in ("NOT", "-")), first),
+            "Remove one of the two.",
+        )
+    return node
+
+
+# From characters to tokens.
+
+
+def _tokens(expression: str) -> list[_Token]:
+    tokens: list[_Token] = []
+    at = 0
+    while at < len(expression):
+        character = expression[at]
+        if character.isspace():
+            at += 1
+        elif unicodedata.category(character) in ("Cc", "Cs"):
+            raise KeywordSyntaxError("A control character cannot be searched for.", at)
+        elif character in "()":
+            tokens.append(_Token(character, at))
+            at += 1
+        elif character in _QUOTES:
+            atom, end = _phrase(expression, at)
+            tokens.append(_Token("atom", at, atom))
+            at = end
+        elif character == "-":
+            tokens.append(_minus(expression, at))
+            at += 1
+        else:
+            end = _word_end(expression, at)
+            tokens.append(_bare(expression[at:end], at))
+            at = end
+    tokens.append(_Token("end", len(expression)))
+    return tokens
+
+
+def _phrase(expression: str, at: int) -> tuple[Word, int]:
+    """The phrase that opens at `at`, and the position after its closing quote."""
+    closing = _QUOTES[expression[at]]
+    ends = [end for mark in closing if (end := expression.find(mark, at + 1)) >= 0]
+    if not ends:
+        raise KeywordSyntaxError("This quote is never closed.", at, f"Add {closing[-1]}.")
+    end = min(ends)
+    text = " ".join(expression[at + 1 : end].split())
+    for offset, character in enumerate(expression[at + 1 : end]):
+        if unicodedata.category(character) in ("Cc", "Cs") and not character.isspace():
+            raise KeywordSyntaxError("A control character cannot be searched for.", at + 1 + offset)
+    return _visible(Word(text), at), end + 1
+
+
+def _visible(atom: A, at: int) -> A:
+    """The atom, if something of it is left to look for."""
+    if not pattern(atom)[0].strip("#@" if not isinstance(atom, Word) else ""):
+        raise KeywordSyntaxError("There is nothing here to search for.", at, "Write a word.")
+    return atom
+
+
+def _minus(expression: str, at: int) -> _Token:
+    after = expression[at + 1 : at + 2]
+    if not after or after.isspace() or after in ")-":
+        raise KeywordSyntaxError(
+            "“-” excludes what directly follows it, and nothing does.",
+            at,
+            'To search for the sign itself write "-".',
+        )
+    return _Token("-", at)
+
+
+def _word_end(expression: str, at: int) -> int:
+    end = at
+    while end < len(expression) and not expression[end].isspace() and expression[end] not in _END:
+        if unicodedata.category(expression[end]) in ("Cc", "Cs"):
+            raise KeywordSyntaxError("A control character cannot be searched for.", end)
+        end += 1
+    return end
+
+
+def _bare(text: str, at: int) -> _Token:
+    """A word, operator, tag or name without quotes."""
+    if text in ("AND", "OR", "NOT"):
+        return _Token(text, at)
+    if text[0] in "#\uff03" and len(text) > 1:
+        return _Token("atom", at, _visible(Tag(_checked(text, at, "hashtag", "")), at))
+    if text[0] in "@\uff20" and len(text) > 1:
+        return _Token("atom", at, _visible(Mention(_checked(text, at, "name", ".-@")), at))
+    future = _FUTURE.match(text)
+    if future:
+        raise KeywordSyntaxError(
+            f"“{future[0]}” is not understood yet.", at, f'For the text itself write "{text}".'
+        )
+    if len(text) > 1 and text.endswith("*"):
+        raise KeywordSyntaxError(
+            "Beginnings of words (*) are not understood yet.",
+            at + len(text) - 1,
+            f'For the text itself write "{text}".',
+        )
+    return _Token("atom", at, _visible(Word(text), at))
+
+
+def _checked(text: str, at: int, name: str, extra: str) -> str:
+    """A tag or name without its sign; its letters checked."""
+    for offset, character in enumerate(text[1:], 1):
+        last = offset == len(text) - 1
+        joins = unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
+        if not (is_word(character) or joins or (character in extra and not last)):
+            raise KeywordSyntaxError(
+                f"“{character}” cannot be part of a {name}.",
+                at + offset,
+                f'For the text itself write "{text}".',
+            )
+    return text[1:]
+
+
+# From tokens to a tree.
+
+
+class _Parser:
+    def __init__(self, tokens: list[_Token]) -> None:
+        self._tokens = tokens
+        self._next = 0
+
+    @property
+    def token(self) -> _Token:
+        return self._tokens[self._next]
+
+    def _take(self) -> _Token:
+        token = self.token
+        self._next += 1
+        return token
+
+    def expression(self, depth: int) -> Node:
+        """together, { OR, together }."""
+        nodes = [self._together(depth)]
+        while self.token.kind == "OR":
+            self._operand(self._take())
+            nodes.append(self._together(depth))
+        return _joined(Or, nodes)
+
+    def _together(self, depth: int) -> Node:
+        nodes = [self._part(depth)]
+        while self.token.kind not in ("OR", ")", "end"):
+            if self.token.kind == "AND":
+                self._operand(self._take())
+            nodes.append(self._part(depth))
+        return _joined(And, nodes)
+
+    def _operand(self, operator: _Token) -> None:
+        """Refuse an operator that has nothing on its right."""
+        if self.token.kind in ("AND", "OR", ")", "end"):
+            raise KeywordSyntaxError(
+                f"Something must follow {operator.kind}.",
+                operator.at,
+                f'For the word itself write "{operator.kind.lower()}".',
+            )
+
+    def _part(self, depth: int) -> Node:
+        token = self._take()
+        if token.kind in ("NOT", "-"):
+            self._operand(token)
+            self._deep(token, depth)
+            inner = self._part(depth + 1)
+            return inner.node if isinstance(inner, Not) else Not(inner)
+        if token.kind == "(":
+            self._deep(token, depth)
+            return self._group(token, depth)
+        if token.atom is not None:
+            return token.atom
+        if token.kind == ")":
+            raise KeywordSyntaxError("This parenthesis was never opened.", token.at)
+        raise KeywordSyntaxError(
+            f"Something must stand before {token.kind}.",
+            token.at,
+            f'For the word itself write "{token.kind.lower()}".',
+        )
+
+    def _group(self, opening: _Token, depth: int) -> Node:
+        if self.token.kind == ")":
+            raise KeywordSyntaxError("There is nothing between these parentheses.", self.token.at)
+        if self.token.kind == "end":
+            raise KeywordSyntaxError("This parenthesis is never closed.", opening.at, "Add ).")
+        node = self.expression(depth + 1)
+        if self.token.kind != ")":
+            raise KeywordSyntaxError("This parenthesis is never closed.", opening.at, "Add ).")
+        self._take()
+        return node
+
+    def _deep(self, token: _Token, depth: int) -> None:
+        if depth >= DEPTH:
+            raise KeywordSyntaxError(
+                f"Nested more than {DEPTH} deep.", token.at, "Split it into several keywords."
+            )
+
+
+def _joined(kind: type[And] | type[Or], nodes: list[Node]) -> Node:
+    """One group of the nodes; groups of the same kind inside are opened."""
+    flat: list[Node] = []
+    for node in nodes:
+        flat.extend(node.nodes if isinstance(node, kind) else (node,))
+    return flat[0] if len(flat) == 1 else kind(tuple(flat))
+
+
+# And back.
+
+
+def print_expression(node: Node) -> str:
+    """The expression in its shortest form; parse(print_expression(x)) == x."""
+    if isinstance(node, Or):
+        return " OR ".join(print_expression(child) for child in node.nodes)
+    if isinstance(node, And):
+        return " ".join(_grouped(child, Or) for child in node.nodes)
+    if isinstance(node, Not):
+        return f"NOT {_grouped(node.node, And | Or)}"
+    if isinstance(node, Tag):
+        return f"#{node.text}"
+    if isinstance(node, Mention):
+        return f"@{node.text}"
+    return node.text if _is_bare(node.text) else _quoted(node.text)
+
+
+def _grouped(node: Node, kinds: object) -> str:
+    text = print_expression(node)
+    return f"({text})" if isinstance(node, kinds) else text  # type: ignore[arg-type]
+
+
+def _is_bare(text: str) -> bool:
+    """True if a word keeps its meaning without quotes."""
+    return not (
+        text[0] in "-#@\uff03\uff20"
+        or text in ("AND", "OR", "NOT")
+        or any(c.isspace() or c in _END for c in text)
+        or (len(text) > 1 and text.endswith("*"))
+        or _FUTURE.match(text)
+    )
+
+
+def _quoted(text: str) -> str:
+    if '"' not in text:
+        return f'"{text}"'
+    return f"\u201c{text}\u201d" if "\u201d" not in text else f"\u00ab{text}\u00bb"

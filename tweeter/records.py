@@ -1,0 +1,123 @@
+"""The records that travel between the rooms. Frozen; moments are integer microseconds, UTC.
+
+`msgspec.Struct` instead of dataclasses: a frozen one is built about ten times faster, and
+the hot path builds several for each event.
+"""
+
+import time
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["post", "reply", "repost", "quote"]
+
+
+def now_us() -> int:
+    """This machine's clock, unix microseconds."""
+    return time.time_ns() // 1000
+
+
+class RawEvent(msgspec.Struct, frozen=True, gc=False):
+    """One message of a network, exactly as it came."""
+
+    shape: str  # which decoder: "x", "bluesky", "mastodon", "demo", or "any" (found per event)
+    body: bytes  # the JSON text, or the SSE block, without its line end
+    received_at: int  # our clock
+    cursor: str = ""  # position after this event, where the source knows it (replay); else ""
+    origin: str = ""  # server or file the event came from: part of aliases, shown in quarantine
+    place: str = ""  # for people: "posts.jsonl line 12"; else ""
+    lines: int = 0  # lines of a file this event took (replay); else 0
+
+
+class Link(msgspec.Struct, frozen=True, gc=False):
+    """A link in a post: where it goes and how the network shows it."""
+
+    url: str
+    display: str = ""
+
+
+class Post(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A post as decoded, before anything is known about keywords.
+
+    Identity is (network, key). text is what readers see; `also` holds the other strings that
+    keywords are matched against, one a part: a phrase never spans two parts.
+    """
+
+    network: str  # "x", "bluesky", "mastodon", "demo"
+    key: str  # X id, at-uri, Mastodon uri: unique within network, at most 190 bytes (else hashed)
+    post_id: str  # the network's own id as people and its API write it; never parsed
+    url: str  # where a person can see it; "" if unknown
+    text: str  # whole text, HTML removed, at most 100_000 characters; may be ""
+    also: tuple[str, ...] = ()  # quoted or reposted text, link displays, hashtags, alt texts
+    warning: str = ""  # content warning (Mastodon spoiler_text); also a part of `also`
+    kind: Kind = "post"
+    lang: str = ""  # BCP 47 as the network claims it; "" if not claimed
+    author_id: str = ""  # stable id (X user id, DID, Mastodon account url)
+    author_handle: str = ""  # without "@"; may be ""
+    author_name: str = ""  # display name; may be ""
+    tags: tuple[str, ...] = ()  # hashtags without "#", as written
+    links: tuple[Link, ...] = ()
+    reply_to: str = ""  # key or id of the post it answers; "" if none
+    created_at: int  # the author's claim: only ever shown
+    occurred_at: int  # the network's clock, never later than received_at: all statistics
+    received_at: int  # ours
+    sort_us: int  # time hidden in the key (snowflake, TID), else created_at: gives rows locality
+    operation: Literal["create", "update"] = "create"
+    version: str = ""  # grows with each edit (Bluesky rev, Mastodon edited_at); "" if unknown
+    edited_at: int = 0  # 0: never edited
+    supersedes: tuple[str, ...] = ()  # keys of older versions of this post (X edits)
+    alias: str = ""  # "server:id", by which Mastodon announces its removal; "" if none
+    sensitive: bool = False
+    flags: tuple[str, ...] = ()  # "mended" (NUL or surrogate replaced), "cut" (over 100_000)
+    cursor: int = 0  # the network's position after this event (Jetstream time_us); 0: none
+
+
+class Removal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The network says that a post is gone. key or alias names it, the other is ""."""
+
+    network: str
+    key: str = ""
+    alias: str = ""
+    occurred_at: int
+    reason: str = "deleted"
+    cursor: int = 0
+
+
+class AccountChange(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The network hides all posts of an account, or shows them again.
+
+    status: "active", or why not: "deleted", "takendown", "suspended", "deactivated".
+    Only "deleted" is final.
+    """
+
+    network: str
+    author_id: str
+    status: str
+    occurred_at: int
+    cursor: int = 0
+
+
+class Ignored(msgspec.Struct, frozen=True, gc=False):
+    """An event that is fine and not for us: a like, a notice, a heartbeat. why is a stable word."""
+
+    why: str
+    cursor: int = 0
+
+
+Event = Post | Removal | AccountChange | Ignored
+
+
+class Keyword(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person follows. version grows with each edit of the expression."""
+
+    id: int
+    expression: str
+    version: int = 1
+    state: str = "active"  # "active", "paused", "removed"
+
+
+class Match(msgspec.Struct, frozen=True, gc=False):
+    """A keyword, in one version, found in a post."""
+
+    keyword_id: int
+    keyword_version: int

@@ -1,0 +1,190 @@
+"""Tornado in front of Flask: pages run in threads, the live feed on the loop.
+
+`tornado.wsgi.WSGIContainer` joins a whole response in memory and runs each step of a
+streamed one on another thread. The bridge here calls the WSGI app, iterates and closes it in
+one thread and waits for the client after each chunk.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Engine
+from tornado.httpserver import HTTPServer
+from tornado.iostream import StreamClosedError
+from tornado.web import Application, RequestHandler
+from tornado.wsgi import WSGIContainer
+
+from tweeter.broadcast import Broadcast
+from tweeter.config import Config
+from tweeter.errors import ConfigError
+from tweeter.views.guard import refusal
+from tweeter.views.live import LiveHandler
+from tweeter.web import create_app
+
+log = logging.getLogger("tweeter.server")
+
+PAGE_THREADS = 8
+UPLOAD_BYTES = 8 * 1024 * 1024
+STOP_S = 5.0
+
+
+class PageHandler(RequestHandler):
+    """Hands a request to Flask in a thread, and its answer on, chunk by chunk."""
+
+    SUPPORTED_METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
+
+    def initialize(self, container: WSGIContainer, pool: ThreadPoolExecutor) -> None:
+        self._container = container
+        self._pool = pool
+        self._gone = False
+
+    def check_xsrf_cookie(self) -> None:
+        """Flask-WTF does this."""
+
+    def compute_etag(self) -> None:
+        """Flask does this."""
+
+    def on_connection_close(self) -> None:
+        self._gone = True
+
+    def prepare(self) -> None:
+        words = refusal(self.request.headers, self.settings["port"])
+        if words:
+            self.set_status(403)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(words + "\n")
+
+    async def _answer(self, *_: str) -> None:
+        loop = asyncio.get_running_loop()
+        environ = self._container.environ(self.request)
+        with suppress(StreamClosedError):  # the client has gone, or has all it was promised
+            await loop.run_in_executor(self._pool, self._run, environ, loop)
+            if not self._finished:
+                await self.finish()
+
+    get = head = post = delete = patch = put = options = _answer
+
+    def _run(self, environ: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+        """In the thread: call the app, send what it gives, close it."""
+
+        def start(
+            status: str, headers: list[tuple[str, str]], _: Any = None
+        ) -> Callable[[bytes], None]:
+            self._start(status, headers)
+            return lambda chunk: self._send(chunk, loop)
+
+        chunks: Iterable[bytes] = self._container.wsgi_application(environ, start)
+        try:
+            for chunk in chunks:
+                self._send(chunk, loop)
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+
+    def _start(self, status: str, headers: list[tuple[str, str]]) -> None:
+        code, _, reason = status.partition(" ")
+        self.set_status(int(code), reason)
+        self.clear_header("Content-Type")
+        self.clear_header("Server")
+        for name, value in headers:
+            self.add_header(name, value)
+
+    def _send(self, chunk: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        if self._gone:
+            raise StreamClosedError
+        if chunk:
+            asyncio.run_coroutine_threadsafe(self._write(chunk), loop).result()
+
+    async def _write(self, chunk: bytes) -> None:
+        self.write(chunk)
+        await self.flush()
+
+
+class Server:
+    """The web process: `run` serves until told to stop."""
+
+    def __init__(self, config: Config, engine: Engine) -> None:
+        self._config = config
+        self._pages = ThreadPoolExecutor(PAGE_THREADS, "page")
+        self._asking = ThreadPoolExecutor(2, "live")
+        self._broadcast = Broadcast(engine, self._asking)
+        self._stopping = asyncio.Event()
+        self._container = WSGIContainer(create_app(config, engine), self._pages)
+
+    def _application(self, port: int) -> Application:
+        live = {"broadcast": self._broadcast, "stopping": self._stopping}
+        pages = {"container": self._container, "pool": self._pages}
+        return Application(
+            [
+                (r"/live/stream", LiveHandler, live),
+                (r".*", PageHandler, pages),
+            ],
+            port=port,
+            log_function=_log_request,
+        )
+
+    async def run(self, listening: socket.socket) -> None:
+        """Serve on a bound socket until SIGTERM or SIGINT, then end in order."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        port = listening.getsockname()[1]
+        server = HTTPServer(self._application(port), max_buffer_size=UPLOAD_BYTES)
+        server.add_socket(listening)
+        log.info("web_listening url=http://%s:%d", self._config.host, port)
+        await self._stopping.wait()
+        server.stop()
+        async with asyncio.timeout(STOP_S):
+            await asyncio.to_thread(self._pages.shutdown)
+            await server.close_all_connections()
+        self._asking.shutdown(wait=False, cancel_futures=True)
+
+
+def _log_request(handler: RequestHandler) -> None:
+    status = handler.get_status()
+    level = logging.INFO if status < 500 else logging.ERROR
+    log.log(
+        level,
+        "request method=%s path=%s status=%d ms=%.0f",
+        handler.request.method,
+        handler.request.path,
+        status,
+        handler.request.request_time() * 1000,
+    )
+
+
+def bind(config: Config) -> socket.socket:
+    """Take the port; raises ConfigError, saying what to do, if another program has it."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setblocking(False)
+    try:
+        listening.bind((config.host, config.port))
+    except OSError as error:
+        listening.close()
+        raise ConfigError(
+            [
+                f"Port {config.port} on {config.host} is taken by another program"
+                f" ({error.strerror}). Stop it, or choose another port: TWEETER_PORT=5001."
+            ]
+        ) from error
+    listening.listen(512)
+    return listening
+
+
+def serve(config: Config, engine: Engine) -> None:
+    """Bind and serve until told to stop."""
+    listening = bind(config)
+
+    async def run() -> None:
+        await Server(config, engine).run(listening)
+
+    asyncio.run(run())

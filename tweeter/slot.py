@@ -1,0 +1,223 @@
+"""A slot: many streams in one event loop, each under its lease.
+
+Every second a slot takes the streams that are free, drops those that it lost or that are no
+longer wanted, and looks whether the keywords changed. All writing of a process goes through
+one thread: SQLite has one writer anyhow, and two would only wait for each other.
+
+A slot does not give its streams up while the database is away: nobody can take them over
+then, and a stream that cannot replay must be read on into its journal. What it writes later
+is still refused if the stream was taken meanwhile (the epoch in every batch).
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from tweeter.config import Config
+from tweeter.errors import LeaseLost, SourceError, StoreError
+from tweeter.follow import Follow, Writing
+from tweeter.pipeline import KeywordBook, Pipeline
+from tweeter.records import now_us
+from tweeter.sources import SOURCES, runnable
+from tweeter.sources.base import Source
+from tweeter.sources.inbox import Inbox, JournalInbox, MemoryInbox, Taken
+from tweeter.sources.journal import Journal, open_free
+from tweeter.store import journals, streams
+from tweeter.store.leases import RENEW_S, Lease
+from tweeter.store.streams import Stream
+
+T = TypeVar("T")
+
+log = logging.getLogger("tweeter.slot")
+
+TICK_S = 1.0
+INBOX_EVENTS = 20_000
+INBOX_BYTES = 64 * 1024 * 1024
+FAULT_WAIT_S = 10.0  # before a stream that ended by a fault of ours is tried again
+
+
+class Slot:
+    """Follows every stream it can get until told to stop.
+
+    only restricts it to one stream, after whose end `run` returns. should_stop is asked every
+    TICK_S; it must not block.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: Config,
+        *,
+        owner: str,
+        should_stop: Callable[[], bool],
+        only: int | None = None,
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._owner = owner
+        self._should_stop = should_stop
+        self._only = only
+        self._book = KeywordBook(engine)
+        self._following: dict[int, tuple[Lease, Follow, asyncio.Task[str]]] = {}
+        self._side: set[asyncio.Task[None]] = set()
+        self._renewed_at = 0.0
+        self._writer = ThreadPoolExecutor(1, "writer")
+        self._control = ThreadPoolExecutor(1, "control")
+
+    async def run(self) -> None:
+        """Follow streams; stops within about 5 s of should_stop, with everything read stored."""
+        try:
+            while not self._should_stop():
+                try:
+                    await self._tick()
+                except (SQLAlchemyError, StoreError) as error:
+                    log.error("slot_tick_failed error=%s", type(error).__name__)
+                if self._only is not None and await self._ended():
+                    return
+                await asyncio.sleep(TICK_S if self._only is None else 0.1)
+        finally:
+            await self._stop()
+            self._writer.shutdown()
+            self._control.shutdown()
+
+    async def _ended(self) -> bool:
+        if self._following or self._only is None:
+            return False
+        stream = await self._aside(streams.get, self._engine, self._only)
+        return stream is None or stream.state in streams.ENDED
+
+    async def _tick(self) -> None:
+        await self._reap()
+        if await self._aside(self._book.refresh):
+            for _, follow, _ in self._following.values():
+                await follow.keywords_changed(self._book.expressions)
+        if time.monotonic() - self._renewed_at >= RENEW_S:
+            await self._renew()
+        networks = runnable(self._config)
+        for stream, lease in await self._aside(self._claim, networks):
+            await self._follow(stream, lease)
+
+    def _claim(self, networks: list[str]) -> list[tuple[Stream, Lease]]:
+        return streams.claim(self._engine, self._owner, networks=networks, only=self._only)
+
+    async def _renew(self) -> None:
+        leases = [lease for lease, _, _ in self._following.values()]
+        covered = {n: follow.covered() for n, (_, follow, _) in self._following.items()}
+        ours = await self._aside(streams.renew, self._engine, leases, covered)
+        self._renewed_at = time.monotonic()
+        for stream_id in set(covered) - ours:
+            await self._drop(stream_id)
+
+    async def _follow(self, stream: Stream, lease: Lease) -> None:
+        log.info("stream_taken name=%s epoch=%d", stream.name, lease.epoch)
+        pipeline = Pipeline(self._engine, lease, self._book)
+        try:
+            source = SOURCES[stream.network](self._config, stream.options)
+            inbox = await self._inbox(stream, source, pipeline)
+        except (OSError, SourceError, KeyError) as error:
+            await self._fault(stream, lease, error)
+            return
+        follow = Follow(
+            stream,
+            source,
+            inbox,
+            pipeline,
+            writing=Writing(
+                self._writer, self._config.batch_posts, self._config.commit_window_ms / 1000
+            ),
+        )
+        await follow.keywords_changed(self._book.expressions)
+        task = asyncio.create_task(follow.run(), name=f"follow {stream.name}")
+        self._following[stream.id] = lease, follow, task
+
+    async def _inbox(self, stream: Stream, source: Source, pipeline: Pipeline) -> Inbox:
+        """Memory for what can be sent again or is invented; else a journal on the disk."""
+        if source.replayable or stream.network == "demo":
+            return MemoryInbox(max_events=INBOX_EVENTS, max_bytes=INBOX_BYTES)
+        base = self._config.data_dir / "journal" / stream.name.replace("/", "_")
+        limit = self._config.journal_limit_mb * 1024 * 1024
+        ours, *left = open_free(base, shape=stream.network, limit_bytes=limit)
+        for journal in left:
+            task = asyncio.create_task(self._finish_journal(journal, pipeline))
+            self._side.add(task)
+            task.add_done_callback(self._side.discard)
+        position = await self._aside(journals.position, self._engine, ours.journal_id, stream.id)
+        return JournalInbox(ours, position)
+
+    async def _finish_journal(self, journal: Journal, pipeline: Pipeline) -> None:
+        """Store what another process left in its journal when it ended."""
+        stream_id = pipeline.lease.stream_id
+        loop = asyncio.get_running_loop()
+        try:
+            at = await self._aside(journals.position, self._engine, journal.journal_id, stream_id)
+            while at < journal.end:
+                events, after = await asyncio.to_thread(journal.read, at, max_events=1000)
+                at = after if events else journal.end
+                taken = Taken(events, 0, (journal.journal_id, at))
+                await loop.run_in_executor(self._writer, pipeline.store, taken)
+            journal.forget(at)
+        except (SQLAlchemyError, StoreError) as error:  # the next holder goes on with it
+            log.warning("journal_left journal=%s error=%s", journal.folder, type(error).__name__)
+        finally:
+            journal.close()
+
+    async def _reap(self) -> None:
+        """Look after streams that ended: done, lost, or broken by a fault of ours."""
+        for stream_id, (lease, follow, task) in list(self._following.items()):
+            if not task.done():
+                continue
+            del self._following[stream_id]
+            _close(follow.inbox)
+            error = None if task.cancelled() else task.exception()
+            if error is None:
+                log.info("stream_ended name=%s", follow.stream.name)
+            elif isinstance(error, LeaseLost):
+                log.warning("lease_lost name=%s epoch=%d", follow.stream.name, lease.epoch)
+            else:
+                log.error("stream_broke name=%s", follow.stream.name, exc_info=error)
+                await self._fault(follow.stream, lease, error)
+
+    async def _fault(self, stream: Stream, lease: Lease, error: BaseException) -> None:
+        words = f"A fault of tweeter's own ended this stream: {type(error).__name__}: {error}."
+        if isinstance(error, OSError | SourceError):
+            words = f"This stream could not start: {error}."
+        retry_at = now_us() + int(FAULT_WAIT_S * 1e6)
+
+        def write() -> None:
+            streams.set_state(
+                self._engine, lease, "down", words, failures=stream.failures, retry_at=retry_at
+            )
+            streams.release(self._engine, lease)
+
+        await self._aside(write)
+
+    async def _drop(self, stream_id: int) -> None:
+        """Leave a stream: the lease is lost, or it is not wanted any more."""
+        lease, follow, task = self._following.pop(stream_id)
+        log.info("stream_left name=%s epoch=%d", follow.stream.name, lease.epoch)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        _close(follow.inbox)
+        await self._aside(streams.release, self._engine, lease)
+
+    async def _stop(self) -> None:
+        for task in self._side:
+            task.cancel()
+        drops = [self._drop(stream_id) for stream_id in list(self._following)]
+        for result in await asyncio.gather(*drops, return_exceptions=True):
+            if isinstance(result, BaseException):
+                log.warning("stream_not_released error=%s", type(result).__name__)
+
+    async def _aside(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._control, work, *args)
+
+
+def _close(inbox: Inbox) -> None:
+    if isinstance(inbox, JournalInbox):
+        inbox.journal.close()

@@ -1,0 +1,52 @@
+"""What every source is, and the one loop that keeps it connected.
+
+A source knows one network's wire. It is given a place to put events and is asked to run one
+connection; it returns when the server ends it and raises SourceError when something failed.
+Waiting, counting failures and telling the page belong to `keep_connected`, so no source can
+get them wrong in its own way.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tweeter.records import RawEvent
+
+
+class Sink(Protocol):
+    """Where a source puts what it reads. All methods are called on the event loop."""
+
+    async def put(self, events: Sequence[RawEvent]) -> None:
+        """Take events over; waits while the stage behind is full (back-pressure)."""
+
+    def alive(self) -> None:
+        """A byte came that carries no event (heartbeat, pong): the connection is covered."""
+
+    def connected(self, words: str) -> None:
+        """The server accepted us; `words` is for the page, such as "Live since 12:03."."""
+
+    def notice(self, words: str) -> None:
+        """Something to say while connected, such as "2 keywords are pending at X"."""
+
+    @property
+    def cursor(self) -> str:
+        """The position to resume from ("" = live). Durable: everything before it is stored."""
+
+
+class Source(Protocol):
+    """One network, one connection at a time."""
+
+    network: str
+    replayable: bool  # True: after a break the server sends again from `cursor`
+
+    async def connect(self, sink: Sink) -> None:
+        """Connect, read until the server closes, put every event into the sink.
+
+        Returns on a clean close (or, for a file, at its end), raises SourceError otherwise.
+        Must leave within 2 s when cancelled, with its socket closed.
+        """
+
+    async def keywords_changed(self, keywords: Sequence[tuple[int, str]]) -> None:
+        """The active (id, expression) pairs, at start and after each change; never blocks long."""
+
+    def wait_s(self, kind: str, failures: int) -> float:
+        """Seconds to wait after the n-th failure in a row (n >= 1) of a SourceError kind."""

@@ -1,0 +1,155 @@
+"""Between reading and storing: bounded, so a slow database slows the reading or fills the disk.
+
+`MemoryInbox` is for sources that can send again (the cursor covers what is in memory);
+`JournalInbox` for those that cannot: an event is on the disk before anything else happens.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from tweeter.records import RawEvent, now_us
+from tweeter.sources.journal import Journal, JournalFull
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """Events to store together.
+
+    covered_until: everything received up to then is in these events or before them.
+    journal: (journal id, position after them), or None.
+    """
+
+    events: list[RawEvent]
+    covered_until: int
+    journal: tuple[str, int] | None = None
+
+
+class Inbox:
+    """Put on one side, take on the other; one task on each.
+
+    last_alive is the moment of the last byte that came; lost counts events that could not be
+    kept: 0 unless a journal was full.
+    """
+
+    def __init__(self) -> None:
+        self.last_alive = 0
+        self.lost = 0
+        self.closed = False
+        self._changed = asyncio.Event()
+
+    async def put(self, events: Sequence[RawEvent]) -> None:
+        """Take events over; may wait."""
+        raise NotImplementedError
+
+    async def take(self, *, max_events: int, window_s: float) -> Taken | None:
+        """Wait for an event, then up to window_s for more; None when closed and empty."""
+        raise NotImplementedError
+
+    def waiting(self) -> int:
+        """Events that can be taken now (at least one, if their number is not known)."""
+        raise NotImplementedError
+
+    def stored(self, taken: Taken) -> None:
+        """What was taken is in the database."""
+
+    def close(self) -> None:
+        """Nothing more will be put."""
+        self.closed = True
+        self._changed.set()
+
+    async def _arrived(self, window_s: float, enough: int) -> bool:
+        """Wait for events and a little for company; False when closed and empty."""
+        while not self.waiting():
+            if self.closed:
+                return False
+            self._changed.clear()
+            await self._changed.wait()
+        until = asyncio.get_running_loop().time() + window_s
+        while self.waiting() < enough and not self.closed:
+            left = until - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(left, 0.01))
+        return True
+
+
+class MemoryInbox(Inbox):
+    """Bounded by events and bytes; a full one makes `put` wait."""
+
+    def __init__(self, *, max_events: int, max_bytes: int) -> None:
+        super().__init__()
+        self._events: deque[RawEvent] = deque()
+        self._bytes = 0
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._room = asyncio.Event()
+
+    async def put(self, events: Sequence[RawEvent]) -> None:
+        while self._events and (
+            len(self._events) >= self._max_events or self._bytes >= self._max_bytes
+        ):
+            self._room.clear()
+            await self._room.wait()
+        self._events.extend(events)
+        self._bytes += sum(len(event.body) for event in events)
+        self.last_alive = now_us()
+        self._changed.set()
+
+    async def take(self, *, max_events: int, window_s: float) -> Taken | None:
+        if not await self._arrived(window_s, max_events):
+            return None
+        events = [self._events.popleft() for _ in range(min(max_events, len(self._events)))]
+        self._bytes -= sum(len(event.body) for event in events)
+        self._room.set()
+        covered = events[-1].received_at if self._events else self.last_alive
+        return Taken(events, covered)
+
+    def waiting(self) -> int:
+        return len(self._events)
+
+
+class JournalInbox(Inbox):
+    """A queue on the disk; `put` returns when the events are safe."""
+
+    def __init__(self, journal: Journal, position: int) -> None:
+        super().__init__()
+        self.last_alive = journal.last_received_at
+        self.journal = journal
+        self._position = position
+        self._stored = position
+        # What an earlier process left is taken first; how many those are is not known.
+        self._untaken = 1 if position < journal.end else 0
+
+    async def put(self, events: Sequence[RawEvent]) -> None:
+        try:
+            await asyncio.to_thread(self.journal.append, events, self._stored)
+        except (JournalFull, OSError):
+            self.lost += len(events)
+            raise
+        self._untaken += len(events)
+        self.last_alive = now_us()
+        self._changed.set()
+
+    async def take(self, *, max_events: int, window_s: float) -> Taken | None:
+        if not await self._arrived(window_s, max_events):
+            return None
+        end = self.journal.end
+        events, after = await asyncio.to_thread(
+            self.journal.read, self._position, max_events=max_events
+        )
+        if not events:  # unreadable: nothing more can be had from this stretch
+            after = end
+        self._position = after
+        self._untaken = max(self._untaken - len(events), 1) if after < self.journal.end else 0
+        covered = self.last_alive if after >= end or not events else events[-1].received_at
+        return Taken(events, covered, (self.journal.journal_id, after))
+
+    def waiting(self) -> int:
+        return self._untaken if self._position < self.journal.end else 0
+
+    def stored(self, taken: Taken) -> None:
+        if taken.journal is not None:
+            self._stored = taken.journal[1]
+            self.journal.forget(self._stored)

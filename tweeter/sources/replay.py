@@ -1,0 +1,212 @@
+"""Files of recorded events: JSON lines or server-sent events; plain, gzip or zstd.
+
+A line is an event; in a stream of server-sent events a block is. The cursor counts the lines
+consumed, so a replay that was interrupted goes on where it stopped.
+"""
+
+import asyncio
+import gzip
+import io
+import re
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import zstandard
+
+from tweeter.decode import times
+from tweeter.errors import SourceError
+from tweeter.records import RawEvent, now_us
+from tweeter.sources.backoff import constant
+from tweeter.sources.base import Sink
+
+BLOCK_EVENTS = 512
+LINE_BYTES = 4 * 1024 * 1024
+CUT_BYTES = 64 * 1024  # kept of a longer line, for quarantine
+LONGEST_PAUSE_S = 5.0  # between two posts, however far apart they were written
+
+File = io.BufferedIOBase | gzip.GzipFile
+
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+_SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
+_TIME = re.compile(rb'"(time_us|created_at|createdAt)"\s*:\s*"?([^",}]+)')
+
+
+class ReplaySource:
+    """One file. speed: "max", "10x" (of the pace at which the posts were written) or "50/s"."""
+
+    network = "replay"
+    replayable = True
+
+    def __init__(self, path: Path, *, speed: str = "max") -> None:
+        self._path = path
+        self._speed = speed
+
+    async def connect(self, sink: Sink) -> None:
+        """Read to the end. Raises SourceError ("refused") saying what is wrong with the file."""
+        try:
+            file = await asyncio.to_thread(_open, self._path)
+        except OSError as error:
+            raise SourceError(
+                "refused", f"{self._path} cannot be read: {error.strerror or error}."
+            ) from error
+        skip = int(sink.cursor or 0)
+        reader = _Reader(file, self._path.name)
+        sink.connected(f"Reading {self._path.name}.")
+        pace = _Pace(self._speed)
+        try:
+            while block := await asyncio.to_thread(reader.block, skip):
+                await pace.put(block, sink)
+        except _DAMAGED as error:
+            raise SourceError(
+                "refused",
+                f"{self._path.name} is damaged after line {reader.lines:,}: {error}."
+                " What was read before is stored.",
+            ) from error
+        except OSError as error:
+            raise SourceError("refused", f"{self._path} cannot be read: {error}.") from error
+        finally:
+            await asyncio.to_thread(file.close)
+
+    async def keywords_changed(self, keywords: Sequence[tuple[int, str]]) -> None:
+        """Nothing to do: all is read."""
+
+    def wait_s(self, kind: str, failures: int) -> float:
+        """A file that cannot be read is not tried again by itself."""
+        return constant(3600)(failures)
+
+
+def _open(path: Path) -> File:
+    """The file's bytes, unpacked; known by its first bytes, not by its name."""
+    file = path.open("rb")
+    start = file.read(4)
+    file.seek(0)
+    if start[:2] == b"\x1f\x8b":
+        return gzip.GzipFile(fileobj=file)
+    if start == b"\x28\xb5\x2f\xfd":
+        unpacked = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+        return io.BufferedReader(unpacked, 1 << 20)  # type: ignore[type-var]
+    return file
+
+
+class _Reader:
+    """Events of an open file, in blocks; used from one thread at a time."""
+
+    def __init__(self, file: File, name: str) -> None:
+        self._file = file
+        self._name = name
+        self.lines = 0  # read so far
+        self._events = self._all()
+
+    def block(self, skip: int) -> list[RawEvent]:
+        """The next events after the first `skip` lines; [] at the end.
+
+        When the file turns out to be damaged, what was read before is returned first.
+        """
+        found: list[RawEvent] = []
+        try:
+            for event in islice(self._events, BLOCK_EVENTS):
+                if int(event.cursor) > skip:
+                    found.append(event)
+            if not found and (more := next(self._events, None)) is not None:
+                return [more] if int(more.cursor) > skip else self.block(skip)
+        except _DAMAGED as error:
+            if not found:
+                raise
+            self._events = _raising(error)
+        return found
+
+    def _all(self) -> Iterator[RawEvent]:
+        first = self._line()
+        if first is None:
+            return
+        yield from (self._blocks if first.startswith(_SSE) else self._json_lines)(first)
+
+    def _line(self) -> bytes | None:
+        """The next line without its end, None at the end; a far too long one is cut."""
+        line = self._file.readline(LINE_BYTES)
+        if not line:
+            return None
+        if len(line) == LINE_BYTES and not line.endswith(b"\n"):
+            while (rest := self._file.readline(LINE_BYTES)) and not rest.endswith(b"\n"):
+                pass
+            line = line[:CUT_BYTES]
+        self.lines += 1
+        return line.rstrip(b"\r\n")
+
+    def _json_lines(self, line: bytes | None) -> Iterator[RawEvent]:
+        while line is not None:
+            yield self._event(line, 1)
+            line = self._line()
+
+    def _blocks(self, line: bytes | None) -> Iterator[RawEvent]:
+        """Server-sent events: a blank line ends a block and counts as one of its lines."""
+        gathered: list[bytes] = []
+        while line is not None:
+            if line:
+                gathered.append(line)
+            else:
+                yield self._event(b"\n".join(gathered), len(gathered) + 1)
+                gathered = []
+            line = self._line()
+        if gathered:
+            yield self._event(b"\n".join(gathered), len(gathered))
+
+    def _event(self, body: bytes, lines: int) -> RawEvent:
+        return RawEvent(
+            shape="any",
+            body=body,
+            received_at=now_us(),
+            cursor=str(self.lines),
+            origin=self._name,
+            place=f"{self._name} line {self.lines - lines + 1}",
+            lines=lines,
+        )
+
+
+def _raising(error: Exception) -> Iterator[RawEvent]:
+    raise error
+    yield
+
+
+class _Pace:
+    """Hands events on at the wanted speed."""
+
+    def __init__(self, speed: str) -> None:
+        self._per_s = float(speed[:-2]) if speed.endswith("/s") else 0.0
+        self._factor = float(speed[:-1]) if speed.endswith("x") else 0.0
+        self._began_at = time.monotonic()
+        self._sent = 0
+        self._last_us = 0
+
+    async def put(self, block: Sequence[RawEvent], sink: Sink) -> None:
+        if not self._per_s and not self._factor:
+            await sink.put(block)
+            return
+        for event in block:
+            await asyncio.sleep(self._pause_s(event))
+            await sink.put([event])
+            self._sent += 1
+
+    def _pause_s(self, event: RawEvent) -> float:
+        if self._per_s:
+            return max(0.0, self._began_at + self._sent / self._per_s - time.monotonic())
+        written_us = _written_us(event.body)
+        if written_us is None:
+            return 0.0
+        pause_s = (written_us - self._last_us) / 1e6 / self._factor if self._last_us else 0.0
+        self._last_us = written_us
+        return min(max(pause_s, 0.0), LONGEST_PAUSE_S)
+
+
+def _written_us(body: bytes) -> int | None:
+    """When a post was written, by the first field that says so."""
+    found = _TIME.search(body)
+    if not found:
+        return None
+    value = found[2].decode("ascii", "replace")
+    if found[1] == b"time_us":
+        return int(value) if value.isdigit() else None
+    return times.iso(value) or times.v1(value)

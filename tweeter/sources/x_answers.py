@@ -1,0 +1,144 @@
+"""What X's refusals mean, in words: whose fault it is, and whether waiting helps.
+
+Statuses and problem types: docs.x.com, "handling disconnections", "response codes and errors".
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from tweeter.errors import SourceError
+from tweeter.records import now_us
+
+SKEW_S = 30  # a clock further off is named
+MONTH_CHECK_S = 6 * 3600  # out of credits: looked at again so often
+
+
+def skew_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds by which this machine's clock is ahead of the server's; None if it gives none."""
+    try:
+        server = parsedate_to_datetime(headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+    if server.tzinfo is None:
+        return None
+    return now_us() / 1e6 - server.timestamp()
+
+
+def clock_words(headers: Mapping[str, str]) -> str:
+    """A sentence about a wrong clock, "" if it is right."""
+    off_s = skew_s(headers)
+    if off_s is None or abs(off_s) <= SKEW_S:
+        return ""
+    minutes, seconds = divmod(int(abs(off_s)), 60)
+    way = "ahead" if off_s > 0 else "slow"
+    return f" This machine's clock is {minutes} min {seconds} s {way}: set it first."
+
+
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
+    """The error for an answer that is not 200."""
+    problem = problem_of(body)
+    if status == 401:
+        return SourceError(
+            "refused",
+            "X refused our credentials (401). Check TWEETER_X_BEARER_TOKEN: it must be the"
+            f" app's bearer token, not its API key.{clock_words(headers)}",
+        )
+    if status == 403:
+        return SourceError("refused", _forbidden(problem))
+    if status == 402 or _is(problem, "usage-capped"):
+        return SourceError(
+            "limited",
+            "X is out of credits or at its monthly cap for this app. Waiting a few minutes does"
+            " not help; see the usage page of the developer portal.",
+            retry_at=now_us() + MONTH_CHECK_S * 1_000_000,
+        )
+    if status in (420, 429):
+        return _too_many(headers, problem)
+    if status == 409:
+        return waiting()
+    if status == 400:
+        return SourceError("refused", f"X did not understand the request: {_detail(problem)}.")
+    if _is(problem, "ProvisioningSubscription"):
+        return SourceError("http", "X is still setting up this app's subscription (503).")
+    return SourceError("http", f"X answered {status}: {_detail(problem)}.")
+
+
+def waiting() -> SourceError:
+    """No rules: nothing is wrong."""
+    return SourceError("waiting", "X is ready; waiting for the first keyword.")
+
+
+def problem_of(body: bytes) -> dict[str, Any]:
+    """The problem object of an answer or stream line, unwrapped; {} if there is none."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    errors = value.get("errors")
+    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
+        return {**value, **errors[0]}
+    return value
+
+
+def in_stream(line: bytes) -> SourceError | None:
+    """The error that a line of the stream announces, or None for a line that is data.
+
+    A line with `data` is a post even if it also has `errors` (fields that could not be given).
+    """
+    if b'"data"' in line or not any(word in line for word in _ERROR_WORDS):
+        return None
+    problem = problem_of(line)
+    if "data" in problem or not problem:
+        return None
+    if _is(problem, "TooManyConnections"):
+        return _too_many({}, problem)
+    if _is(problem, "RuleConfigurationIssue") or _is(problem, "InvalidRules"):
+        return waiting()
+    if "disconnect_type" in problem or _is(problem, "operational-disconnect"):
+        kind = problem.get("disconnect_type", "OperationalDisconnect")
+        return SourceError("closed", f"X ended the stream: {kind}. {_detail(problem)}")
+    if "connection_issue" in problem:
+        return SourceError("http", f"X ended the stream: {_detail(problem)}.")
+    return None
+
+
+_ERROR_WORDS = (b'"errors"', b'"disconnect_type"', b'"connection_issue"')
+
+
+def _is(problem: Mapping[str, Any], word: str) -> bool:
+    names = ("type", "title", "connection_issue", "disconnect_type")
+    return any(word.lower() in str(problem.get(name, "")).lower() for name in names)
+
+
+def _detail(problem: Mapping[str, Any]) -> str:
+    words = problem.get("detail") or problem.get("title") or "no reason given"
+    return str(words)[:300].rstrip(".")
+
+
+def _forbidden(problem: Mapping[str, Any]) -> str:
+    reason = str(problem.get("reason") or problem.get("title") or "")[:100]
+    more = f" See {problem['registration_url']}" if problem.get("registration_url") else ""
+    return (
+        "The token is right, but this app may not open the filtered stream (403"
+        f"{', ' + reason if reason else ''}): {_detail(problem)}. Check the app's plan.{more}"
+    )
+
+
+def _too_many(headers: Mapping[str, str], problem: Mapping[str, Any]) -> SourceError:
+    if _is(problem, "TooManyConnections") or _is(problem, "ConnectionException"):
+        return SourceError(
+            "limited", "Another program holds the only connection that X allows this app."
+        )
+    reset = headers.get("x-rate-limit-reset", "")
+    if not reset.isdigit():
+        return SourceError("limited", "X limits our rate.")
+    # By the server's clock: a wrong one here must not make us wait too short or too long.
+    left_s = int(reset) + (skew_s(headers) or 0.0) - now_us() / 1e6
+    retry_at = now_us() + int(max(left_s, 1.0) * 1e6)
+    until = datetime.fromtimestamp(retry_at / 1e6, UTC).strftime("%H:%M:%S UTC")
+    return SourceError("limited", f"X limits our rate until {until}.", retry_at=retry_at)

@@ -1,0 +1,146 @@
+"""The one door to tweepy.
+
+tweepy's: building requests (field names, expansions), the rules' endpoints, the User-Agent.
+Ours: the address, the connection's loop and the lines. tweepy 4.17 has its address built in,
+reads JSON on the connection (an untagged rule or a broken line ends the stream for good),
+reconnects without a wait after a clean close, and retries 401 for ever; here it does one
+connection at a time and hands on bytes.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from tweepy import StreamRule
+from tweepy.asynchronous import AsyncStreamingClient
+
+from tweeter.errors import SourceError
+from tweeter.records import now_us
+from tweeter.sources.x_answers import clock_words, refusal
+
+SILENCE_S = 20.0  # X sends a line break at least so often: handling-disconnections
+CONNECT_S = 10.0
+LINE_BYTES = 2 * 1024 * 1024
+CUT_BYTES = 64 * 1024
+
+FIELDS = {
+    "tweet_fields": [
+        "created_at,author_id,lang,entities,conversation_id,in_reply_to_user_id",
+        "referenced_tweets,possibly_sensitive,note_tweet,edit_history_tweet_ids,attachments",
+    ],
+    "expansions": ["author_id,referenced_tweets.id,attachments.media_keys"],
+    "user_fields": ["username,name"],
+    "media_fields": ["alt_text"],
+}
+
+# It writes every header into its debug log, the token too.
+logging.getLogger("tweepy").setLevel(logging.INFO)
+
+Lines = Callable[[list[bytes]], Awaitable[None]]  # a chunk's whole lines; b"" is a heartbeat
+
+
+class XClient(AsyncStreamingClient):  # type: ignore[misc]
+    """Rules and one stream connection. Use within `open_client`."""
+
+    def __init__(self, token: str, base: str, session: aiohttp.ClientSession) -> None:
+        super().__init__(token, return_type=dict)
+        self._base = base
+        self._host = urlsplit(base).hostname
+        self.session = session
+        self._opened: Callable[[str], None] = lambda _: None
+        self._lines: Lines | None = None
+        self.silence_s = SILENCE_S
+
+    async def stream(self, opened: Callable[[str], None], lines: Lines) -> None:
+        """One connection; returns when X closes it. Raises SourceError.
+
+        opened is called once X accepted us, with a sentence about our clock or "".
+        """
+        self._opened, self._lines = opened, lines
+        task = self.filter(**FIELDS)
+        try:
+            await task
+        finally:
+            task.cancel()
+
+    async def request(
+        self, method: str, route: str, params: Any = None, json: Any = None, user_auth: bool = False
+    ) -> "Answer":
+        """tweepy's requests, to our address. Raises SourceError for all but 2xx."""
+        async with self._call(method, route, params=params, json=json) as response:
+            body = await response.read()
+            if not 200 <= response.status < 300:
+                raise refusal(response.status, response.headers, body)
+            return Answer(await response.json(content_type=None))
+
+    async def _connect(self, method: str, endpoint: str, params: Any = None, **_: Any) -> None:
+        """tweepy's `filter` ends here."""
+        route = f"/2/tweets/{endpoint}/stream"
+        async with self._call(method, route, params=params) as response:
+            if response.status != 200:
+                raise refusal(response.status, response.headers, await response.read())
+            self._opened(clock_words(response.headers))
+            await self._read(response)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> None:
+        assert self._lines is not None  # noqa: S101 (set by stream)
+        rest = b""
+        while True:
+            try:
+                async with asyncio.timeout(self.silence_s):
+                    chunk = await response.content.readany()
+            except TimeoutError as error:
+                raise SourceError(
+                    "stalled", f"X was silent for {self.silence_s:g} s; it promises a sign of life."
+                ) from error
+            if not chunk:
+                return
+            *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > LINE_BYTES:  # kept as far as quarantine shows it
+                lines, rest = [*lines, rest[:CUT_BYTES]], b""
+            await self._lines([line.rstrip(b"\r") for line in lines])
+
+    @asynccontextmanager
+    async def _call(
+        self, method: str, route: str, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"Authorization": f"Bearer {self.bearer_token}", "User-Agent": self.user_agent}
+        try:
+            async with self.session.request(
+                method, self._base + route, headers=headers, allow_redirects=False, **options
+            ) as response:
+                yield response
+        except aiohttp.ClientConnectorDNSError as error:
+            raise SourceError("network", f"The name {self._host} was not found.") from error
+        except aiohttp.ClientSSLError as error:
+            raise SourceError("network", f"No safe connection to {self._host}: {error}.") from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            words = str(error) or type(error).__name__
+            raise SourceError("network", f"No connection to {self._host}: {words}.") from error
+
+
+class Answer:
+    """What tweepy's `return_type=dict` asks of a response."""
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        self._value = value
+        self.received_at = now_us()
+
+    async def json(self) -> dict[str, Any]:
+        """The parsed body."""
+        return self._value
+
+
+@asynccontextmanager
+async def open_client(token: str, base: str) -> AsyncIterator[XClient]:
+    """A client whose sockets are closed at the end, also when cancelled."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+    async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+        yield XClient(token, base, session)
+
+
+__all__ = ["StreamRule", "XClient", "open_client"]

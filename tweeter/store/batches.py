@@ -1,0 +1,264 @@
+"""Storing: posts, matches, counters, removals and the cursor in one transaction, once.
+
+The transaction proves the stream's epoch first, so a process that lost its lease writes
+nothing; it proves that the batch was matched with the current keywords, so none is missed;
+and it counts only rows that were really inserted, so a batch that comes twice counts once.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.exc import IntegrityError
+
+from tweeter.errors import LeaseLost, StoreError, TweeterError
+from tweeter.records import AccountChange, Match, Post, Removal
+from tweeter.store import edits, feed, keywords, matches, quarantine, removals
+from tweeter.store.engine import db_now, insert_new, writing
+from tweeter.store.leases import LEASE_S, Lease
+from tweeter.store.schema import journals, post_aliases, posts, streams
+
+PART = "\u241e"  # between the parts of `also`; no word, so no phrase spans two parts
+SALTS = 8  # other row ids to try when two posts hash to one
+
+
+class KeywordsChanged(TweeterError):
+    """The batch was matched with old keywords: match it again with the current ones."""
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """What one transaction stores, in the order in which the network sent it.
+
+    items      what may change the store: posts that match, edits (with or without match),
+               removals, account changes
+    counts     of events already decided: lines, events, unmatched, ignored
+    rejected   events that did not decode, for quarantine
+    revision   of the keywords the posts were matched with
+    cursor     position after the batch, "" = unchanged
+    covered_until  everything received up to this moment is in this or an earlier batch
+    journal    (journal id, position) after the batch, for sources that cannot replay
+    """
+
+    items: list[tuple[Post, tuple[Match, ...]] | Removal | AccountChange]
+    counts: Counter[str]
+    rejected: list[quarantine.Rejected]
+    revision: int
+    cursor: str = ""
+    covered_until: int = 0
+    journal: tuple[str, int] | None = None
+
+
+class Outcome(msgspec.Struct):
+    """What a batch changed; the sums go into the stream's row in the same transaction."""
+
+    stored: int = 0
+    unmatched: int = 0
+    applied: int = 0
+    ignored: int = 0
+    duplicates: int = 0
+
+
+def row_id(sort_us: int, key: str, salt: int = 0) -> int:
+    """The integer key of a post: the time in its id (ms) << 20 | 20 bits of a hash; 62 bits."""
+    digest = hashlib.blake2b(f"{salt}{key}".encode(), digest_size=3).digest()
+    ms = min(max(sort_us // 1000, 0), (1 << 42) - 1)
+    return ms << 20 | int.from_bytes(digest) >> 4
+
+
+def commit(engine: Engine, lease: Lease, batch: Batch) -> Outcome:
+    """Store a batch; returns what it changed.
+
+    Raises LeaseLost (nothing written), KeywordsChanged (nothing written: match again) and
+    SQLAlchemy's errors when the database fails (nothing written, or, if COMMIT itself failed,
+    unknown: doing it again is safe).
+    """
+    for salt in range(SALTS):
+        try:
+            with writing(engine) as connection:
+                return _commit(connection, lease, batch, salt)
+        except IntegrityError:
+            if salt == SALTS - 1:
+                raise
+    raise StoreError("Posts clash in the table of posts.")
+
+
+def _commit(connection: Connection, lease: Lease, batch: Batch, salt: int) -> Outcome:
+    held = connection.execute(
+        select(streams.c.epoch).where(streams.c.id == lease.stream_id).with_for_update()
+    ).scalar()
+    if held != lease.epoch:
+        raise LeaseLost(f"Stream {lease.stream_id} belongs to another process now.")
+    if keywords.revision(connection, lock=True) != batch.revision:
+        raise KeywordsChanged("The keywords changed while the batch was matched.")
+    now = int(connection.execute(select(db_now(connection))).scalar_one())
+    outcome, changes = Outcome(), []
+    if batch.items:
+        changes = _apply(connection, batch, outcome, salt, now)
+    for rejected in batch.rejected:
+        quarantine.put(connection, lease.stream_id, rejected, now)
+    feed.publish(connection, changes, now)
+    _advance(connection, lease, batch, outcome, now)
+    return outcome
+
+
+def _apply(
+    connection: Connection, batch: Batch, outcome: Outcome, salt: int, now: int
+) -> list[tuple[str, int]]:
+    """Apply the items; returns what the live feed must know, as (kind, posts.id)."""
+    gone = removals.known(connection, _names(batch.items))
+    hidden = removals.hidden_authors(connection, _authors(batch.items))
+    fresh: dict[tuple[str, str], tuple[Post, tuple[Match, ...]]] = {}
+    updates: list[tuple[Post, tuple[Match, ...]]] = []
+    removed: list[Removal] = []
+    accounts: list[AccountChange] = []
+    for item in batch.items:
+        if isinstance(item, Removal):
+            # From here on the post is refused; one that came earlier in this batch is stored
+            # and then emptied, as if each event had been a transaction of its own.
+            gone.add((item.network, item.key or item.alias))
+            removed.append(item)
+            outcome.applied += 1
+        elif isinstance(item, AccountChange):
+            accounts.append(item)
+            hidden[item.network, item.author_id] = item.status
+            outcome.applied += 1
+        else:
+            post, found = item
+            name = post.network, post.key
+            removed.extend(
+                Removal(network=post.network, key=key, occurred_at=now, reason="edited")
+                for key in post.supersedes
+            )
+            deleted = hidden.get((post.network, post.author_id)) == "deleted"
+            if deleted or name in gone or (post.network, post.alias) in gone:
+                outcome.ignored += 1
+            elif post.operation == "update":
+                updates.append(item)
+            elif name in fresh:
+                outcome.duplicates += 1
+            elif found:
+                fresh[name] = item
+            else:
+                outcome.unmatched += 1
+    changes = _insert(connection, list(fresh.values()), outcome, salt)
+    changes += _update(connection, updates, outcome, salt)
+    changes += removals.apply(connection, removed, now)
+    changes += removals.apply_accounts(connection, accounts, now)
+    return changes
+
+
+def _names(items: Iterable[Any]) -> set[tuple[str, str]]:
+    names: set[tuple[str, str]] = set()
+    for item in items:
+        if isinstance(item, tuple):
+            names.add((item[0].network, item[0].key))
+            if item[0].alias:
+                names.add((item[0].network, item[0].alias))
+    return names
+
+
+def _authors(items: Iterable[Any]) -> set[tuple[str, str]]:
+    return {(i[0].network, i[0].author_id) for i in items if isinstance(i, tuple)}
+
+
+def _insert(
+    connection: Connection,
+    items: Sequence[tuple[Post, tuple[Match, ...]]],
+    outcome: Outcome,
+    salt: int,
+) -> list[tuple[str, int]]:
+    if not items:
+        return []
+    hidden = removals.hidden_authors(connection, _authors(items))
+    rows = [_row(post, hidden.get((post.network, post.author_id), ""), salt) for post, _ in items]
+    rows.sort(key=lambda row: row["id"])  # one order everywhere: no deadlocks between writers
+    inserted = insert_new(
+        connection, posts, rows, unique=("network", "key"), returning=("id", "network", "key")
+    )
+    ids = {(network, key): post_id for post_id, network, key in inserted}
+    outcome.stored += len(ids)
+    outcome.duplicates += len(items) - len(ids)
+    new = [(ids[p.network, p.key], p, found) for p, found in items if (p.network, p.key) in ids]
+    matches.add(connection, [(post_id, p.occurred_at, found) for post_id, p, found in new])
+    aliases = [{"network": p.network, "alias": p.alias, "key": p.key} for p, _ in items if p.alias]
+    insert_new(connection, post_aliases, aliases, unique=("network", "alias"))
+    return [("post", post_id) for post_id, p, _ in new if not hidden.get((p.network, p.author_id))]
+
+
+def _update(
+    connection: Connection,
+    items: Sequence[tuple[Post, tuple[Match, ...]]],
+    outcome: Outcome,
+    salt: int,
+) -> list[tuple[str, int]]:
+    """Edits: a stored post takes its new text; one that is not stored counts as new."""
+    changes = []
+    for post, found in items:
+        result = edits.apply(connection, _row(post, "", salt), found)
+        if result is None:  # not stored
+            if found:
+                changes += _insert(connection, [(post, found)], outcome, salt)
+            else:
+                outcome.unmatched += 1
+        else:
+            outcome.applied += 1
+            changes += result
+    return changes
+
+
+def _row(post: Post, hidden: str, salt: int) -> dict[str, Any]:
+    return {
+        "id": row_id(post.sort_us, f"{post.network}:{post.key}", salt),
+        "network": post.network,
+        "key": post.key,
+        "post_id": post.post_id,
+        "url": post.url,
+        "text": post.text,
+        "also": PART.join(post.also),
+        "warning": post.warning,
+        "kind": post.kind,
+        "lang": post.lang[:35],
+        "author_id": post.author_id[:190],
+        "author_handle": post.author_handle,
+        "author_name": post.author_name,
+        "tags": msgspec.json.encode(post.tags).decode(),
+        "links": msgspec.json.encode(post.links).decode(),
+        "reply_to": post.reply_to,
+        "created_at": post.created_at,
+        "occurred_at": post.occurred_at,
+        "received_at": post.received_at,
+        "version": post.version[:64],
+        "edited_at": post.edited_at,
+        "sensitive": post.sensitive,
+        "flags": " ".join(post.flags),
+        "hidden": hidden,
+        "removed_at": None,
+        "removed_reason": "",
+    }
+
+
+def _advance(
+    connection: Connection, lease: Lease, batch: Batch, outcome: Outcome, now: int
+) -> None:
+    """Move the cursor and the counters, and renew the lease: all part of the same truth."""
+    counts = dict(batch.counts)
+    for name in Outcome.__struct_fields__:
+        counts[name] = counts.get(name, 0) + getattr(outcome, name)
+    counts["quarantined"] = len(batch.rejected)
+    values: dict[str, Any] = {n: streams.c[n] + c for n, c in counts.items() if c}
+    values |= {"heartbeat_at": now, "lease_until": now + int(LEASE_S * 1e6)}
+    if batch.cursor:
+        values["cursor"] = batch.cursor
+    if batch.covered_until:
+        values["covered_until"] = batch.covered_until
+    if outcome.stored:
+        values["last_post_at"] = now
+    connection.execute(update(streams).where(streams.c.id == lease.stream_id).values(values))
+    if batch.journal:
+        journal_id, position = batch.journal
+        connection.execute(
+            update(journals).where(journals.c.journal_id == journal_id).values(position=position)
+        )

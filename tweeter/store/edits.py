@@ -1,0 +1,35 @@
+"""Edits: a stored post takes the network's newer text, and its matches follow the text."""
+
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from tweeter.records import Match
+from tweeter.store import matches
+from tweeter.store.schema import posts
+
+_KEPT = ("id", "network", "key", "received_at", "occurred_at", "hidden", "removed_at")
+
+
+def apply(
+    connection: Connection, row: dict[str, Any], found: tuple[Match, ...]
+) -> list[tuple[str, int]] | None:
+    """Replace the text of a stored post by `row`, unless what is stored is as new or newer.
+
+    Returns None if the post is not stored, else what the live feed must know: [] when nothing
+    changed (removed, or an older version that came late), or [("edit", posts.id)].
+    """
+    stored = connection.execute(
+        select(posts.c.id, posts.c.version, posts.c.removed_at, posts.c.occurred_at).where(
+            posts.c.network == row["network"], posts.c.key == row["key"]
+        )
+    ).first()
+    if stored is None:
+        return None
+    if stored.removed_at is not None or (row["version"] and row["version"] <= stored.version):
+        return []
+    values = {name: value for name, value in row.items() if name not in _KEPT}
+    values["edited_at"] = row["edited_at"] or row["received_at"]
+    connection.execute(update(posts).where(posts.c.id == stored.id).values(values))
+    matches.follow(connection, stored.id, stored.occurred_at, found)
+    return [("edit", stored.id)]

@@ -1,0 +1,247 @@
+"""Jobs over stored posts, in resumable parts: match them again for a keyword, or purge one.
+
+A part claims the job by raising its epoch, does a bounded number of posts and moves the
+position in the same transaction as its effects. Killed anywhere, the next part goes on.
+"""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+
+from tweeter.records import Match
+from tweeter.store import matches as match_rows
+from tweeter.store.engine import db_now, reading, writing
+from tweeter.store.leases import LEASE_S, is_dead
+from tweeter.store.schema import jobs, keywords, matches, post_aliases, posts
+
+STEP_POSTS = 500  # a transaction's length: a few hundredths of a second
+PART_S = 30.0  # a task's length: below every time-out of the broker
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of jobs. position counts down through posts.id; done are posts looked at."""
+
+    id: int
+    kind: str
+    subject: int
+    version: int
+    position: int
+    epoch: int
+    done: int
+
+
+Matches = Callable[[str, str], bool]  # (text, also) -> does the keyword match?
+
+
+def start_rematch(connection: Connection, keyword_id: int, version: int, now: int) -> None:
+    """Match all posts stored so far again for this version of the keyword."""
+    _start(connection, "rematch", keyword_id, version, now)
+
+
+def _start(connection: Connection, kind: str, subject: int, version: int, now: int) -> None:
+    connection.execute(delete(jobs).where(jobs.c.subject == subject, jobs.c.state == "waiting"))
+    top = int(connection.execute(select(func.max(posts.c.id))).scalar() or 0)
+    connection.execute(
+        insert(jobs).values(
+            kind=kind,
+            subject=subject,
+            version=version,
+            position=top + 1,
+            state="waiting",
+            owner="",
+            lease_until=0,
+            epoch=0,
+            done=0,
+            created_at=now,
+            ended_at=None,
+        )
+    )
+
+
+def start_due_purges(engine: Engine) -> int:
+    """Start the purge of removed keywords whose time to undo is over; returns how many."""
+    with reading(engine) as connection:
+        if connection.execute(select(func.min(keywords.c.purge_at))).scalar() is None:
+            return 0
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        due = connection.execute(
+            select(keywords.c.id, keywords.c.version).where(
+                keywords.c.state == "removed", keywords.c.purge_at < now
+            )
+        ).all()
+        for row in due:
+            _start(connection, "purge", row.id, row.version, now)
+            connection.execute(
+                update(keywords).where(keywords.c.id == row.id).values(purge_at=None)
+            )
+        return len(due)
+
+
+def waiting(engine: Engine) -> list[int]:
+    """Ids of jobs that nobody works on."""
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(jobs.c.id, jobs.c.owner, jobs.c.lease_until, db_now(connection).label("now"))
+            .where(jobs.c.state == "waiting")
+            .order_by(jobs.c.id)
+        )
+        return [
+            row.id
+            for row in rows
+            if not row.owner or row.lease_until < row.now or is_dead(row.owner)
+        ]
+
+
+def claim(engine: Engine, job_id: int, owner: str) -> Job | None:
+    """Take the job, or None if somebody alive works on it or it has ended."""
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        row = connection.execute(
+            select(jobs).where(jobs.c.id == job_id, jobs.c.state == "waiting").with_for_update()
+        ).first()
+        if row is None or (row.owner and row.lease_until >= now and not is_dead(row.owner)):
+            return None
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job_id)
+            .values(owner=owner, epoch=row.epoch + 1, lease_until=now + int(LEASE_S * 1e6))
+        )
+        return Job(
+            id=row.id,
+            kind=row.kind,
+            subject=row.subject,
+            version=row.version,
+            position=row.position,
+            epoch=row.epoch + 1,
+            done=row.done,
+        )
+
+
+def work(engine: Engine, job: Job, does_match: Matches) -> bool:
+    """Work on the job for at most PART_S; True when it has ended.
+
+    Leaves quietly (False) when the job was taken over, replaced or its keyword edited.
+    """
+    deadline = time.monotonic() + PART_S
+    while True:
+        position = _step(engine, job, does_match)
+        if position is None:
+            return False
+        if position == 0:
+            return True
+        if time.monotonic() > deadline:
+            _release(engine, job)
+            return False
+
+
+def _step(engine: Engine, job: Job, does_match: Matches) -> int | None:
+    """One transaction; returns the new position, 0 when ended, None when the job is not ours."""
+    with writing(engine) as connection:
+        row = connection.execute(
+            select(jobs).where(
+                jobs.c.id == job.id, jobs.c.epoch == job.epoch, jobs.c.state == "waiting"
+            )
+        ).first()
+        if row is None:
+            return None
+        done, position = (_rematch if job.kind == "rematch" else _purge)(
+            connection, job, row.position, does_match
+        )
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        values = {
+            "position": position,
+            "done": row.done + done,
+            "lease_until": now + int(LEASE_S * 1e6),
+        }
+        if position == 0:
+            values |= {"state": "done", "owner": "", "ended_at": now}
+            if job.kind == "rematch":
+                connection.execute(
+                    update(keywords)
+                    .where(keywords.c.id == job.subject, keywords.c.version == job.version)
+                    .values(complete_at=now)
+                )
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+        return position
+
+
+def _rematch(
+    connection: Connection, job: Job, position: int, does_match: Matches
+) -> tuple[int, int]:
+    rows = connection.execute(
+        select(
+            posts.c.id,
+            posts.c.text,
+            posts.c.also,
+            posts.c.occurred_at,
+            matches.c.keyword_version,
+        )
+        .outerjoin(
+            matches, (matches.c.post_id == posts.c.id) & (matches.c.keyword_id == job.subject)
+        )
+        .where(posts.c.id < position, posts.c.removed_at.is_(None))
+        .order_by(posts.c.id.desc())
+        .limit(STEP_POSTS)
+    ).all()
+    added, dropped = [], []
+    for row in rows:
+        if does_match(row.text, row.also):
+            if row.keyword_version is None:
+                found = (Match(job.subject, job.version),)
+                added.append((row.id, row.occurred_at, found))
+        elif row.keyword_version is not None and row.keyword_version < job.version:
+            dropped.append(row.id)
+    match_rows.add(connection, added)
+    match_rows.drop(connection, job.subject, dropped)
+    return len(rows), rows[-1].id if len(rows) == STEP_POSTS else 0
+
+
+def _purge(connection: Connection, job: Job, _position: int, _: Matches) -> tuple[int, int]:
+    """Delete the keyword's matches, and the posts that no other keyword matches."""
+    ids = list(
+        connection.execute(
+            select(matches.c.post_id).where(matches.c.keyword_id == job.subject).limit(STEP_POSTS)
+        ).scalars()
+    )
+    match_rows.drop(connection, job.subject, ids)
+    delete_unmatched(connection, ids)
+    return len(ids), 1 if len(ids) == STEP_POSTS else 0
+
+
+def delete_unmatched(connection: Connection, ids: list[int]) -> None:
+    """Delete those of the posts that no keyword matches, with what names them."""
+    matched = select(matches.c.post_id).where(matches.c.post_id.in_(ids))
+    kept = set(connection.execute(matched).scalars())
+    gone = [post_id for post_id in ids if post_id not in kept]
+    names = connection.execute(
+        select(posts.c.network, posts.c.key).where(posts.c.id.in_(gone))
+    ).all()
+    for name in names:
+        connection.execute(
+            delete(post_aliases).where(
+                post_aliases.c.network == name.network, post_aliases.c.key == name.key
+            )
+        )
+    connection.execute(delete(posts).where(posts.c.id.in_(gone)))
+
+
+def _release(engine: Engine, job: Job) -> None:
+    with writing(engine) as connection:
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job.id, jobs.c.epoch == job.epoch)
+            .values(owner="", lease_until=0)
+        )
+
+
+def progress(engine: Engine, keyword_id: int) -> int | None:
+    """Posts looked at by the job under way for a keyword, or None if there is none."""
+    with reading(engine) as connection:
+        statement = select(jobs.c.done).where(
+            jobs.c.subject == keyword_id, jobs.c.state == "waiting"
+        )
+        found = connection.execute(statement).scalar()
+        return None if found is None else int(found)

@@ -1,0 +1,69 @@
+"""How everything is doing, in words: the state of each stream and the workers that follow them.
+
+A stream's row says what its holder last knew. Whether that still holds is judged here, by the
+lease: a process that was killed cannot say that it is gone.
+"""
+
+import msgspec
+from sqlalchemy import Engine, select
+
+from tweeter.store import streams, workers
+from tweeter.store.engine import db_now, reading
+from tweeter.store.leases import is_dead
+from tweeter.store.streams import Stream
+
+START_A_WORKER = "celery -A tweeter.views.flask_tasks worker"
+
+
+class StreamState(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream for readers. retry_at is 0 unless it waits; counts as in `streams.COUNTS`."""
+
+    id: int
+    name: str
+    network: str
+    state: str
+    words: str
+    since: int
+    retry_at: int
+    last_post_at: int
+    counts: dict[str, int]
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """warning is "" or a sentence about something that a person must do."""
+
+    workers: int
+    warning: str
+    streams: list[StreamState]
+
+
+def overview(engine: Engine) -> Overview:
+    """The state of everything, three short queries."""
+    with reading(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+    living = workers.alive(engine)
+    states = [_state(stream, now, bool(living)) for stream in streams.list_all(engine)]
+    return Overview(workers=len(living), warning="" if living else _no_worker(), streams=states)
+
+
+def _no_worker() -> str:
+    return f"No worker is running, so nothing is being followed. Start one: {START_A_WORKER}"
+
+
+def _state(stream: Stream, now: int, workers_live: bool) -> StreamState:
+    state, words = stream.state, stream.reason
+    held = stream.lease_until >= now and not is_dead(stream.owner)
+    if stream.wanted and not held and state not in ("off", *streams.ENDED):
+        state = "waiting"
+        words = "A worker takes it within seconds." if workers_live else "Waiting for a worker."
+    return StreamState(
+        id=stream.id,
+        name=stream.name,
+        network=stream.network,
+        state=state,
+        words=words,
+        since=stream.since,
+        retry_at=stream.retry_at,
+        last_post_at=stream.last_post_at,
+        counts=stream.counts,
+    )

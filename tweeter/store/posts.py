@@ -1,0 +1,173 @@
+"""Stored posts: a keyword's page, the live feed's cards, a command's lines.
+
+Hidden posts (their account is deactivated or suspended) are never returned; removed ones are,
+without text, as the tombstone that readers see.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, RowMapping, func, select
+
+from tweeter.records import Link
+from tweeter.store.engine import reading
+from tweeter.store.schema import keywords, matches, posts
+
+_NAMES = (
+    "id",
+    "network",
+    "key",
+    "post_id",
+    "url",
+    "text",
+    "warning",
+    "kind",
+    "lang",
+    "author_id",
+    "author_handle",
+    "author_name",
+    "reply_to",
+    "created_at",
+    "occurred_at",
+    "received_at",
+    "edited_at",
+    "sensitive",
+    "removed_at",
+    "removed_reason",
+)
+
+
+class StoredPost(msgspec.Struct, frozen=True, kw_only=True):
+    """A post as readers see it. id orders and pages; it is over 2^53: send it as text."""
+
+    id: int
+    network: str
+    key: str
+    post_id: str
+    url: str
+    text: str
+    warning: str
+    kind: str
+    lang: str
+    author_id: str
+    author_handle: str
+    author_name: str
+    reply_to: str
+    created_at: int
+    occurred_at: int
+    received_at: int
+    edited_at: int
+    sensitive: bool
+    removed_at: int | None
+    removed_reason: str
+    tags: list[str]
+    links: list[Link]
+    keywords: list[int]  # ids of the keywords that match, lowest first
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of posts, newest first; older is the position of the next one, "" at the end."""
+
+    posts: list[StoredPost]
+    older: str
+
+
+def _stored(row: RowMapping, keyword_ids: list[int]) -> StoredPost:
+    return StoredPost(
+        tags=msgspec.json.decode(row["tags"], type=list[str]),
+        links=msgspec.json.decode(row["links"], type=list[Link]),
+        keywords=keyword_ids,
+        **{name: row[name] for name in _NAMES},
+    )
+
+
+def _with_keywords(connection: Connection, rows: Sequence[RowMapping]) -> list[StoredPost]:
+    ids = [row["id"] for row in rows]
+    found: dict[int, list[int]] = {post_id: [] for post_id in ids}
+    for start in range(0, len(ids), 500):
+        pairs = connection.execute(
+            select(matches.c.post_id, matches.c.keyword_id)
+            .where(matches.c.post_id.in_(ids[start : start + 500]))
+            .order_by(matches.c.keyword_id)
+        )
+        for post_id, keyword_id in pairs:
+            found[post_id].append(keyword_id)
+    return [_stored(row, found[row["id"]]) for row in rows]
+
+
+def _position(value: str) -> tuple[int, int]:
+    """Read "occurred_at.id" as `Page.older` gives it; raises ValueError."""
+    occurred_at, _, post_id = value.partition(".")
+    return int(occurred_at), int(post_id)
+
+
+def page(
+    engine: Engine, *, keyword_id: int | None = None, older: str = "", limit: int = 50
+) -> Page:
+    """Posts of a keyword (or of all), newest first by (occurred_at, id).
+
+    `older` is `Page.older` of the page before; raises ValueError if it is not one. Stable
+    while posts arrive: a page never repeats or skips one that was there when paging began.
+    """
+    when, which = matches.c.occurred_at, matches.c.post_id
+    statement = select(posts).join(matches, which == posts.c.id).where(posts.c.hidden == "")
+    if keyword_id is not None:
+        statement = statement.where(matches.c.keyword_id == keyword_id)
+    else:
+        statement = statement.group_by(posts.c.id)
+        when, which = posts.c.occurred_at, posts.c.id
+    if older:
+        at, post_id = _position(older)
+        statement = statement.where((when < at) | ((when == at) & (which < post_id)))
+    statement = statement.order_by(when.desc(), which.desc()).limit(limit + 1)
+    with reading(engine) as connection:
+        rows = connection.execute(statement).mappings().all()
+        found = _with_keywords(connection, rows[:limit])
+    more = len(rows) > limit
+    return Page(found, f"{found[-1].occurred_at}.{found[-1].id}" if more else "")
+
+
+def by_ids(engine: Engine, ids: Sequence[int]) -> dict[int, StoredPost]:
+    """Visible posts by posts.id; ids that are unknown or hidden are left out."""
+    found: dict[int, StoredPost] = {}
+    with reading(engine) as connection:
+        for start in range(0, len(ids), 500):
+            statement = select(posts).where(
+                posts.c.id.in_(list(ids[start : start + 500])), posts.c.hidden == ""
+            )
+            rows = connection.execute(statement).mappings().all()
+            found.update((post.id, post) for post in _with_keywords(connection, rows))
+    return found
+
+
+def latest(engine: Engine, *, limit: int = 50) -> list[StoredPost]:
+    """The posts stored last in their networks' time, newest first."""
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(posts).where(posts.c.hidden == "").order_by(posts.c.id.desc()).limit(limit)
+        ).mappings()
+        return _with_keywords(connection, rows.all())
+
+
+def every(engine: Engine, *, keyword_id: int | None = None) -> Iterator[StoredPost]:
+    """All visible posts of a keyword or of all, newest first, in pages of constant memory."""
+    older = ""
+    while True:
+        found = page(engine, keyword_id=keyword_id, older=older, limit=500)
+        yield from found.posts
+        older = found.older
+        if not older:
+            return
+
+
+def totals(engine: Engine) -> dict[str, int]:
+    """Number of posts and matches stored, and of keywords that are not removed."""
+    with reading(engine) as connection:
+        counts: dict[str, Any] = {
+            "posts": select(func.count()).select_from(posts).where(posts.c.hidden == ""),
+            "keywords": select(func.count())
+            .select_from(keywords)
+            .where(keywords.c.state != "removed"),
+        }
+        return {name: int(connection.execute(s).scalar_one()) for name, s in counts.items()}

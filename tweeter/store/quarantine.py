@@ -1,0 +1,75 @@
+"""Quarantine: events that did not decode, with their reason, in bounded space.
+
+The same bytes again only raise a counter. When rows or bytes exceed the bound the oldest go;
+the stream's own counter of quarantined events keeps the sum.
+"""
+
+import hashlib
+
+import msgspec
+from sqlalchemy import Connection, Engine, delete, func, select, update
+
+from tweeter.store.engine import insert_new, reading
+from tweeter.store.schema import quarantine
+
+BODY_BYTES = 64 * 1024
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """An event that did not decode. place is for people, such as "posts.jsonl line 12"."""
+
+    body: bytes
+    reason: str
+    detail: str
+    place: str
+
+
+def put(connection: Connection, stream_id: int, rejected: Rejected, now: int) -> None:
+    """Keep the first BODY_BYTES of the event, or count it again if it is there."""
+    digest = hashlib.sha256(rejected.body).hexdigest()
+    row = {
+        "stream_id": stream_id,
+        "reason": rejected.reason[:64],
+        "detail": rejected.detail[:500],
+        "place": rejected.place[:500],
+        "sha256": digest,
+        "body": rejected.body[:BODY_BYTES],
+        "size": len(rejected.body),
+        "count": 1,
+        "first_at": now,
+        "last_at": now,
+    }
+    if not insert_new(connection, quarantine, [row], unique=("stream_id", "sha256")):
+        connection.execute(
+            update(quarantine)
+            .where(quarantine.c.stream_id == stream_id, quarantine.c.sha256 == digest)
+            .values(count=quarantine.c.count + 1, last_at=now)
+        )
+
+
+def trim(connection: Connection, *, rows: int, size_bytes: int) -> int:
+    """Delete the oldest events over either bound; returns how many went."""
+    lesser = func.min if connection.dialect.name == "sqlite" else func.least
+    kept = lesser(quarantine.c.size, BODY_BYTES)
+    total = func.sum(kept).over(order_by=(quarantine.c.last_at.desc(), quarantine.c.id.desc()))
+    number = func.row_number().over(order_by=(quarantine.c.last_at.desc(), quarantine.c.id.desc()))
+    ranked = select(quarantine.c.id, total.label("total"), number.label("number")).subquery()
+    over = connection.execute(
+        select(ranked.c.id).where((ranked.c.total > size_bytes) | (ranked.c.number > rows))
+    ).scalars()
+    gone = list(over)
+    for start in range(0, len(gone), 500):
+        some = gone[start : start + 500]
+        connection.execute(delete(quarantine).where(quarantine.c.id.in_(some)))
+    return len(gone)
+
+
+def by_reason(engine: Engine, stream_id: int | None = None) -> dict[str, int]:
+    """Number of quarantined events by reason, of one stream or of all."""
+    statement = select(quarantine.c.reason, func.sum(quarantine.c.count)).group_by(
+        quarantine.c.reason
+    )
+    if stream_id is not None:
+        statement = statement.where(quarantine.c.stream_id == stream_id)
+    with reading(engine) as connection:
+        return {reason: int(count) for reason, count in connection.execute(statement)}

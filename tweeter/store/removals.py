@@ -1,0 +1,157 @@
+"""Removals: the text goes, a tombstone stays and wins for ever, also over a post yet to come."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
+
+from tweeter.records import AccountChange, Removal
+from tweeter.store.engine import insert_new
+from tweeter.store.schema import hidden_authors as authors
+from tweeter.store.schema import post_aliases, posts, tombstones
+
+_CHUNK = 400  # names in one IN (...): SQLite's limits are far above
+_ERASED: dict[str, Any] = {
+    "text": "",
+    "also": "",
+    "warning": "",
+    "author_name": "",
+    "tags": "[]",
+    "links": "[]",
+}
+
+
+def _chunks(values: Iterable[Any]) -> Iterable[list[Any]]:
+    ordered = sorted(values)
+    for start in range(0, len(ordered), _CHUNK):
+        yield ordered[start : start + _CHUNK]
+
+
+def known(connection: Connection, names: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the (network, key or alias) names that have a tombstone."""
+    found: set[tuple[str, str]] = set()
+    name = tuple_(tombstones.c.network, tombstones.c.key)
+    for some in _chunks(names):
+        rows = connection.execute(
+            select(tombstones.c.network, tombstones.c.key).where(name.in_(some))
+        )
+        found.update((row.network, row.key) for row in rows)
+    return found
+
+
+def hidden_authors(
+    connection: Connection, names: set[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """Status of those (network, author_id) whose posts are hidden."""
+    found: dict[tuple[str, str], str] = {}
+    name = tuple_(authors.c.network, authors.c.author_id)
+    for some in _chunks(names):
+        for row in connection.execute(select(authors).where(name.in_(some))):
+            found[row.network, row.author_id] = row.status
+    return found
+
+
+def apply(connection: Connection, removed: Sequence[Removal], now: int) -> list[tuple[str, int]]:
+    """Bury each and empty the stored ones; returns [("remove", posts.id)] for the live feed."""
+    if not removed:
+        return []
+    graves = {
+        (r.network, r.key or r.alias): {
+            "network": r.network,
+            "key": r.key or r.alias,
+            "reason": r.reason,
+            "at": now,
+        }
+        for r in removed
+    }
+    rows = [graves[name] for name in sorted(graves)]
+    insert_new(connection, tombstones, rows, unique=("network", "key"))
+    reasons = {(r.network, key): r.reason for r in removed for key in _keys(connection, r)}
+    name = tuple_(posts.c.network, posts.c.key)
+    changes: list[tuple[str, int]] = []
+    for some in _chunks(reasons):
+        stored = connection.execute(
+            select(posts.c.id, posts.c.network, posts.c.key).where(
+                name.in_(some), posts.c.removed_at.is_(None)
+            )
+        ).all()
+        for row in stored:
+            _erase(connection, posts.c.id == row.id, reasons[row.network, row.key], now)
+            changes.append(("remove", row.id))
+    return changes
+
+
+def _keys(connection: Connection, removal: Removal) -> list[str]:
+    if removal.key:
+        return [removal.key]
+    return list(
+        connection.execute(
+            select(post_aliases.c.key).where(
+                post_aliases.c.network == removal.network, post_aliases.c.alias == removal.alias
+            )
+        ).scalars()
+    )
+
+
+def _erase(connection: Connection, which: ColumnElement[bool], reason: str, now: int) -> None:
+    connection.execute(
+        update(posts)
+        .where(which, posts.c.removed_at.is_(None))
+        .values(removed_at=now, removed_reason=reason, **_ERASED)
+    )
+
+
+def apply_accounts(
+    connection: Connection, changes: Sequence[AccountChange], now: int
+) -> list[tuple[str, int]]:
+    """Hide or show the posts of accounts, in order; a deleted account's posts are emptied."""
+    published: list[tuple[str, int]] = []
+    for change in changes:
+        whose = (authors.c.network == change.network, authors.c.author_id == change.author_id)
+        before = connection.execute(select(authors.c.status).where(*whose)).scalar()
+        if before == "deleted":
+            continue  # final
+        connection.execute(delete(authors).where(*whose))
+        mine = (posts.c.network == change.network) & (posts.c.author_id == change.author_id)
+        if change.status != "active":
+            connection.execute(
+                authors.insert().values(
+                    network=change.network,
+                    author_id=change.author_id,
+                    status=change.status,
+                    at=now,
+                )
+            )
+        elif before is None:
+            continue  # was never hidden: nothing to show again
+        visible = mine & posts.c.removed_at.is_(None)
+        ids = list(connection.execute(select(posts.c.id).where(visible)).scalars())
+        if not ids:
+            continue
+        hidden = "" if change.status == "active" else change.status
+        connection.execute(update(posts).where(mine).values(hidden=hidden))
+        if change.status == "deleted":
+            _erase(connection, mine, "account deleted", now)
+        kind = "remove" if hidden else "edit"
+        published.extend((kind, post_id) for post_id in ids)
+    return published
+
+
+def prune(connection: Connection, before: int, *, limit: int = 5_000) -> int:
+    """Forget tombstones older than `before` of posts that were never stored; returns how many.
+
+    No network sends a post again so late after its removal (Jetstream's window is 36 h).
+    """
+    old = (
+        select(tombstones.c.network, tombstones.c.key)
+        .outerjoin(
+            posts, (posts.c.network == tombstones.c.network) & (posts.c.key == tombstones.c.key)
+        )
+        .where(tombstones.c.at < before, posts.c.id.is_(None))
+        .limit(limit)
+    )
+    names = [(row.network, row.key) for row in connection.execute(old)]
+    name = tuple_(tombstones.c.network, tombstones.c.key)
+    for some in _chunks(names):
+        connection.execute(delete(tombstones).where(name.in_(some)))
+    return len(names)

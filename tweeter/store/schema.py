@@ -1,0 +1,259 @@
+"""Tables and indexes. Moments are integer microseconds UTC, "" stands for "not given".
+
+The migrations in `migrations/versions` make the same tables; a test compares the two.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Names of the networks are compared byte by byte on every database.
+KeyText = String(190).with_variant(
+    mysql.VARCHAR(190, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+)
+LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+AutoId = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts up in SQLite
+Bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+
+keywords = Table(
+    "keywords",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("expression", Text, nullable=False),  # as the person wrote it
+    Column("canonical", LongText, nullable=False),  # printed from its tree: finds duplicates
+    Column("version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # active, paused, removed
+    Column("demo", Boolean, nullable=False),  # goes with the demo data
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("purge_at", BigInteger),  # removed and its posts to be deleted, from then on
+    Column("complete_at", BigInteger),  # stored posts were all matched again; NULL: under way
+    Column("posts", BigInteger, nullable=False),  # exact number of rows in matches
+)
+
+keyword_versions = Table(
+    "keyword_versions",
+    metadata,
+    Column("keyword_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("expression", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    # Time in the network's id << 20 | 20 bits of a hash: neighbours in time lie together.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("network", String(16), nullable=False),
+    Column("key", KeyText, nullable=False),
+    Column("post_id", KeyText, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("text", LongText, nullable=False),
+    Column("also", LongText, nullable=False),  # other matched strings, joined by PART
+    Column("warning", Text, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("lang", String(35), nullable=False),
+    Column("author_id", KeyText, nullable=False),
+    Column("author_handle", Text, nullable=False),
+    Column("author_name", Text, nullable=False),
+    Column("tags", LongText, nullable=False),  # JSON list of strings
+    Column("links", LongText, nullable=False),  # JSON list of {url, display}
+    Column("reply_to", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("edited_at", BigInteger, nullable=False),  # 0: never
+    Column("sensitive", Boolean, nullable=False),
+    Column("flags", String(64), nullable=False),  # words joined by a space
+    Column("hidden", String(16), nullable=False),  # "" or the account's status
+    Column("removed_at", BigInteger),
+    Column("removed_reason", String(32), nullable=False),
+    UniqueConstraint("network", "key"),
+    Index("ix_posts_network_author_id", "network", "author_id"),
+)
+
+matches = Table(
+    "matches",
+    metadata,
+    Column("keyword_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("post_id", BigInteger, primary_key=True, autoincrement=False),  # posts.id
+    Column("keyword_version", Integer, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),  # of the post: lists order by it
+    Index("ix_matches_keyword_id_occurred_at_post_id", "keyword_id", "occurred_at", "post_id"),
+    Index("ix_matches_post_id", "post_id"),
+)
+
+post_aliases = Table(
+    "post_aliases",
+    metadata,
+    Column("network", String(16), primary_key=True),
+    Column("alias", KeyText, primary_key=True),
+    Column("key", KeyText, nullable=False),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("network", String(16), primary_key=True),
+    Column("key", KeyText, primary_key=True),  # a post's key, or an alias
+    Column("reason", String(32), nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+)
+
+hidden_authors = Table(
+    "hidden_authors",
+    metadata,
+    Column("network", String(16), primary_key=True),
+    Column("author_id", KeyText, primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    # Given in the order of commits (see positions), never by an auto-increment.
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(8), nullable=False),  # post, edit, remove
+    Column("post_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    # "feed": last published seq; "keywords": revision of all keywords.
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("name", KeyText, nullable=False, unique=True),
+    Column("network", String(16), nullable=False),  # key of sources.SOURCES
+    Column("options", Text, nullable=False),  # JSON: path and speed of a replay, …; no secret
+    Column("wanted", Boolean, nullable=False),
+    Column("owner", KeyText, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+    Column("cursor", Text, nullable=False),
+    Column("covered_until", BigInteger, nullable=False),  # all received until then is stored
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),  # whole sentences for the page
+    Column("since", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", BigInteger, nullable=False),
+    Column("last_post_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    *(
+        Column(name, BigInteger, nullable=False)
+        for name in (
+            "lines",
+            "events",
+            "stored",
+            "unmatched",
+            "applied",
+            "ignored",
+            "duplicates",
+            "quarantined",
+        )
+    ),
+)
+
+journals = Table(
+    "journals",
+    metadata,
+    Column("journal_id", String(32), primary_key=True),
+    Column("stream_id", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),  # bytes of the journal that are stored
+)
+
+intervals = Table(
+    "intervals",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("stream_id", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # live, down, limited, paused, …
+    Column("cause", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("outcome", String(16), nullable=False),  # "", replayed, lost
+    Index("ix_intervals_stream_id_started_at", "stream_id", "started_at"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("stream_id", BigInteger, nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("body", Bytes, nullable=False),  # first 64 kB
+    Column("size", Integer, nullable=False),  # bytes of the whole event
+    Column("count", BigInteger, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    UniqueConstraint("stream_id", "sha256"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", KeyText, primary_key=True),  # owner text of its main process
+    Column("name", KeyText, nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+)
+
+slots = Table(
+    "slots",
+    metadata,
+    Column("worker_id", KeyText, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("owner", KeyText, nullable=False),  # owner text of the process that holds the slot
+    Column("heartbeat_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),  # rematch, purge
+    Column("subject", BigInteger, nullable=False),  # keyword id
+    Column("version", Integer, nullable=False),  # of the keyword
+    Column("position", BigInteger, nullable=False),  # posts.id reached, going down
+    Column("state", String(16), nullable=False),  # waiting, done, failed
+    Column("owner", KeyText, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),  # posts looked at
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+)

@@ -1,0 +1,299 @@
+"""Streams: what is wanted, who holds which, and what each says of itself.
+
+A stream is taken by one UPDATE that raises its epoch. Whoever writes for it afterwards proves
+the epoch in the same transaction (`batches.commit`); a process that lost it writes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, update
+
+from tweeter.errors import LeaseLost
+from tweeter.store import ledger
+from tweeter.store.engine import db_now, reading, writing
+from tweeter.store.leases import LEASE_S, Lease, is_dead
+from tweeter.store.schema import intervals, journals, quarantine, streams
+
+COUNTS = (
+    "lines",
+    "events",
+    "stored",
+    "unmatched",
+    "applied",
+    "ignored",
+    "duplicates",
+    "quarantined",
+)
+ENDED = ("done", "failed")
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of streams. state is one word, reason whole sentences; moments in microseconds."""
+
+    id: int
+    name: str
+    network: str
+    options: dict[str, Any]
+    wanted: bool
+    owner: str
+    lease_until: int
+    epoch: int
+    heartbeat_at: int
+    cursor: str
+    covered_until: int
+    state: str
+    reason: str
+    since: int
+    failures: int
+    retry_at: int
+    last_post_at: int
+    created_at: int
+    counts: dict[str, int]
+
+
+def _stream(row: RowMapping) -> Stream:
+    values = {k: v for k, v in row.items() if k not in COUNTS and k != "options"}
+    return Stream(
+        options=msgspec.json.decode(row["options"]), counts={k: row[k] for k in COUNTS}, **values
+    )
+
+
+def ensure(
+    engine: Engine, name: str, network: str, options: Mapping[str, Any], *, off: str = ""
+) -> int:
+    """Make the stream or bring its options up to date; `off` says why it is not wanted.
+
+    Returns its id. A stream that has ended (a file read to its end) is left as it is, and one
+    that somebody follows is not switched off: another host may have what is missing here.
+    """
+    encoded = msgspec.json.encode(dict(options)).decode()
+    with reading(engine) as connection:  # it is asked every few seconds: take no lock in vain
+        row = _by_name(connection, name)
+    if row is not None and _settled(row, encoded, off):
+        return int(row["id"])
+    with writing(engine) as connection:
+        row = _by_name(connection, name)
+        if row is None:
+            return _create(connection, name, network, encoded, off)
+        now = connection.execute(select(db_now(connection))).scalar_one()
+        if _settled(row, encoded, off) or (off and row["lease_until"] >= now):
+            return int(row["id"])
+        values: dict[str, Any] = {"options": encoded, "wanted": not off}
+        if off:
+            values |= {"state": "off", "reason": off}
+        elif not row["wanted"]:
+            values |= {"state": "waiting", "reason": "Waiting for a worker.", "retry_at": 0}
+        connection.execute(update(streams).where(streams.c.id == row["id"]).values(values))
+        return int(row["id"])
+
+
+def _by_name(connection: Connection, name: str) -> RowMapping | None:
+    found = connection.execute(select(streams).where(streams.c.name == name)).mappings()
+    return found.first()
+
+
+def _settled(row: RowMapping, options: str, off: str) -> bool:
+    """True if the row says already what it should."""
+    same = row["options"] == options and row["wanted"] != bool(off)
+    return row["state"] in ENDED or (same and (not off or row["reason"] == off))
+
+
+def _create(connection: Connection, name: str, network: str, options: str, off: str) -> int:
+    now = connection.execute(select(db_now(connection))).scalar_one()
+    values: dict[str, Any] = dict.fromkeys(COUNTS, 0)
+    values |= {"name": name, "network": network, "options": options, "wanted": not off}
+    values |= {"owner": "", "lease_until": 0, "epoch": 0, "heartbeat_at": 0, "cursor": ""}
+    values |= {"covered_until": 0, "failures": 0, "retry_at": 0, "last_post_at": 0}
+    values |= {"state": "off" if off else "waiting", "since": now, "created_at": now}
+    values |= {"reason": off or "Waiting for a worker."}
+    return int(connection.execute(insert(streams).values(values)).inserted_primary_key[0])  # type: ignore[index]
+
+
+def list_all(engine: Engine) -> list[Stream]:
+    """All streams, in the order they were made."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(streams).order_by(streams.c.id)).mappings()
+        return [_stream(row) for row in rows]
+
+
+def get(engine: Engine, stream_id: int) -> Stream | None:
+    """One stream, or None."""
+    with reading(engine) as connection:
+        row = connection.execute(select(streams).where(streams.c.id == stream_id)).mappings()
+        found = row.first()
+        return _stream(found) if found else None
+
+
+def claim(
+    engine: Engine, owner: str, *, networks: Sequence[str], only: int | None = None
+) -> list[tuple[Stream, Lease]]:
+    """Take every free stream of these networks that is wanted and whose waiting time is over.
+
+    `only` restricts to one stream. Each taken stream gets a new epoch and a lease of LEASE_S.
+    """
+    with reading(engine) as connection:
+        now = db_now(connection)
+        condition = [
+            streams.c.wanted,
+            streams.c.lease_until < now,
+            streams.c.network.in_(list(networks)),
+        ]
+        if only is not None:
+            condition.append(streams.c.id == only)
+        free = connection.execute(select(streams.c.id).where(*condition)).scalars().all()
+    taken: list[tuple[Stream, Lease]] = []
+    if not free:
+        return taken
+    with writing(engine) as connection:
+        for stream_id in free:
+            # The condition again: where transactions run side by side, only one may win.
+            changed = connection.execute(
+                update(streams)
+                .where(streams.c.id == stream_id, *condition)
+                .values(
+                    owner=owner,
+                    epoch=streams.c.epoch + 1,
+                    lease_until=now + int(LEASE_S * 1e6),
+                    heartbeat_at=now,
+                )
+            ).rowcount
+            if changed == 1:
+                found = connection.execute(select(streams).where(streams.c.id == stream_id))
+                stream = _stream(found.mappings().one())
+                taken.append((stream, Lease(stream.id, stream.epoch)))
+        return taken
+
+
+def renew(engine: Engine, leases: Sequence[Lease], covered: Mapping[int, int]) -> set[int]:
+    """Extend the leases; returns the ids of streams that are still ours and still wanted.
+
+    covered holds, by stream id, the moment up to which everything received is stored.
+    """
+    ours: set[int] = set()
+    if not leases:
+        return ours
+    with writing(engine) as connection:
+        now = db_now(connection)
+        for lease in leases:
+            values: dict[str, Any] = {
+                "lease_until": now + int(LEASE_S * 1e6),
+                "heartbeat_at": now,
+            }
+            if covered.get(lease.stream_id):
+                values["covered_until"] = covered[lease.stream_id]
+            changed = connection.execute(
+                update(streams).where(*_held(lease), streams.c.wanted).values(values)
+            ).rowcount
+            if changed == 1:
+                ours.add(lease.stream_id)
+    return ours
+
+
+def _held(lease: Lease) -> tuple[Any, Any]:
+    return streams.c.id == lease.stream_id, streams.c.epoch == lease.epoch
+
+
+def set_state(
+    engine: Engine,
+    lease: Lease,
+    state: str,
+    reason: str,
+    *,
+    failures: int | None = None,
+    retry_at: int = 0,
+) -> None:
+    """Say how the stream is doing; raises LeaseLost if it is no longer ours."""
+    with writing(engine) as connection:
+        now = connection.execute(select(db_now(connection))).scalar_one()
+        values: dict[str, Any] = {"state": state, "reason": reason, "retry_at": retry_at}
+        if failures is not None:
+            values["failures"] = failures
+        current = connection.execute(select(streams.c.state).where(*_held(lease))).scalar()
+        if current is None:
+            raise LeaseLost(f"Stream {lease.stream_id} belongs to another process now.")
+        if current != state:
+            values["since"] = now
+        connection.execute(update(streams).where(*_held(lease)).values(values))
+
+
+def finish(engine: Engine, lease: Lease, state: str, reason: str) -> None:
+    """End a stream for good: "done" or "failed". It is never claimed again."""
+    with writing(engine) as connection:
+        now = connection.execute(select(db_now(connection))).scalar_one()
+        changed = connection.execute(
+            update(streams)
+            .where(*_held(lease))
+            .values(
+                state=state,
+                reason=reason,
+                since=now,
+                wanted=False,
+                owner="",
+                lease_until=0,
+                retry_at=0,
+            )
+        ).rowcount
+        if changed != 1:
+            raise LeaseLost(f"Stream {lease.stream_id} belongs to another process now.")
+        ledger.close_open(connection, lease.stream_id, now)
+
+
+def release(engine: Engine, lease: Lease) -> None:
+    """Give the stream back at once, for the next process to take; harmless if it is lost."""
+    with writing(engine) as connection:
+        connection.execute(update(streams).where(*_held(lease)).values(owner="", lease_until=0))
+
+
+def free_dead(engine: Engine) -> list[str]:
+    """Free the leases of owners of this host that no longer run; returns the streams' names."""
+    with reading(engine) as connection:
+        held = select(streams.c.id, streams.c.name, streams.c.owner, streams.c.epoch).where(
+            streams.c.owner != ""
+        )
+        dead = [row for row in connection.execute(held) if is_dead(row.owner)]
+    if not dead:
+        return []
+    with writing(engine) as connection:
+        for row in dead:
+            connection.execute(
+                update(streams)
+                .where(*_held(Lease(row.id, row.epoch)), streams.c.owner == row.owner)
+                .values(owner="", lease_until=0)
+            )
+    return [row.name for row in dead]
+
+
+def set_wanted(engine: Engine, stream_id: int, wanted: bool, reason: str) -> None:
+    """Switch a stream on or off; its holder leaves within a second or two."""
+    state = "waiting" if wanted else "off"
+    with writing(engine) as connection:
+        connection.execute(
+            update(streams)
+            .where(streams.c.id == stream_id, streams.c.wanted != wanted)
+            .values(wanted=wanted, state=state, reason=reason, retry_at=0, failures=0)
+        )
+
+
+def unfinished_replay(engine: Engine, name_prefix: str) -> Stream | None:
+    """The newest stream whose name starts so and has not ended: a replay to go on with."""
+    with reading(engine) as connection:
+        found = connection.execute(
+            select(streams)
+            .where(
+                streams.c.network == "replay",
+                streams.c.state.not_in(ENDED),
+                func.substr(streams.c.name, 1, len(name_prefix)) == name_prefix,
+            )
+            .order_by(streams.c.id.desc())
+        ).mappings()
+        row = found.first()
+        return _stream(row) if row else None
+
+
+def remove(connection: Connection, stream_id: int) -> None:
+    """Delete a stream and all that is only about it (not its posts)."""
+    for table in (journals, intervals, quarantine):
+        connection.execute(delete(table).where(table.c.stream_id == stream_id))
+    connection.execute(delete(streams).where(streams.c.id == stream_id))

@@ -1,0 +1,117 @@
+"""Which workers run and which slots they hold: rows that beat, for the reconciler and the page."""
+
+import msgspec
+from sqlalchemy import Engine, delete, insert, select, update
+
+from tweeter.store.engine import db_now, reading, writing
+from tweeter.store.leases import is_dead
+from tweeter.store.schema import slots, workers
+
+ALIVE_S = 20.0  # a worker that has not beaten for so long counts as gone
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker process that beats. slots is how many stream slots it holds now."""
+
+    id: str
+    name: str
+    heartbeat_at: int
+    started_at: int
+    slots: int
+
+
+def beat(engine: Engine, worker_id: str, name: str) -> None:
+    """Say that a worker's main process lives; forgets the dead ones."""
+    with writing(engine) as connection:
+        now = db_now(connection)
+        changed = connection.execute(
+            update(workers)
+            .where(workers.c.id == worker_id)
+            .values(heartbeat_at=now, name=name[:190])
+        ).rowcount
+        if not changed:
+            connection.execute(
+                insert(workers).values(
+                    id=worker_id, name=name[:190], heartbeat_at=now, started_at=now
+                )
+            )
+        rows = connection.execute(select(workers.c.id, workers.c.heartbeat_at, now.label("now")))
+        for row in rows.all():
+            silent_s = (row.now - row.heartbeat_at) / 1e6
+            if row.id != worker_id and (is_dead(row.id) or silent_s > 10 * ALIVE_S):
+                connection.execute(delete(slots).where(slots.c.worker_id == row.id))
+                connection.execute(delete(workers).where(workers.c.id == row.id))
+
+
+def leave(engine: Engine, worker_id: str) -> None:
+    """A worker ends in order."""
+    with writing(engine) as connection:
+        connection.execute(delete(slots).where(slots.c.worker_id == worker_id))
+        connection.execute(delete(workers).where(workers.c.id == worker_id))
+
+
+def alive(engine: Engine) -> list[Worker]:
+    """The workers that beat, oldest first."""
+    with reading(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        held = list(connection.execute(select(slots.c.worker_id, slots.c.owner)))
+        rows = connection.execute(
+            select(workers)
+            .where(workers.c.heartbeat_at > now - int(ALIVE_S * 1e6))
+            .order_by(workers.c.started_at)
+        )
+        return [
+            Worker(
+                id=row.id,
+                name=row.name,
+                heartbeat_at=row.heartbeat_at,
+                started_at=row.started_at,
+                slots=sum(h.worker_id == row.id and not is_dead(h.owner) for h in held),
+            )
+            for row in rows
+            if not is_dead(row.id)
+        ]
+
+
+def take_slot(engine: Engine, worker_id: str, count: int, owner: str) -> int | None:
+    """Take one of a worker's `count` slots for a process; None if all are held by living ones."""
+    with writing(engine) as connection:
+        now = db_now(connection)
+        held = {
+            row.number: row.owner
+            for row in connection.execute(select(slots).where(slots.c.worker_id == worker_id))
+        }
+        for number in range(count):
+            if number in held and not is_dead(held[number]):
+                continue
+            connection.execute(
+                delete(slots).where(slots.c.worker_id == worker_id, slots.c.number == number)
+            )
+            connection.execute(
+                insert(slots).values(
+                    worker_id=worker_id,
+                    number=number,
+                    owner=owner,
+                    heartbeat_at=now,
+                    started_at=now,
+                )
+            )
+            return number
+    return None
+
+
+def leave_slot(engine: Engine, worker_id: str, number: int, owner: str) -> None:
+    """Give a slot back."""
+    with writing(engine) as connection:
+        connection.execute(
+            delete(slots).where(
+                slots.c.worker_id == worker_id, slots.c.number == number, slots.c.owner == owner
+            )
+        )
+
+
+def missing_slots(engine: Engine, worker_id: str, count: int) -> int:
+    """How many of a worker's slots no living process holds."""
+    with reading(engine) as connection:
+        held = connection.execute(select(slots.c.owner).where(slots.c.worker_id == worker_id))
+        return count - sum(not is_dead(owner) for owner in held.scalars())

@@ -1,0 +1,101 @@
+"""The live stream of the pages: server-sent events on Tornado's loop.
+
+Events: `post`, `edit`, `remove` (id: the feed's position, data: JSON), `streams` (the state of
+every stream, in words), `beat` (every BEAT_S: the line is up) and `reload` (this page missed
+more than can be sent again). A browser that reconnects sends the last id by itself.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+
+import msgspec
+from tornado.iostream import StreamClosedError
+from tornado.web import RequestHandler
+
+from tweeter.broadcast import Broadcast, Change, Gap
+from tweeter.views.guard import refusal
+
+BEAT_S = 15.0
+STREAMS_S = 1.0
+
+
+class LiveHandler(RequestHandler):
+    """GET /live/stream?after=SEQ&keyword=ID. Without `after` or Last-Event-ID: from now on."""
+
+    def initialize(self, broadcast: Broadcast, stopping: asyncio.Event) -> None:
+        self._broadcast = broadcast
+        self._stopping = stopping
+
+    def prepare(self) -> None:
+        words = refusal(self.request.headers, self.settings["port"])
+        if words:
+            self.set_status(403)
+            self.finish(words)
+
+    async def get(self) -> None:
+        after, keyword_id = self._number("after"), self._number("keyword")
+        last = self.request.headers.get("Last-Event-ID", "")
+        if last.isdigit():
+            after = int(last)
+        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Accel-Buffering", "no")
+        await self._broadcast.join()
+        ended = asyncio.create_task(self._stopping.wait())
+        sending = asyncio.create_task(self._send_all(after, keyword_id))
+        try:
+            await asyncio.wait({ended, sending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            sending.cancel()
+            with suppress(asyncio.CancelledError, StreamClosedError):
+                await sending
+            self._broadcast.leave()
+
+    def _number(self, name: str) -> int | None:
+        value = self.get_query_argument(name, "")
+        return int(value) if value.isdigit() and len(value) < 19 else None
+
+    async def _send_all(self, after: int | None, keyword_id: int | None) -> None:
+        states = asyncio.create_task(self._send_states())
+        try:
+            await self._send_changes(after, keyword_id)
+        finally:
+            states.cancel()
+            with suppress(asyncio.CancelledError, StreamClosedError):
+                await states
+
+    async def _send_changes(self, after: int | None, keyword_id: int | None) -> None:
+        position = self._broadcast.head if after is None else after
+        try:
+            await self._broadcast.check(position)
+            while True:
+                found, position = await self._broadcast.pull(position)
+                frames = [_frame(change) for change in found if change.concerns(keyword_id)]
+                if not frames:  # the position moves on for the browser too
+                    frames = [f"id: {position}\nevent: position\ndata: {{}}\n\n"]
+                await self._send("".join(frames))
+        except Gap:
+            await self._send("event: reload\ndata: {}\n\n")
+
+    async def _send_states(self) -> None:
+        sent, beaten_at = "", -BEAT_S
+        while True:
+            states = await self._broadcast.overview()
+            text = msgspec.json.encode(states).decode()
+            if text != sent:
+                await self._send(f"event: streams\ndata: {text}\n\n")
+                sent = text
+            if time.monotonic() - beaten_at >= BEAT_S:
+                await self._send("event: beat\ndata: {}\n\n")
+                beaten_at = time.monotonic()
+            await asyncio.sleep(STREAMS_S)
+
+    async def _send(self, text: str) -> None:
+        self.write(text)
+        await self.flush()
+
+
+def _frame(change: Change) -> str:
+    return f"id: {change.seq}\nevent: {change.kind}\ndata: {change.data}\n\n"

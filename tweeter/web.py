@@ -1,0 +1,80 @@
+"""The Flask application, put together."""
+
+from datetime import UTC, datetime
+
+from flask import Flask, Response, render_template
+from flask_wtf import CSRFProtect
+from flask_wtf.csrf import CSRFError
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from tweeter import __version__
+from tweeter.config import Config, secret_key
+from tweeter.store.keywords import KeywordNotFound
+from tweeter.views import pages, show
+from tweeter.views.guard import HEADERS
+
+
+def create_app(config: Config, engine: Engine) -> Flask:
+    """Make the application; opens nothing but the file of the secret key."""
+    app = Flask(__name__)
+    app.config.update(
+        SECRET_KEY=secret_key(config),
+        SESSION_COOKIE_NAME="tweeter",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        MAX_CONTENT_LENGTH=1024 * 1024,
+        WTF_CSRF_TIME_LIMIT=None,  # a page may stay open for days
+        TWEETER=config,
+    )
+    app.extensions["engine"] = engine
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(
+        clock=show.clock, iso=show.iso, harmless=show.harmless, host=show.host, number=show.number
+    )
+    app.jinja_env.globals.update(version=__version__, now=lambda: datetime.now(UTC))
+    CSRFProtect(app)
+    app.register_blueprint(pages.pages)
+    app.after_request(_harden)
+    app.register_error_handler(KeywordNotFound, _not_found)
+    app.register_error_handler(CSRFError, _stale_form)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(SQLAlchemyError, _database_away)
+    return app
+
+
+def _harden(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if response.mimetype == "text/html":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _problem(status: int, title: str, detail: str) -> tuple[str, int]:
+    return render_template("problem.html", title=title, detail=detail), status
+
+
+def _not_found(error: KeywordNotFound) -> tuple[str, int]:
+    return _problem(404, "There is no such keyword", str(error))
+
+
+def _stale_form(_: CSRFError) -> tuple[str, int]:
+    return _problem(
+        400,
+        "Nothing was changed",
+        "The form was too old, or another site sent it. Go back, reload the page, send it again.",
+    )
+
+
+def _http_error(error: HTTPException) -> tuple[str, int]:
+    return _problem(error.code or 500, error.name, error.description or "")
+
+
+def _database_away(error: SQLAlchemyError) -> tuple[str, int]:
+    return _problem(
+        503,
+        "The database does not answer",
+        f"{type(error).__name__}. Streams go on and store as soon as it is back; reload then.",
+    )
