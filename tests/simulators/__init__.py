@@ -1,0 +1,1 @@
+"""Servers of ours that speak the networks' wire formats, faults included."""

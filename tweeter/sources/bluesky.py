@@ -8,6 +8,7 @@ github.com/bluesky-social/jetstream, README.
 import asyncio
 import hashlib
 import re
+import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -74,7 +75,7 @@ class BlueskySource:
         finally:
             transport.disconnect()
             await asyncio.wait_for(_quietly(transport.wait_disconnected()), 2)
-        if listener.stalled:
+        if listener.silent_s() > 1.5 * self._idle_s:
             raise SourceError(
                 "stalled", f"{self._host} was silent for {2 * self._idle_s:g} s, even when asked."
             )
@@ -174,13 +175,21 @@ class _Listener(picows.WSListener):  # type: ignore[misc]
         self._transport: picows.WSTransport | None = None
         self._paused = False
         self._closed = False
-        self.stalled = False
+        self._last_at = time.monotonic()
+        self._ended_at = self._last_at
+        self._said_goodbye = False
+
+    def silent_s(self) -> float:
+        """How long it was silent before it ended; 0 for an orderly close."""
+        return 0.0 if self._said_goodbye else self._ended_at - self._last_at
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._transport = transport
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        self._last_at = time.monotonic()
         if frame.msg_type == picows.WSMsgType.CLOSE:
+            self._said_goodbye = True
             transport.send_close(frame.get_close_code())
             transport.disconnect()
             return
@@ -206,6 +215,7 @@ class _Listener(picows.WSListener):  # type: ignore[misc]
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         self._closed = True
+        self._ended_at = time.monotonic()
         self._some.set()
 
     async def next(self) -> list[RawEvent]:

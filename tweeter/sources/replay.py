@@ -176,7 +176,7 @@ class _Pace:
 
     def __init__(self, speed: str) -> None:
         self._per_s = float(speed[:-2]) if speed.endswith("/s") else 0.0
-        self._factor = float(speed[:-1]) if speed.endswith("x") else 0.0
+        self._factor = float(speed[:-1]) if speed.endswith("x") and speed != "max" else 0.0
         self._began_at = time.monotonic()
         self._sent = 0
         self._last_us = 0

@@ -27,6 +27,7 @@ CONNECT_S = 10.0
 LINE_BYTES = 2 * 1024 * 1024
 CUT_BYTES = 64 * 1024
 
+RULES = "/2/tweets/search/stream/rules"
 FIELDS = {
     "tweet_fields": [
         "created_at,author_id,lang,entities,conversation_id,in_reply_to_user_id",
@@ -66,6 +67,11 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
             await task
         finally:
             task.cancel()
+
+    async def list_rules(self, page: dict[str, str]) -> dict[str, Any]:
+        """A page of the account's rules; tweepy's own `get_rules` cannot ask for the next."""
+        answer = await self.request("GET", RULES, params={"max_results": "1000", **page})
+        return await answer.json()
 
     async def request(
         self, method: str, route: str, params: Any = None, json: Any = None, user_auth: bool = False

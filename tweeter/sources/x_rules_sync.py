@@ -110,7 +110,7 @@ class RuleKeeper:
         foreign: set[str] = set()
         page: dict[str, str] = {}
         while True:
-            answer = await client.get_rules(max_results=1000, **page)
+            answer = await client.list_rules(page)
             for rule in answer.get("data") or []:
                 if str(rule.get("tag", "")).split(":")[:2] == self._tag.split(":"):
                     ours[rule["value"]] = str(rule["id"])

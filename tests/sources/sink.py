@@ -1,0 +1,42 @@
+"""A sink that remembers, for tests of one source by itself."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from tweeter.records import RawEvent
+
+
+class Kept:
+    """What a source said. slow_s delays each put, as a busy store would."""
+
+    def __init__(self, cursor: str = "", slow_s: float = 0) -> None:
+        self.cursor = cursor
+        self.events: list[RawEvent] = []
+        self.words: list[str] = []
+        self.alives = 0
+        self._slow_s = slow_s
+
+    async def put(self, events: Sequence[RawEvent]) -> None:
+        if self._slow_s:
+            await asyncio.sleep(self._slow_s)
+        self.events.extend(events)
+
+    def alive(self) -> None:
+        self.alives += 1
+
+    def connected(self, words: str) -> None:
+        self.words.append(words)
+
+    def notice(self, words: str) -> None:
+        self.words.append(words)
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [event.body for event in self.events]
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+    """Wait until it is so; fails the test otherwise."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.01)

@@ -1,0 +1,354 @@
+"""X's source against a server that speaks X's wire, with its faults."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from xdk import Client as OfficialClient
+
+from tests.simulators.x import TOO_MANY, XSimulator, post
+from tests.sources.sink import Kept, until
+from tweeter.errors import SourceError
+from tweeter.sources.x import XSource
+
+STORM = (1, "storm")
+
+
+async def source_for(sim: XSimulator, *keywords: tuple[int, str], **more: Any) -> XSource:
+    source = XSource(more.pop("token", sim.token), sim.url, "abcd1234", **more)
+    await source.keywords_changed(keywords or (STORM,))
+    return source
+
+
+@asynccontextmanager
+async def streaming(
+    sim: XSimulator, sink: Kept, *keywords: tuple[int, str], **more: Any
+) -> AsyncIterator[tuple[XSource, asyncio.Task[None]]]:
+    """A source that is connected; cancelled at the end."""
+    source = await source_for(sim, *keywords, **more)
+    task = asyncio.create_task(source.connect(sink))
+    await until(lambda: sim.connected == 1 or task.done())
+    try:
+        yield source, task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def refused(sim: XSimulator, *keywords: tuple[int, str], **more: Any) -> SourceError:
+    source = await source_for(sim, *keywords, **more)
+    with pytest.raises(SourceError) as caught:
+        async with asyncio.timeout(10):
+            await source.connect(Kept())
+    return caught.value
+
+
+def run(work: Any) -> None:
+    asyncio.run(work)
+
+
+def test_posts_that_match_a_rule_arrive_as_they_were_sent() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim, streaming(sim, sink):
+            await sim.publish([post(1, "a storm"), post(2, "sunshine"), post(3, "STORM ☂")])
+            await until(lambda: len(sink.events) == 2)
+        ids = [json.loads(body)["data"]["id"] for body in sink.bodies]
+        assert ids == ["1", "3"]
+        assert sink.words == ["Live."]
+
+    run(work())
+
+
+def test_lines_cut_anywhere_are_put_together_again() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim, streaming(sim, sink):
+            sim.split = 1
+            await sim.publish([post(n, f"storm 猫 🌩 {n}") for n in range(1, 4)])
+            await until(lambda: len(sink.events) == 3)
+        texts = [json.loads(body)["data"]["text"] for body in sink.bodies]
+        assert texts == [f"storm 猫 🌩 {n}" for n in range(1, 4)]
+
+    run(work())
+
+
+def test_untagged_rules_malformed_lines_and_unknown_messages_do_not_end_the_stream() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim, streaming(sim, sink):
+            sim.tagged = False
+            await sim.publish([post(1, "storm")])
+            await sim.send_line(b'{"data": {"id": "2", "te')
+            await sim.send_line(b"\xff\xfe not even text")
+            await sim.send_line(b'{"something": {"new": true}}')
+            partial = post(3, "storm") | {"errors": [{"title": "Not Found Error"}]}
+            await sim.publish([partial])
+            await until(lambda: len(sink.events) == 5)
+            assert sim.connected == 1
+
+    run(work())
+
+
+def test_heartbeats_keep_the_connection_and_silence_ends_it() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim:
+            sim.heartbeat_s = 0.05
+            async with streaming(sim, sink, silence_s=0.5) as (_, task):
+                await until(lambda: sink.alives >= 3)
+                assert not task.done()
+                sim.stalled = True
+                with pytest.raises(SourceError) as caught:
+                    await task
+        assert caught.value.kind == "stalled"
+        assert sink.events == []
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (
+            {
+                "errors": [
+                    {
+                        "title": "operational-disconnect",
+                        "disconnect_type": "UpstreamOperationalDisconnect",
+                        "detail": "This stream has been disconnected upstream.",
+                        "type": "https://api.x.com/2/problems/operational-disconnect",
+                    }
+                ]
+            },
+            "closed",
+        ),
+        (
+            {
+                "title": "operational-disconnect",
+                "disconnect_type": "OperationalDisconnect",
+                "detail": "Disconnected.",
+            },
+            "closed",
+        ),
+        (TOO_MANY, "limited"),
+    ],
+)
+def test_errors_in_the_stream_are_understood_wrapped_and_bare(
+    line: dict[str, Any], kind: str
+) -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim, streaming(sim, sink) as (_, task):
+            await sim.send_line(json.dumps(line).encode())
+            with pytest.raises(SourceError) as caught:
+                await task
+        assert caught.value.kind == kind
+
+    run(work())
+
+
+def test_a_clean_close_returns_and_a_reset_is_a_network_error() -> None:
+    async def work() -> None:
+        async with XSimulator() as sim:
+            async with streaming(sim, Kept()) as (_, task):
+                await sim.close()
+                await task
+            async with streaming(sim, Kept()) as (_, task):
+                await sim.reset()
+                with pytest.raises(SourceError) as caught:
+                    await task
+        assert caught.value.kind == "network"
+
+    run(work())
+
+
+def test_without_a_keyword_x_is_not_asked_for_a_stream() -> None:
+    async def work() -> None:
+        async with XSimulator() as sim:
+            source = XSource(sim.token, sim.url, "abcd1234")
+            with pytest.raises(SourceError) as caught:
+                await source.connect(Kept())
+            assert caught.value.kind == "waiting"
+            assert sim.connects() == []
+
+    run(work())
+
+
+def test_a_wrong_token_is_named_and_never_shown() -> None:
+    async def work() -> None:
+        async with XSimulator() as sim:
+            error = await refused(sim, token="wrong-secret-token")
+        assert error.kind == "refused"
+        assert "TWEETER_X_BEARER_TOKEN" in error.state
+        assert "clock" not in error.state
+        assert "wrong-secret-token" not in error.state
+
+    run(work())
+
+
+def test_a_wrong_clock_is_measured_and_named() -> None:
+    async def work() -> None:
+        async with XSimulator() as sim:
+            sim.clock_s = 432
+            error = await refused(sim, token="x")
+        assert "7 min" in error.state
+        assert "slow" in error.state
+
+    run(work())
+
+
+RATE = {"title": "Too Many Requests", "detail": "Too Many Requests", "status": 429}
+CAPPED = {
+    "title": "UsageCapExceeded",
+    "detail": "Usage cap exceeded: Monthly product cap",
+    "period": "Monthly",
+    "type": "https://api.twitter.com/2/problems/usage-capped",
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "words"),
+    [
+        (403, {"title": "Forbidden", "reason": "client-not-enrolled"}, "refused", "not-enrolled"),
+        (402, {"title": "Payment Required"}, "limited", "out of credits"),
+        (429, CAPPED, "limited", "monthly cap"),
+        (429, TOO_MANY, "limited", "only connection"),
+        (420, RATE, "limited", "limits our rate"),
+        (409, {"connection_issue": "RuleConfigurationIssue"}, "waiting", "first keyword"),
+        (503, {"connection_issue": "ProvisioningSubscription"}, "http", "subscription"),
+        (500, {"title": "Internal"}, "http", "500"),
+        (400, {"title": "Invalid Request", "detail": "One field is bad."}, "refused", "field"),
+    ],
+)
+def test_each_refusal_is_told_apart(
+    status: int, body: dict[str, Any], kind: str, words: str
+) -> None:
+    async def work() -> None:
+        async with XSimulator() as sim:
+            sim.answers = [(status, {}, body)]
+            error = await refused(sim)
+        assert error.kind == kind
+        assert words in error.state
+
+    run(work())
+
+
+def test_a_rate_limit_ends_by_the_servers_clock() -> None:
+    async def work() -> None:
+        async with XSimulator() as sim:
+            sim.clock_s = 500  # the server is ahead of us; 60 s are left by its clock
+            reset = str(int(time.time()) + 500 + 60)
+            sim.answers = [(429, {"x-rate-limit-reset": reset, "Date": sim._date()}, RATE)]
+            error = await refused(sim)
+        assert error.retry_at is not None
+        assert 55 < error.retry_at / 1e6 - time.time() < 65
+
+    run(work())
+
+
+def test_names_and_ports_that_do_not_answer_are_a_network_error() -> None:
+    async def work() -> None:
+        source = XSource("t", "http://127.0.0.1:9", "abcd1234")
+        await source.keywords_changed([STORM])
+        with pytest.raises(SourceError) as caught:
+            await source.connect(Kept())
+        assert caught.value.kind == "network"
+        assert "127.0.0.1" in caught.value.state
+
+    run(work())
+
+
+def test_rules_follow_the_keywords_without_a_reconnect() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim, streaming(sim, sink, STORM) as (source, _):
+            assert values(sim) == ["storm"]
+            await source.keywords_changed([STORM, (2, '"night train" -sale')])
+            await until(lambda: values(sim) == ['"night train" -sale', "storm"])
+            await source.keywords_changed([(2, '"night train"')])
+            await until(lambda: values(sim) == ['"night train"'])
+            await sim.publish([post(1, "the night train"), post(2, "storm")])
+            await until(lambda: len(sink.events) == 1)
+            assert len(sim.connects()) == 1
+
+    run(work())
+
+
+def values(sim: XSimulator) -> list[str]:
+    return sorted(rule["value"] for rule in sim.rules.values())
+
+
+def test_rules_of_other_programs_are_left_alone() -> None:
+    async def work() -> None:
+        async with XSimulator() as sim:
+            sim.page = 1  # the list comes in pages
+            sim._add_rules([{"value": "theirs", "tag": "other:1"}, {"value": "storm"}], False)
+            sim._add_rules([{"value": "stale", "tag": "tweeter:abcd1234"}], False)
+            sim._add_rules([{"value": "neighbour", "tag": "tweeter:ffff0000"}], False)
+            async with streaming(sim, Kept(), STORM, (2, "cat")):
+                assert values(sim) == ["cat", "neighbour", "storm", "theirs"]
+
+    run(work())
+
+
+def test_a_keyword_that_x_does_not_take_is_named_and_the_others_go_on() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim:
+            sim.max_length = 10
+            async with streaming(sim, sink, STORM, (2, "a_very_long_word_indeed"), (3, '":)"')):
+                assert values(sim) == ["storm"]
+        assert "Keyword 2 is not followed on X" in sink.words[0]
+        assert "Keyword 3" in sink.words[0]
+
+    run(work())
+
+
+def test_a_cancelled_connection_is_closed_at_once() -> None:
+    async def work() -> None:
+        sim = XSimulator()
+        sim.heartbeat_s = 0.1  # the server notices when it writes
+        async with sim, streaming(sim, Kept()) as (_, task):
+            began_at = time.monotonic()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await until(lambda: sim.connected == 0, 2)
+            assert time.monotonic() - began_at < 2
+
+    run(work())
+
+
+def test_waits_are_those_that_x_asks_for() -> None:
+    source = XSource("t", "http://127.0.0.1:9", "abcd1234")
+    assert [source.wait_s("network", n) for n in (1, 2, 64, 99)] == [0.25, 0.5, 16, 16]
+    assert [source.wait_s("http", n) for n in (1, 2, 3, 7, 9)] == [5, 10, 20, 320, 320]
+    assert [source.wait_s("limited", n) for n in (1, 2, 3)] == [60, 120, 240]
+    assert source.wait_s("closed", 1) >= 1
+
+
+def test_the_official_client_reads_the_simulator_too() -> None:
+    """Guards against a simulator that only our own client understands."""
+
+    async def work() -> None:
+        async with XSimulator() as sim:
+            sim.heartbeat_s = 0.2
+            sim._add_rules([{"value": "storm", "tag": "t"}], False)
+            reading = asyncio.create_task(asyncio.to_thread(first_official_post, sim.url))
+            await until(lambda: sim.connected == 1)
+            await sim.publish([post(7, "storm")])
+            assert await asyncio.wait_for(reading, 10) == "7"
+
+    def first_official_post(url: str) -> str:
+        client = OfficialClient(base_url=url, bearer_token="sim-token")
+        stream = client.stream.posts(tweet_fields=["created_at"])
+        for answer in stream:
+            data = answer.data
+            return str(data["id"] if isinstance(data, dict) else data.id)
+        return ""
+
+    run(work())
