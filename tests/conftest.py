@@ -5,11 +5,17 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from tweeter.store import migrate
 from tweeter.store.engine import make_engine
+
+# Loaded now: its plug-in would load it at the very end, where Python 3.11 can stumble over the
+# syntax tree of so deep a call (python/cpython#106905).
+hypothesis.settings.register_profile("tweeter", deadline=None)
+hypothesis.settings.load_profile("tweeter")
 
 ROOT = Path(__file__).parent.parent
 STRICT = bool(os.environ.get("TWEETER_TEST_STRICT"))

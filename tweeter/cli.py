@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -182,16 +183,16 @@ def _print_keyword(row: KeywordRow, as_json: bool) -> None:
 def add(expression: str, as_json: bool) -> None:
     """Follow EXPRESSION, such as '(storm OR flood) NOT sale'."""
     config, engine = set_up()
-    row = with_caret(expression, keywords.add, engine, expression, config.max_keywords)
+    with pointing_at(expression):
+        row = keywords.add(engine, expression, max_keywords=config.max_keywords)
     _print_keyword(row, as_json)
 
 
-def with_caret(
-    expression: str, work: Callable[..., KeywordRow], engine: Engine, *args: Any
-) -> KeywordRow:
-    """Do it; a syntax error is shown under the expression."""
+@contextmanager
+def pointing_at(expression: str) -> Iterator[None]:
+    """Shows a syntax error under the expression."""
     try:
-        return work(engine, *args)
+        yield
     except KeywordSyntaxError as error:
         say(f"  {expression}\n  {' ' * error.position}^")
         raise
@@ -214,7 +215,8 @@ def list_keywords(removed: bool, as_json: bool) -> None:
 def edit(keyword_id: int, expression: str, as_json: bool) -> None:
     """Give a keyword another EXPRESSION; stored posts are matched again."""
     _, engine = set_up()
-    row = with_caret(expression, keywords.edit, engine, keyword_id, expression)
+    with pointing_at(expression):
+        row = keywords.edit(engine, keyword_id, expression)
     _print_keyword(row, as_json)
 
 

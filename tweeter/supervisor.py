@@ -22,6 +22,7 @@ from tweeter.errors import AlreadyRunning, ConfigError
 
 FIRST_WAIT_S = 0.5
 LAST_WAIT_S = 30.0
+PORT_WAIT_S = 3.0
 STEADY_S = 30.0  # a child that ran so long is started again at once
 TIER_S = (2.5, 5.5, 1.5)  # for the web, the workers, the broker to end: 9.5 s in all
 
@@ -78,18 +79,25 @@ def _hold(lock: IO[str], config: Config) -> None:
 
 
 def _refuse_taken_port(config: Config) -> None:
+    """Look before anything is started. Children of a killed parent may need a moment to go."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((config.host, config.port))
-        except OSError as error:
-            raise ConfigError(
-                [
-                    f"Port {config.port} on {config.host} is taken by another program"
-                    f" ({error.strerror}). Stop it, or choose another port: TWEETER_PORT=5001."
-                ]
-            ) from error
+    until = time.monotonic() + PORT_WAIT_S
+    while True:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((config.host, config.port))
+                return
+            except OSError as error:
+                if time.monotonic() > until:
+                    raise ConfigError(
+                        [
+                            f"Port {config.port} on {config.host} is taken by another program"
+                            f" ({error.strerror}). Stop it, or choose another port:"
+                            " TWEETER_PORT=5001."
+                        ]
+                    ) from error
+        time.sleep(0.1)
 
 
 class Supervisor:

@@ -32,7 +32,8 @@ class XSimulator:
     answers: (status, headers, body) for the next stream handshakes, before any other check;
     split: bytes a chunk (0: a chunk a line); tagged: whether matching_rules carry tags;
     second: what a second connection meets, "429" or "kick"; clock_s: how far our Date is ahead.
-    log has (monotonic, method, path, status), sent has (post id, microseconds).
+    log has (monotonic, method, path, status), sent has (post id, microseconds) of
+    what went out, published of all posts.
     """
 
     def __init__(self, token: str = "sim-token", *, port: int = 0, deliver: str = "rules") -> None:
@@ -51,6 +52,7 @@ class XSimulator:
         self.rules: dict[str, dict[str, str]] = {}
         self.log: list[tuple[float, str, str, int]] = []
         self.sent: list[tuple[str, int]] = []
+        self.published: list[tuple[str, int]] = []
         self.posts: dict[str, dict[str, Any]] = {}
         self.removed: set[str] = set()
         self._compiled: dict[str, Any] = {}
@@ -106,6 +108,7 @@ class XSimulator:
             post = json.loads(given) if isinstance(given, bytes) else given
             post_id = str(post["data"]["id"])
             self.posts[post_id] = post
+            self.published.append((post_id, time.time_ns() // 1000))
             rules = self._matching(post)
             if (rules or self.deliver == "all") and self._clients and not self.stalled:
                 line = {**post, "matching_rules": rules}

@@ -1,0 +1,158 @@
+"""tweeter as a person runs it: started by its command, watched from outside."""
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], timeout_s: float = 30, what: str = "") -> Any:
+    """Wait until the condition gives something true, and return it."""
+    until = time.monotonic() + timeout_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < until, f"waited {timeout_s} s in vain {what}"
+        time.sleep(0.05)
+
+
+def tree(pid: int) -> dict[int, str]:
+    """All living descendants of a process, with their command lines."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if fields[0] != "Z":
+                parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: dict[int, str] = {}
+    waiting = [pid]
+    while waiting:
+        for child in parents.get(waiting.pop(), []):
+            try:
+                words = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            found[child] = words
+            waiting.append(child)
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Running:
+    """`with Running(tmp_path, BLUESKY_URL=…) as tweeter:`; settings without TWEETER_."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("TWEETER_")}
+        self.env |= {"TWEETER_DATA_DIR": str(folder / "data"), "TWEETER_PORT": str(self.port)}
+        self.env |= {"TWEETER_BLUESKY_URL": ""}
+        self.env |= {f"TWEETER_{name}": value for name, value in settings.items()}
+        self.process: subprocess.Popen[bytes] | None = None
+        self._log = (folder / "tweeter.log").open("ab")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+        self._log.close()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tweeter", "up"],
+            cwd=ROOT,
+            env=self.env,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        wait_for(self.answers, 30, self.log_tail())
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.health())
+        except OSError:
+            return False
+
+    def health(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        """Stop in order; returns the seconds it took."""
+        assert self.process is not None
+        began_at = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=15)
+        return time.monotonic() - began_at
+
+    def log_text(self) -> str:
+        return (self.folder / "tweeter.log").read_text(errors="replace")
+
+    def log_tail(self) -> str:
+        return self.log_text()[-2000:]
+
+    def cli(self, *words: str, check: bool = True) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "tweeter", *words],
+            cwd=ROOT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0 or not check, done.stderr
+        return done.stdout if check else done.stdout + done.stderr
+
+    def add(self, expression: str) -> int:
+        return int(json.loads(self.cli("keyword", "add", expression, "--json"))["id"])
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Straight from the database file, past our own code."""
+        with sqlite3.connect(self.folder / "data" / "tweeter.db", timeout=10) as connection:
+            found = connection.execute(statement, values).fetchall()
+        connection.close()
+        return found
+
+    def pids(self, pattern: str) -> list[int]:
+        """Descendants whose command line has the pattern."""
+        assert self.process is not None
+        found = tree(self.process.pid)
+        return sorted(pid for pid, words in found.items() if re.search(pattern, words))
+
+    def slot_pid(self) -> int:
+        """The pool process that follows the streams."""
+        owners = wait_for(lambda: self.sql("SELECT owner FROM slots"), 20, "for a slot")
+        return int(owners[0][0].split("|")[2])

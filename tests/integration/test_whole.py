@@ -1,0 +1,249 @@
+"""The whole way: recorded posts through real sockets into the database, nothing lost or doubled."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.oracle import bluesky_texts, has_word, x_texts
+from tests.integration.running import Running, alive, tree, wait_for
+from tests.simulators import jetstream
+from tests.simulators import x as x_sim
+from tests.simulators.served import Served
+
+# Keyword, and the same as a plain condition.
+KEYWORDS = [
+    ("covid OR coronavirus", lambda t: has_word(t, "covid") or has_word(t, "coronavirus")),
+    ("love NOT hate", lambda t: has_word(t, "love") and not has_word(t, "hate")),
+    ('"hong kong"', lambda t: has_word(t, "hong kong")),
+    ("(data OR science) (r OR python)", lambda t: all(
+        any(has_word(t, w) for w in group) for group in (("data", "science"), ("r", "python"))
+    )),
+    ("香港 OR 日本", lambda t: has_word(t, "香港") or has_word(t, "日本")),
+]  # fmt: skip
+
+
+def recorded_x(samples: Path) -> list[dict[str, Any]]:
+    lines = x_sim.lines_of(samples / "x_v2.jsonl.gz")
+    return list({(post := json.loads(line))["data"]["id"]: post for line in lines}.values())
+
+
+def recorded_jetstream(samples: Path) -> list[dict[str, Any]]:
+    """As if all of it were of the last minutes: the server keeps 36 h."""
+    found = []
+    for name in ("jetstream.jsonl", "jetstream_constructed.jsonl.gz"):
+        found += [json.loads(line) for line in jetstream.lines_of(samples / name)]
+    begun = jetstream.now_us() - 300_000_000
+    return [event | {"time_us": begun + n * 1000} for n, event in enumerate(found)]
+
+
+def expected_x(posts: list[dict[str, Any]]) -> dict[str, set[int]]:
+    """Post id -> numbers of the keywords that are in it."""
+    found = {}
+    for post in posts:
+        texts = x_texts(post)
+        hits = {n for n, (_, holds) in enumerate(KEYWORDS) if holds(texts)}
+        if hits:
+            found[post["data"]["id"]] = hits
+    return found
+
+
+def expected_bluesky(events: list[dict[str, Any]]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for event in events:
+        commit = event.get("commit") or {}
+        name = f"at://{event['did']}/app.bsky.feed.post/{commit.get('rkey')}"
+        texts = bluesky_texts(event)
+        hits = {n for n, (_, holds) in enumerate(KEYWORDS) if texts and holds(texts)}
+        if hits:
+            found[name] = hits
+    return found
+
+
+def stored(tweeter: Running, network: str, ids: list[int]) -> dict[str, set[int]]:
+    rows = tweeter.sql(
+        "SELECT p.key, m.keyword_id FROM posts p JOIN matches m ON m.post_id = p.id"
+        " WHERE p.network = ?",
+        network,
+    )
+    assert len(rows) == len(set(rows)), "a match is there twice"
+    found: dict[str, set[int]] = {}
+    for key, keyword_id in rows:
+        found.setdefault(key, set()).add(ids.index(keyword_id))
+    return found
+
+
+def assert_same(found: dict[str, set[int]], expected: dict[str, set[int]]) -> None:
+    """As ==, with a short account of what differs."""
+    wrong = {k for k in found.keys() & expected.keys() if found[k] != expected[k]}
+    missing, surplus = expected.keys() - found.keys(), found.keys() - expected.keys()
+    few = [f"{k}: {found.get(k)} not {expected.get(k)}" for k in [*wrong, *missing, *surplus][:5]]
+    assert not few, f"missing {len(missing)}, surplus {len(surplus)}, wrong {len(wrong)}: {few}"
+
+
+def assert_counters_are_exact(tweeter: Running) -> None:
+    counted = Counter(row[0] for row in tweeter.sql("SELECT keyword_id FROM matches"))
+    for keyword_id, posts in tweeter.sql("SELECT id, posts FROM keywords"):
+        assert posts == counted[keyword_id]
+
+
+@pytest.fixture
+def jetstream_sim() -> Any:
+    with Served(jetstream.JetstreamSimulator(ping_s=5)) as served:
+        yield served
+
+
+@pytest.fixture
+def x_served() -> Any:
+    simulator = x_sim.XSimulator()
+    simulator.heartbeat_s = 1
+    with Served(simulator) as served:
+        yield served
+
+
+def settings(jetstream_sim: Any, x_served: Any) -> dict[str, str]:
+    return {
+        "BLUESKY_URL": jetstream_sim.it.url,
+        "X_API_BASE": x_served.it.url,
+        "X_BEARER_TOKEN": x_served.it.token,
+    }
+
+
+def start_following(tweeter: Running, jetstream_sim: Any, x_served: Any) -> list[int]:
+    ids = [tweeter.add(expression) for expression, _ in KEYWORDS]
+    wait_for(lambda: x_served.it.connected == 1, 30, "for X")
+    wait_for(lambda: jetstream_sim.it.clients, 30, "for Jetstream")
+    wait_for(lambda: len(x_served.it.rules) == len(KEYWORDS), 10, "for the rules")
+    return ids
+
+
+def wait_until_quiet(tweeter: Running) -> None:
+    """Until no stream has counted anything for two seconds."""
+    last, since = None, time.monotonic()
+    while time.monotonic() - since < 2:
+        now = tweeter.sql("SELECT sum(events) FROM streams")
+        if now != last:
+            last, since = now, time.monotonic()
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(180)
+def test_exactly_the_posts_that_match_are_stored_once_each(
+    tmp_path: Path, samples: Path, jetstream_sim: Any, x_served: Any
+) -> None:
+    x_posts, events = recorded_x(samples), recorded_jetstream(samples)
+    with Running(tmp_path, **settings(jetstream_sim, x_served)) as tweeter:
+        ids = start_following(tweeter, jetstream_sim, x_served)
+        x_served.do(x_served.it.publish(x_posts), 120)
+        jetstream_sim.do(jetstream_sim.it.publish(json.loads(json.dumps(events))))
+        wait_until_quiet(tweeter)
+        assert_same(stored(tweeter, "x", ids), expected_x(x_posts))
+        assert_same(stored(tweeter, "bluesky", ids), expected_bluesky(events))
+        assert_counters_are_exact(tweeter)
+        assert len(expected_x(x_posts)) > 100
+        assert len(expected_bluesky(events)) > 20
+        assert tweeter.sql("SELECT count(*) FROM quarantine") == [(0,)]
+
+
+async def slowly(publish: Any, items: list[Any], per_s: float) -> None:
+    for start in range(0, len(items), 10):
+        await publish(items[start : start + 10])
+        await asyncio.sleep(10 / per_s)
+
+
+@pytest.mark.timeout(240)
+def test_any_process_may_be_killed_and_the_rows_are_the_same(
+    tmp_path: Path, samples: Path, jetstream_sim: Any, x_served: Any
+) -> None:
+    x_posts, events = recorded_x(samples)[:2500], recorded_jetstream(samples)
+    with Running(tmp_path, **settings(jetstream_sim, x_served)) as tweeter:
+        ids = start_following(tweeter, jetstream_sim, x_served)
+        sending = [
+            asyncio.run_coroutine_threadsafe(
+                slowly(x_served.it.publish, x_posts, len(x_posts) / 40), x_served._loop
+            ),
+            asyncio.run_coroutine_threadsafe(
+                slowly(jetstream_sim.it.publish, events, len(events) / 40), jetstream_sim._loop
+            ),
+        ]
+        for victim in ("web", "broker", "scheduler", "server", "slot", "worker", "parent"):
+            time.sleep(3)
+            kill(tweeter, victim)
+        for future in sending:
+            future.result(120)
+        wait_for(lambda: x_served.it.connected == 1, 30, "for X to be back")
+        wait_until_quiet(tweeter)
+        assert_same(stored(tweeter, "bluesky", ids), expected_bluesky(events))
+        assert_only_recorded_gaps_are_missing(tweeter, x_served.it, ids, x_posts)
+        assert_counters_are_exact(tweeter)
+
+
+def kill(tweeter: Running, victim: str) -> None:
+    """kill -9, and see that it is replaced."""
+    assert tweeter.process is not None
+    if victim == "parent":
+        orphans = tree(tweeter.process.pid)
+        tweeter.process.kill()
+        tweeter.process.wait()
+        wait_for(lambda: not any(map(alive, orphans)), 12, "for the orphans to end")
+        tweeter.start()
+        return
+    patterns = {
+        "web": r"tweeter web",
+        "broker": r"tweeter broker",
+        "scheduler": r"tweeter scheduler",
+        "server": r"valkey",
+        "worker": r"celery .*worker1@",
+    }
+    pid = tweeter.slot_pid() if victim == "slot" else tweeter.pids(patterns[victim])[0]
+    os.kill(pid, signal.SIGKILL)
+    if victim != "slot":
+        wait_for(lambda: [p for p in tweeter.pids(patterns[victim]) if p != pid], 15, victim)
+
+
+def assert_only_recorded_gaps_are_missing(
+    tweeter: Running, sim: Any, ids: list[int], posts: list[dict[str, Any]]
+) -> None:
+    expected, found = expected_x(posts), stored(tweeter, "x", ids)
+    assert_same(found, {key: hits for key, hits in expected.items() if key in found})
+    gaps = tweeter.sql(
+        "SELECT i.started_at, i.ended_at, i.state FROM intervals i"
+        " JOIN streams s ON s.id = i.stream_id WHERE s.name = 'x' AND i.state <> 'live'"
+    )
+    at = dict(sim.published)
+    for key in set(expected) - set(found):
+        assert any(start <= at[key] <= (end or at[key]) for start, end, _ in gaps), (
+            f"post {key} is missing outside of every recorded gap"
+        )
+
+
+@pytest.mark.timeout(120)
+def test_stopping_is_orderly_and_quick_and_starting_twice_is_refused(tmp_path: Path) -> None:
+    with Running(tmp_path) as tweeter:
+        wait_for(lambda: tweeter.health()["workers"] == 1, 20, "for the worker")
+        assert tweeter.process is not None
+        children = tree(tweeter.process.pid)
+        again = tweeter.cli("up", check=False)
+        assert "tweeter already runs here" in again
+        assert tweeter.url in again
+        assert tweeter.stop(signal.SIGINT) < 10
+        assert tweeter.process.returncode == 0
+        assert not any(map(alive, children))
+
+
+@pytest.mark.timeout(120)
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    import socket
+
+    tweeter = Running(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", tweeter.port))
+        other.listen()
+        said = tweeter.cli("up", check=False)
+    assert f"Port {tweeter.port} on 127.0.0.1 is taken by another program" in said
