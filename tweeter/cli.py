@@ -29,7 +29,7 @@ from tweeter.store.engine import make_engine
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.overview import START_A_WORKER, overview
 from tweeter.store.posts import StoredPost
-from tweeter.views.show import clock
+from tweeter.views.show import clock, exact
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -258,7 +258,9 @@ def print_posts(keyword_id: int | None, as_json: bool) -> None:
 
 def _print_post(post: StoredPost, as_json: bool) -> None:
     if as_json:
-        data(post)
+        value = msgspec.to_builtins(post)
+        value |= {name: exact(value[name]) for name in value if name.endswith("_at")}
+        data(value | {"id": str(post.id)})  # over 2^53: as text
         return
     text = " ".join(post.text.split()) if post.removed_at is None else "(removed)"
     who = post.author_handle or post.author_name or post.author_id

@@ -229,3 +229,25 @@ def test_everything_but_the_live_push_works_without_javascript(
     page.goto(f"{tweeter.url}/live")
     assert page.locator("article").count() > 0
     context.close()
+
+
+@pytest.mark.timeout(120)
+def test_the_demo_starts_with_one_click_and_goes_without_a_trace(
+    browser: Any, tmp_path: Path
+) -> None:
+    with Running(tmp_path) as fresh:
+        context = browser.new_context(viewport={"width": 1000, "height": 760})
+        page = context.new_page()
+        page.goto(fresh.url)
+        page.get_by_role("button", name="Start the demo").click()
+        page.get_by_text("Connected").wait_for()
+        wait_for(lambda: page.locator("article").count() >= 12, 60, "for posts of the demo")
+        shot(page, "demo")
+        assert page.locator("article .network").first.inner_text() == "demo"
+        page.get_by_role("button", name="Remove the demo").click()
+        page.get_by_text("The demo is gone").wait_for()
+        time.sleep(5)  # what its stream had in hand must not come back
+        context.close()
+        for table in ("posts", "matches", "keywords", "tombstones", "post_aliases", "jobs"):
+            assert fresh.sql(f"SELECT count(*) FROM {table}") == [(0,)], table
+        assert fresh.sql("SELECT count(*) FROM streams WHERE name = 'demo'") == [(0,)]

@@ -247,3 +247,46 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         other.listen()
         said = tweeter.cli("up", check=False)
     assert f"Port {tweeter.port} on 127.0.0.1 is taken by another program" in said
+
+
+@pytest.mark.timeout(120)
+def test_keywords_take_effect_within_five_seconds_on_running_streams(
+    tmp_path: Path, jetstream_sim: Any, x_served: Any
+) -> None:
+    numbers = iter(range(1, 10_000))
+
+    def say(text: str) -> None:
+        """The same words on both networks."""
+        n = next(numbers)
+        event = jetstream.post_event(f"{text} {n}", n)
+        jetstream_sim.do(jetstream_sim.it.publish([event]))
+        x_served.do(x_served.it.publish([x_sim.post(1_900_000_000_000_000_000 + n, f"{text} {n}")]))
+
+    def count(keyword_id: int) -> int:
+        rows = tweeter.sql("SELECT posts FROM keywords WHERE id = ?", keyword_id)
+        return int(rows[0][0])
+
+    with Running(tmp_path, **settings(jetstream_sim, x_served)) as tweeter:
+        first = tweeter.add("storm")
+        wait_for(lambda: x_served.it.connected == 1 and jetstream_sim.it.clients, 30, "to connect")
+        second = tweeter.add("flood")
+        time.sleep(5)
+        say("storm and flood")
+        wait_for(lambda: count(first) == 2 and count(second) == 2, 5, "for both")
+        tweeter.cli("keyword", "pause", str(first))
+        tweeter.cli("keyword", "edit", str(second), "fire")
+        time.sleep(5)
+        assert sorted(r["value"] for r in x_served.it.rules.values()) == ["fire"]
+        say("storm")
+        say("flood")
+        say("fire")
+        wait_for(lambda: count(second) == 2, 5, "for the edited one")  # flood's were matched again
+        assert count(first) == 2
+        tweeter.cli("keyword", "rm", str(second))
+        tweeter.cli("keyword", "resume", str(first))
+        time.sleep(5)
+        say("storm fire")
+        wait_for(lambda: count(first) == 4, 5, "for the resumed one")
+        assert count(second) == 2
+        assert len(jetstream_sim.it.connects) == 1
+        assert len(x_served.it.connects()) == 1

@@ -34,6 +34,14 @@ def iso(moment: int) -> str:
     return datetime.fromtimestamp(moment // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def exact(moment: int | None) -> str | None:
+    """Microseconds as ISO 8601, UTC, with nothing lost; None for 0 and None."""
+    if not moment:
+        return None
+    seconds, us = divmod(moment, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{us:06d}Z"
+
+
 def clock(moment: int) -> str:
     """Microseconds for people: "24 Nov 2026 05:04:12 UTC"; "" for 0."""
     if not moment:

@@ -1,0 +1,300 @@
+"""Decoders: nothing but DecodeError for any bytes, and every recorded line understood."""
+
+import copy
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.simulators.jetstream import post_event
+from tests.simulators.x import post
+from tweeter.decode import DECODERS
+from tweeter.decode.html import to_text
+from tweeter.errors import DecodeError
+from tweeter.records import AccountChange, Event, Ignored, Post, RawEvent, Removal
+
+NOW = 1_795_500_000_000_000
+
+
+def decode(body: Any, shape: str = "any", origin: str = "a.example") -> list[Event]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return DECODERS[shape](RawEvent(shape=shape, body=data, received_at=NOW, origin=origin))
+
+
+def one(body: Any, shape: str = "any") -> Any:
+    (event,) = decode(body, shape)
+    return event
+
+
+# Recorded lines: kinds of events as the README of the recordings counts them.
+RECORDED = {
+    "x_v1.jsonl.gz": {"Post": 2635},
+    "x_v1_stream.jsonl": {"Post": 72},
+    "x_v2.jsonl.gz": {"Post": 5824},
+    "x_v2_pages.jsonl.gz": {"Post": 915},
+    "x_v2_stream.jsonl": {"Post": 7},
+    "x_v2_stream_broken.jsonl": {"Post": 7, "not JSON": 1},
+    "x_v2_reserialised.jsonl.gz": {"Post": 8419},
+    "jetstream.jsonl": {"Post": 17, "Removal": 1, "AccountChange": 1, "Ignored": 133},
+    "jetstream_jsonbench_cc-by-nc-sa.jsonl.gz": {"Post": 66, "Removal": 1, "Ignored": 683},
+    "jetstream_constructed.jsonl.gz": {"Post": 1209},
+    "jetstream_legacy_2024-09.jsonl": {"Post": 12, "AccountChange": 1, "Ignored": 113},
+    "jetstream_v2_subscribeEvents_2026-08.jsonl": {"Ignored": 3},
+    "mastodon.jsonl.gz": {"Post": 808},
+    "mastodon_ws_constructed.jsonl": {"Post": 50, "Removal": 1, "Ignored": 3},
+}
+
+
+def lines_of(path: Path) -> list[bytes]:
+    data = path.read_bytes()
+    return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).splitlines()
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_every_recorded_line_is_understood(samples: Path, name: str) -> None:
+    if not (samples / name).exists():
+        pytest.skip(f"{name} is not among the recorded posts here")
+    found: Counter[str] = Counter()
+    for line in lines_of(samples / name):
+        try:
+            events = decode(line)
+        except DecodeError as error:
+            found[error.reason] += 1
+            continue
+        for event in events:
+            found[type(event).__name__] += 1
+            if isinstance(event, Post):
+                sound(event)
+    assert found == RECORDED[name]
+
+
+def sound(found: Post) -> None:
+    """What holds for every post."""
+    assert found.key
+    assert found.occurred_at <= found.received_at
+    for text in (found.text, *found.also, found.author_name, found.key, *found.tags):
+        assert "\x00" not in text
+        text.encode()  # no lone surrogate
+    assert len(found.key.encode()) <= 190
+    assert found.text not in found.also or not found.text
+
+
+def test_the_whole_text_of_a_repeated_post_is_matched(samples: Path) -> None:
+    seen = 0
+    for line in lines_of(samples / "x_v2.jsonl.gz"):
+        value = json.loads(line)
+        others = {other["id"]: other for other in value.get("includes", {}).get("tweets", [])}
+        for reference in value["data"].get("referenced_tweets", []):
+            if reference["type"] == "retweeted" and reference["id"] in others:
+                (found,) = decode(line)
+                assert isinstance(found, Post)
+                text = others[reference["id"]]["text"].replace("&amp;", "&")
+                text = text.replace("&gt;", ">").replace("&lt;", "<")
+                assert text in (found.text, *found.also)
+                seen += 1
+    assert seen > 3_000
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_raise_nothing_but_decode_error(body: bytes) -> None:
+    for shape in DECODERS:
+        try:
+            decode(body, shape)
+        except DecodeError as error:
+            assert error.reason
+
+
+STATUS = {
+    "id": "1",
+    "uri": "https://a.example/1",
+    "url": "https://a.example/@me/1",
+    "created_at": "2026-11-24T05:00:00.000Z",
+    "edited_at": None,
+    "content": "<p>A <b>storm</b></p>",
+    "spoiler_text": "",
+    "visibility": "public",
+    "language": "en",
+    "account": {"acct": "me", "url": "https://a.example/@me", "display_name": "Me"},
+    "media_attachments": [{"description": "a picture"}],
+    "tags": [{"name": "Storm"}],
+    "poll": {"options": [{"title": "yes"}]},
+    "card": None,
+    "reblog": None,
+}
+LONG_POST = post(
+    1_900_000_000_000_000_000,
+    "short &amp; sweet…",
+    note_tweet={
+        "text": "long &lt;text&gt;",
+        "entities": {"urls": [{"display_url": "b.example/x"}]},
+    },
+    entities={"hashtags": [{"tag": "Storm"}], "urls": [{"display_url": "a.example/x"}]},
+    attachments={"media_keys": ["3_1"]},
+    edit_history_tweet_ids=["1899999999999999999", "1900000000000000000"],
+    referenced_tweets=[{"type": "quoted", "id": "5"}],
+)
+LONG_POST["includes"] |= {
+    "tweets": [{"id": "5", "text": "the quoted text"}],
+    "media": [{"media_key": "3_1", "alt_text": "a lighthouse"}],
+}
+SHAPES = [LONG_POST, post_event("storm"), STATUS, {"data": [LONG_POST["data"]]}]
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(SHAPES), st.data())
+def test_a_field_of_a_wrong_type_never_raises_another_error(shape: Any, data: Any) -> None:
+    value = copy.deepcopy(shape)
+    spots = list(places(value))
+    holder, key = data.draw(st.sampled_from(spots))
+    holder[key] = data.draw(anything)
+    try:
+        for event in decode(json.dumps(value).encode()):
+            if isinstance(event, Post):
+                sound(event)
+    except DecodeError as error:
+        assert error.reason
+
+
+def places(value: Any) -> Any:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield value, key
+            yield from places(inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield value, index
+            yield from places(inner)
+
+
+@given(
+    st.text(max_size=200) | st.lists(st.sampled_from("<>/p abr=\"'&;!-"), max_size=60).map("".join)
+)
+def test_any_html_becomes_text(html: str) -> None:
+    text, links = to_text(html)
+    assert isinstance(text, str)
+    assert isinstance(links, list)
+
+
+def test_an_x_post_is_matched_in_all_its_texts() -> None:
+    found = one(LONG_POST, "x")
+    assert found.text == "long <text>"
+    for part in ("#Storm", "a.example/x", "b.example/x", "a lighthouse", "the quoted text"):
+        assert part in found.also
+    assert found.kind == "quote"
+    assert found.supersedes == ("1899999999999999999",)
+    assert found.url == "https://x.com/sim_user/status/1900000000000000000"
+
+
+def test_both_spellings_of_xs_fields_are_read() -> None:
+    value = json.loads(json.dumps(LONG_POST).replace("_tweet", "_post").replace("tweets", "posts"))
+    value["data"]["edit_history_post_ids"] = value["data"].pop("edit_history_post_ids", [])
+    found = one(value, "x")
+    assert found.text == "long <text>"
+    assert "the quoted text" in found.also
+
+
+def test_hostile_values_survive() -> None:
+    body = b'{"data": {"id": 123, "text": "a\\u0000b\\ud800c \\ud83d\\ude00"}}'
+    found = one(body, "x")
+    assert found.text == "a\ufffdb\ufffdc 😀"
+    assert found.flags == ("mended",)
+    long = one({"data": {"id": "1", "text": "x" * 150_000}}, "x")
+    assert len(long.text) == 100_000
+    assert "cut" in long.flags
+    for date in ("1970-01-01T00:00:00.000Z", "2099-12-31T23:59:59Z", "not a date", 5, None):
+        event = post_event("t", time_us=NOW - 5, record={"createdAt": date})
+        assert one(event).occurred_at == NOW - 5
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "not JSON"),
+        (b"\xff{}", "not UTF-8"),
+        (b"[" * 100_000, "too deep"),
+        (b'"' + b"x" * 5_000_000 + b'"', "too large"),
+        (b"[1, 2]", "unknown shape"),
+        (b"12", "unknown shape"),
+        (b'{"what": 1}', "unknown shape"),
+        (b'{"data": {"text": "x", "id": "abc"}}', "no id"),
+        (b'{"data": {"id": "1"}}', "no text"),
+        (b'{"data": {}}', "unknown shape"),
+    ],
+)
+def test_reasons_are_stable_words(body: bytes, reason: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        decode(body)
+    assert caught.value.reason == reason
+
+
+def test_jetstream_events_of_all_kinds() -> None:
+    gone = post_event("", commit={"operation": "delete"})
+    del gone["commit"]["record"]
+    removal = one(gone)
+    assert isinstance(removal, Removal)
+    assert removal.key.startswith("at://did:plc:sim0000/app.bsky.feed.post/")
+    account = {"did": "did:plc:a", "time_us": 5, "kind": "account"}
+    hidden = one(account | {"account": {"active": False, "status": "suspended"}})
+    assert isinstance(hidden, AccountChange)
+    assert hidden.status == "suspended"
+    assert one(account | {"account": {"active": True}}).status == "active"
+    throttled = one(account | {"account": {"active": False, "status": "throttled"}})
+    assert isinstance(throttled, Ignored)
+    assert throttled.cursor == 5
+
+
+def test_a_bluesky_post_is_matched_in_all_its_texts() -> None:
+    text = "猫 see site"
+    facet = {
+        "index": {"byteStart": 8, "byteEnd": 12},
+        "features": [{"uri": "https://c.example/deep"}, {"tag": "Sturm"}],
+    }
+    embed = {
+        "$type": "app.bsky.embed.recordWithMedia",
+        "record": {"record": {"uri": "at://did:plc:b/app.bsky.feed.post/1"}},
+        "media": {"images": [{"alt": "a lighthouse"}]},
+    }
+    record = {"facets": [facet], "embed": embed, "tags": ["extra"], "langs": ["ja", "en"]}
+    found = one(post_event(text, record=record, time_us=NOW - 5))
+    for part in ("#Sturm", "#extra", "https://c.example/deep", "site", "a lighthouse"):
+        assert part in found.also
+    assert (found.kind, found.lang) == ("quote", "ja")
+    assert found.cursor == found.occurred_at
+
+
+def test_mastodon_in_its_three_forms() -> None:
+    frame = {"stream": ["public"], "event": "update", "payload": json.dumps(STATUS)}
+    sse = b"event: update\ndata: " + json.dumps(STATUS).encode()
+    for body in (STATUS, frame, sse):
+        found = one(body)
+        assert found.text == "A storm"
+        assert found.alias == "a.example:1"
+        assert {"#Storm", "a picture", "yes"} <= set(found.also)
+        assert found.author_handle == "me@a.example"
+    edited = frame | {"event": "status.update"}
+    edited["payload"] = json.dumps(STATUS | {"edited_at": "2026-11-24T05:01:00.000Z"})
+    assert one(edited).operation == "update"
+    assert one({"event": "delete", "payload": "1"}).alias == "a.example:1"
+    assert one(STATUS | {"visibility": "private"}) == Ignored("not public")
+
+
+def test_mastodons_links_are_shown_short_and_kept_whole() -> None:
+    html = (
+        '<p>See <a href="https://c.example/very/long"><span class="invisible">https://</span>'
+        '<span class="ellipsis">c.example/ve</span><span class="invisible">ry/long</span></a>'
+        "<br>and &amp; more</p><p>#x</p>"
+    )
+    text, links = to_text(html)
+    assert text == "See c.example/ve…\nand & more\n\n#x"
+    assert links[0].url == "https://c.example/very/long"
+    assert links[0].display == "c.example/ve…"

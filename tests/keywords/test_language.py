@@ -1,0 +1,176 @@
+"""The fast engine equals the obvious one; what is printed parses to the same; nothing crashes."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tweeter.errors import KeywordSyntaxError
+from tweeter.keywords import Matcher, NotForX, compile_for_x, parse, print_expression
+from tweeter.keywords.haystack import haystack_of
+from tweeter.keywords.nodes import And, Mention, Node, Not, Or, Tag, Word, holds
+from tweeter.records import Keyword
+
+# Few letters, so that words meet; with what makes boundaries hard.
+PIECES = ["a", "b", "cat", "Cat", "é", "e\u0301", "猫", "ๆ", "한", "#", "@", "_", "'", "’", "+"]
+PIECES += ["-", ".", " ", "  ", "\u200b", "🔥", "1", "ß", "ﬁ", "\u0301", '"', "\n", "(", "*"]
+
+words = st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join)
+texts = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
+
+
+def parsed(expression: str) -> Node | None:
+    try:
+        return parse(expression)
+    except KeywordSyntaxError:
+        return None
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', "") + '"'
+
+
+atoms = words.map(quoted) | words | words.map("#{}".format) | words.map("@{}".format)
+expressions = st.recursive(
+    atoms,
+    lambda inner: (
+        st.tuples(inner, inner).map(" ".join)
+        | st.tuples(inner, inner).map(" OR ".join)
+        | inner.map("({})".format)
+        | inner.map("NOT ({})".format)
+        | st.tuples(inner, atoms).map(" -".join)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.lists(expressions, min_size=1, max_size=8), st.lists(texts, min_size=1, max_size=4))
+def test_the_fast_engine_equals_the_obvious_one(found: list[str], parts: list[str]) -> None:
+    nodes = {n: node for n, text in enumerate(found) if (node := parsed(text)) is not None}
+    matcher = Matcher(Keyword(id=n, expression=found[n]) for n in nodes)
+    hits = {m.keyword_id for m in matcher.match_text(parts[0], "\u241e".join(parts[1:]))}
+    hay = haystack_of(parts[0], "\u241e".join(parts[1:]))
+    assert hits == {n for n, node in nodes.items() if holds(node, hay)}
+
+
+@given(expressions)
+def test_what_is_printed_parses_to_the_same(expression: str) -> None:
+    node = parsed(expression)
+    if node is not None:
+        assert parse(print_expression(node)) == node
+
+
+@given(st.text(max_size=60) | expressions)
+def test_parsing_raises_nothing_but_a_position_in_the_expression(expression: str) -> None:
+    try:
+        parse(expression)
+    except KeywordSyntaxError as error:
+        assert 0 <= error.position <= len(expression)
+        assert error.message
+
+
+@given(expressions)
+def test_no_keyword_that_parses_is_unmatchable(expression: str) -> None:
+    node = parsed(expression)
+    if node is None:
+        return
+    candidates = [" \u241e ".join(way) for way in ways(node)]
+    matcher = Matcher([Keyword(id=1, expression=expression)])
+    assert any(matcher.match_text("", candidate) for candidate in candidates)
+
+
+def ways(node: Node, negate: bool = False) -> list[tuple[str, ...]]:
+    """The texts that each way to match needs, found without the engine's own code."""
+    if isinstance(node, Not):
+        return ways(node.node, not negate)
+    if isinstance(node, And | Or):
+        inner = [ways(child, negate) for child in node.nodes]
+        if isinstance(node, And) == negate:
+            return [way for found in inner for way in found]
+        joined: list[tuple[str, ...]] = [()]
+        for found in inner:
+            joined = [one + way for one in joined for way in found]
+        return joined
+    sign = {Word: "", Tag: "#", Mention: "@"}[type(node)]
+    return [()] if negate else [(sign + node.text,)]
+
+
+@given(expressions, texts)
+def test_a_rule_for_x_asks_for_at_least_what_matches(expression: str, text: str) -> None:
+    """In a model of X's rules that finds words as we do (X's own tokens are X's matter)."""
+    node = parsed(expression)
+    if node is None:
+        return
+    try:
+        rules = compile_for_x(node)
+    except NotForX:
+        return
+    assert all(len(value) <= 1024 for value in rules.values)
+    if not plain(node):
+        return
+    hay = haystack_of(text, "")
+    if holds(node, hay):
+        assert any(holds(parse(value), hay) for value in rules.values)
+
+
+def plain(node: Node) -> bool:
+    """Only words of ASCII letters: where X and we agree on what a word is."""
+    if isinstance(node, Not):
+        return plain(node.node)
+    if isinstance(node, And | Or):
+        return all(plain(child) for child in node.nodes)
+    return isinstance(node, Word) and node.text.isascii() and node.text.isalnum()
+
+
+def test_long_expressions_become_several_rules_or_wider_ones() -> None:
+    node = parse(" OR ".join(f"word{n}" for n in range(90)))
+    rules = compile_for_x(node, limit=100)
+    assert len(rules.values) > 5
+    assert all(len(value) <= 100 for value in rules.values)
+    long = parse('"' + "long " * 100 + '" NOT short')
+    rules = compile_for_x(long, limit=100)
+    assert len(rules.values[0]) <= 100
+    assert "NOT short" in rules.dropped
+
+
+def test_a_post_found_by_several_keywords_names_each_once() -> None:
+    matcher = Matcher(
+        [Keyword(id=2, expression="cat", version=3), Keyword(id=1, expression="cat OR dog")]
+    )
+    found = matcher.match_text("cat dog cat", "cat")
+    assert [(match.keyword_id, match.keyword_version) for match in found] == [(1, 1), (2, 3)]
+
+
+def test_a_phrase_never_spans_two_parts_of_a_post() -> None:
+    matcher = Matcher([Keyword(id=1, expression='"night train"')])
+    assert not matcher.match_text("night", "train")
+    assert not matcher.match_text("", "night\u241etrain")
+    assert matcher.match_text("", "x\u241enight train")
+
+
+def test_a_broken_stored_keyword_does_not_stop_the_others() -> None:
+    matcher = Matcher([Keyword(id=1, expression="(("), Keyword(id=2, expression="cat")])
+    assert list(matcher.broken) == [1]
+    assert [match.keyword_id for match in matcher.match_text("cat", "")] == [2]
+
+
+def test_no_keywords_match_nothing() -> None:
+    assert Matcher([]).match_text("anything", "") == ()
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["a" + "\u0301" * 100_000, "\u0316\u0301" * 50_000, "<" * 100_000, "#" * 100_000, "ﷺ" * 5_000],
+)
+def test_hostile_texts_take_time_that_grows_with_their_length(hostile: str) -> None:
+    matcher = Matcher([Keyword(id=1, expression="cat"), Keyword(id=2, expression="#")])
+    began_at = time.monotonic()
+    matcher.match_text(hostile, hostile)
+    assert time.monotonic() - began_at < 2
+
+
+def test_ten_thousand_keywords_are_one_engine() -> None:
+    matcher = Matcher(Keyword(id=n, expression=f"word{n} OR w{n}x") for n in range(10_000))
+    found = matcher.match_text("word77 and w9999x and word100000", "")
+    assert [match.keyword_id for match in found] == [77, 9999]

@@ -1,0 +1,375 @@
+"""The store's promises, on each database: once, fenced, exact, in the order of commits."""
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, func, inspect, select, text
+
+from tests.store.posts import AT, post, removal, store, take
+from tweeter.errors import LeaseLost, StoreError
+from tweeter.keywords import Matcher
+from tweeter.records import AccountChange, Keyword, Match
+from tweeter.store import batches, demo, feed, jobs, keywords, migrate, posts, quarantine, streams
+from tweeter.store.batches import Batch, KeywordsChanged
+from tweeter.store.engine import make_engine, reading, writing
+from tweeter.store.leases import Lease, is_dead, owner
+from tweeter.store.schema import matches, metadata, tombstones
+from tweeter.store.schema import posts as post_table
+
+
+def counted(engine: Engine, keyword_id: int) -> tuple[int, int]:
+    """A keyword's counter, and the true number of its matches."""
+    with reading(engine) as connection:
+        true = connection.execute(
+            select(func.count()).select_from(matches).where(matches.c.keyword_id == keyword_id)
+        ).scalar_one()
+    return keywords.get(engine, keyword_id).posts, true
+
+
+def shown(engine: Engine) -> list[str]:
+    return sorted(found.text for found in posts.every(engine))
+
+
+def test_the_migrations_make_the_tables_of_the_schema(engine: Engine) -> None:
+    found = inspect(engine)
+    for table in metadata.sorted_tables:
+        columns = {column["name"]: column["nullable"] for column in found.get_columns(table.name)}
+        assert columns == {c.name: c.nullable for c in table.columns}, table.name
+        indexes = {index["name"] for index in found.get_indexes(table.name)}
+        assert {str(index.name) for index in table.indexes} <= indexes, table.name
+    assert migrate.upgrade(engine) == (migrate.newest(), migrate.newest())
+
+
+def test_a_newer_database_is_refused_in_words(engine: Engine) -> None:
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="used by a newer one"):
+        migrate.upgrade(engine)
+
+
+def test_a_batch_that_comes_twice_counts_once(engine: Engine) -> None:
+    keyword = keywords.add(engine, "storm")
+    lease = take(engine)
+    first = store(engine, lease, post(1), post(2), post(1), cursor="7")
+    again = store(engine, lease, post(1), post(2))
+    assert (first.stored, first.duplicates) == (2, 1)
+    assert (again.stored, again.duplicates) == (0, 2)
+    assert counted(engine, keyword.id) == (2, 2)
+    stream = streams.get(engine, lease.stream_id)
+    assert stream is not None
+    assert stream.cursor == "7"
+    assert stream.counts["stored"] == 2
+
+
+def test_two_posts_that_hash_to_one_id_are_both_stored(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    true = batches.row_id
+    monkeypatch.setattr(
+        batches, "row_id", lambda at, key, salt=0: 5 if salt == 0 else true(at, key, salt)
+    )
+    store(engine, lease, post(1, "one"))
+    store(engine, lease, post(2, "two"))
+    assert shown(engine) == ["one", "two"]
+
+
+def test_who_lost_the_lease_writes_nothing(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    streams.release(engine, lease)
+    newer = take(engine)
+    assert newer.epoch == lease.epoch + 1
+    with pytest.raises(LeaseLost):
+        store(engine, lease, post(1))
+    with pytest.raises(LeaseLost):
+        streams.set_state(engine, lease, "live", "")
+    assert streams.renew(engine, [lease, newer], {}) == {newer.stream_id}
+    assert shown(engine) == []
+
+
+def test_only_one_of_many_gets_a_stream(engine: Engine) -> None:
+    stream_id = streams.ensure(engine, "one", "bluesky", {})
+
+    def claim(number: int) -> int:
+        return len(streams.claim(engine, f"w{number}", networks=["bluesky"], only=stream_id))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(claim, range(8))) == 1
+
+
+def test_a_batch_matched_with_old_keywords_is_matched_again(engine: Engine) -> None:
+    lease = take(engine)
+    old = Batch(items=[(post(1), ())], counts=Counter(), rejected=[], revision=0)
+    keywords.add(engine, "storm")
+    with pytest.raises(KeywordsChanged):
+        batches.commit(engine, lease, old)
+
+
+def test_a_removal_wins_also_over_a_post_that_comes_later(engine: Engine) -> None:
+    keyword = keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, post(1, "early"))
+    outcome = store(engine, lease, removal(1), removal(2), post(2, "late"), post(1, "again"))
+    assert (outcome.applied, outcome.ignored) == (2, 2)
+    assert shown(engine) == [""]
+    assert counted(engine, keyword.id) == (1, 1)
+    with reading(engine) as connection:
+        assert connection.execute(select(func.count()).select_from(tombstones)).scalar_one() == 2
+
+
+def test_edits_arrive_in_any_order_and_the_newest_stays(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, post(1, "v1", version="1"))
+    for version in ("3", "2"):
+        edited = post(1, f"v{version}", version=version, operation="update")
+        store(engine, lease, edited)
+    assert shown(engine) == ["v3"]
+
+
+def test_an_account_hides_its_posts_and_may_show_them_again(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, post(1), post(2, "other", author_id="did:plc:b"))
+
+    def account(status: str) -> AccountChange:
+        return AccountChange(
+            network="bluesky", author_id="did:plc:a", status=status, occurred_at=AT
+        )
+
+    store(engine, lease, account("deactivated"), post(3, "while hidden"))
+    assert shown(engine) == ["other"]
+    store(engine, lease, account("active"))
+    assert shown(engine) == ["a storm", "other", "while hidden"]
+    store(engine, lease, account("deleted"))
+    store(engine, lease, account("active"), post(4, "after deletion"))
+    assert shown(engine) == ["other"]
+
+
+def test_a_new_keyword_finds_what_was_stored_before_and_an_edit_follows(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, *(post(n, f"storm {'cat' if n % 3 else 'dog'}") for n in range(1200)))
+    keyword = keywords.add(engine, "cat")
+    assert work_off(engine) >= 1
+    assert counted(engine, keyword.id) == (800, 800)
+    assert keywords.get(engine, keyword.id).complete_at
+    keywords.edit(engine, keyword.id, "dog")
+    work_off(engine)
+    assert counted(engine, keyword.id) == (400, 400)
+
+
+def work_off(engine: Engine) -> int:
+    """Do all jobs, as the tasks do."""
+    done = 0
+    for job_id in jobs.waiting(engine):
+        job = jobs.claim(engine, job_id, owner())
+        assert job is not None
+        row = keywords.get(engine, job.subject)
+        matcher = Matcher([Keyword(id=row.id, expression=row.expression)])
+        assert jobs.work(engine, job, lambda a, b, m=matcher: bool(m.match_text(a, b)))  # type: ignore[misc]
+        done += 1
+    return done
+
+
+def test_a_purge_takes_only_what_no_other_keyword_matches(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keywords, "UNDO_S", 0)
+    storm, cat = keywords.add(engine, "storm"), keywords.add(engine, "cat")
+    lease = take(engine)
+    with reading(engine) as connection:
+        revision = keywords.revision(connection)
+    both = (Match(storm.id, 1), Match(cat.id, 1))
+    items: list[Any] = [(post(1, "both"), both), (post(2, "only storm"), both[:1])]
+    batch = Batch(items=items, counts=Counter(), rejected=[], revision=revision)
+    batches.commit(engine, lease, batch)
+    work_off(engine)
+    keywords.set_state(engine, storm.id, "removed", purge=True)
+    time.sleep(0.01)
+    assert jobs.start_due_purges(engine) == 1
+    work_off(engine)
+    assert shown(engine) == ["both"]
+    assert counted(engine, cat.id) == (1, 1)
+
+
+def test_feed_misses_nothing_with_slow_commits(engine: Engine) -> None:
+    """Writers that hold their transaction open after numbering; a reader that polls meanwhile."""
+    stop = threading.Event()
+    seen: list[int] = []
+
+    def read() -> None:
+        position = 0
+        while not stop.is_set() or feed.last(engine) > position:
+            for entry in feed.since(engine, position):
+                seen.append(entry.post_id)
+                position = entry.seq
+
+    def write(writer: int) -> None:
+        for n in range(25):
+            with writing(engine) as connection:
+                feed.publish(connection, [("post", writer * 1000 + n)], AT)
+                time.sleep(0.002 * ((writer + n) % 4))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    stop.set()
+    reader.join()
+    assert sorted(seen) == sorted(w * 1000 + n for w in range(4) for n in range(25))
+
+
+def test_writers_side_by_side_lose_and_double_nothing(database_url: str) -> None:
+    engine = make_engine(database_url)
+    migrate.upgrade(engine)
+    keyword = keywords.add(engine, "storm")
+    leases = [take(engine, f"s{n}") for n in range(4)]
+
+    def write(lease: Lease) -> None:
+        for start in range(0, 200, 20):  # all write the same posts
+            store(engine, lease, *(post(n) for n in range(start, start + 20)))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, leases))
+    assert counted(engine, keyword.id) == (200, 200)
+    with reading(engine) as connection:
+        count = connection.execute(select(func.count()).select_from(post_table)).scalar_one()
+    assert count == 200
+    engine.dispose()
+
+
+def test_pages_neither_repeat_nor_skip_while_posts_arrive(engine: Engine) -> None:
+    keyword = keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, *(post(n, str(n)) for n in range(100, 130)))
+    first = posts.page(engine, keyword_id=keyword.id, limit=10)
+    store(engine, lease, *(post(n, str(n)) for n in range(130, 140)))
+    second = posts.page(engine, keyword_id=keyword.id, older=first.older, limit=10)
+    assert [p.text for p in first.posts + second.posts] == [str(n) for n in range(129, 109, -1)]
+    with pytest.raises(ValueError):
+        posts.page(engine, older="rubbish")
+
+
+def test_quarantine_keeps_a_sample_counts_the_rest_and_is_bounded(engine: Engine) -> None:
+    with writing(engine) as connection:
+        for n in range(60):
+            body = b"%d" % (n % 30) + b"x" * 100_000
+            quarantine.put(connection, 1, quarantine.Rejected(body, "not JSON", "", ""), AT + n)
+    assert quarantine.by_reason(engine) == {"not JSON": 60}
+    with writing(engine) as connection:
+        assert quarantine.trim(connection, rows=20, size_bytes=10**9) == 10
+        assert quarantine.trim(connection, rows=20, size_bytes=5 * quarantine.BODY_BYTES) == 15
+
+
+def test_the_demo_goes_without_a_trace_and_leaves_what_is_a_persons_own(engine: Engine) -> None:
+    own = keywords.add(engine, "storm")
+    ids = demo.start(engine, ["harbour", "storm"])
+    assert own.id in ids
+    lease = take(engine)
+    store(engine, lease, post(1, network="demo", key="d1"), post(2, "real"))
+    assert demo.remove(engine) == 1
+    assert shown(engine) == ["real"]
+    assert keywords.get(engine, own.id).posts == 1
+    assert not demo.running(engine)
+
+
+def test_the_same_keyword_twice_is_refused_with_its_number(engine: Engine) -> None:
+    first = keywords.add(engine, "Storm  OR flood")
+    with pytest.raises(keywords.KeywordExists) as caught:
+        keywords.add(engine, "storm OR FLOOD")
+    assert caught.value.keyword_id == first.id
+    keywords.set_state(engine, first.id, "removed")
+    second = keywords.add(engine, "storm OR flood")
+    with pytest.raises(keywords.KeywordExists):
+        keywords.set_state(engine, first.id, "active")
+    assert second.id != first.id
+
+
+def test_an_engine_of_another_process_is_refused(sqlite_url: str) -> None:
+    import os
+
+    engine = make_engine(sqlite_url)
+    migrate.upgrade(engine)
+    child = os.fork()
+    if child == 0:
+        try:
+            keywords.list_all(engine)
+        except StoreError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_the_dead_are_told_from_the_living() -> None:
+    me = owner()
+    assert not is_dead(me)
+    host, _, rest = me.rpartition("|")
+    host = host.rpartition("|")[0]
+    assert is_dead(f"{host}|999999999|1")
+    assert is_dead(f"{me}9")  # the process id was used again
+    assert not is_dead("elsewhere|boot|1|1")
+    assert rest
+
+
+events = st.lists(
+    st.tuples(
+        st.sampled_from(["create", "update", "delete", "hide", "show"]),
+        st.integers(0, 3),
+        st.integers(1, 3),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events, st.integers(1, 5))
+def test_any_order_of_events_keeps_counters_exact_and_removals_final(
+    tmp_path_factory: pytest.TempPathFactory, found: list[tuple[str, int, int]], size: int
+) -> None:
+    """In batches of any size, each of them twice."""
+
+    def final(step: int) -> list[Any]:
+        folder = tmp_path_factory.mktemp("order")
+        engine = make_engine(f"sqlite:///{folder}/t.db")
+        migrate.upgrade(engine)
+        keyword = keywords.add(engine, "storm")
+        lease = take(engine)
+        items = [as_item(event) for event in found]
+        for start in range(0, len(items), step):
+            store(engine, lease, *items[start : start + step])
+            store(engine, lease, *items[start : start + step])  # and each batch twice
+        with reading(engine) as connection:
+            rows = connection.execute(
+                select(post_table.c.key, post_table.c.text, post_table.c.hidden).order_by("key")
+            ).all()
+        counter, true = counted(engine, keyword.id)
+        assert counter == true
+        engine.dispose()
+        return [tuple(row) for row in rows]
+
+    whole = final(size)
+    removed = {n for kind, n, _ in found if kind == "delete"}
+    for key, text_, _ in whole:
+        if int(key.rpartition("/")[2]) in removed:
+            assert text_ == ""
+
+
+def as_item(event: tuple[str, int, int]) -> Any:
+    kind, number, version = event
+    if kind == "delete":
+        return removal(number)
+    if kind in ("hide", "show"):
+        status = "suspended" if kind == "hide" else "active"
+        return AccountChange(
+            network="bluesky", author_id="did:plc:a", status=status, occurred_at=AT
+        )
+    return post(number, f"v{version}", version=str(version), operation=kind)
