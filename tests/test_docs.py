@@ -1,0 +1,32 @@
+"""The documentation names what there is."""
+
+from pathlib import Path
+
+from tweeter import config
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_each_setting_is_documented() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    for name in config.Config.__struct_fields__:
+        assert f"`{name}`" in page, name
+
+
+def test_each_direct_dependency_is_explained() -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    project = (ROOT / "pyproject.toml").read_text()
+    listed = project.partition("dependencies = [")[2].partition("]\n\n")[0]
+    for line in listed.splitlines():
+        name = line.strip().strip('",').partition(">=")[0].partition("==")[0].partition("[")[0]
+        if name:
+            assert name in page, name
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    import re
+
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
