@@ -201,7 +201,15 @@ class Follow:
             )
             if taken is None:
                 return
+            if taken.journal is not None and not taken.events:
+                await self._journal_damaged()
             await self._store(taken)
+
+    async def _journal_damaged(self) -> None:
+        """A stretch of the journal cannot be read: what was in it is lost, and it is said."""
+        words = "A part of the journal on the disk could not be read; its posts are lost."
+        await self._turn("lost", words, self.covered_until or self._down_since)
+        await self._turn("live", "", now_us(), outcome="lost")
 
     async def _store(self, taken: Taken) -> None:
         """Store until it is stored; a database that is away stops the cursor, not the stream."""

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
 from sqlalchemy import Engine
 
 from tweeter import decode
@@ -19,6 +20,8 @@ from tweeter.store import batches, keywords
 from tweeter.store.batches import Batch, KeywordsChanged, Outcome
 from tweeter.store.leases import Lease
 from tweeter.store.quarantine import Rejected
+
+OLD_US = 7 * 24 * 3_600_000_000
 
 
 class KeywordBook:
@@ -67,11 +70,21 @@ def digest(events: Sequence[RawEvent], matcher: Matcher, revision: int) -> Batch
             continue
         batch.counts["events"] += len(decoded)
         for event in decoded:
+            if isinstance(event, Post) and raw.shape != "any":  # live: files may be old
+                event = _dated_now_if_old(event)
             _sort(event, matcher, batch)
             cursor = event.cursor or cursor
     if cursor and not batch.cursor:
         batch.cursor = str(cursor)
     return batch
+
+
+def _dated_now_if_old(post: Post) -> Post:
+    """A live post that claims to be older than OLD_US counts where it came, and says so."""
+    if post.received_at - post.occurred_at <= OLD_US:
+        return post
+    flags = (*post.flags, "backdated")
+    return msgspec.structs.replace(post, occurred_at=post.received_at, flags=flags)
 
 
 def _sort(event: Event, matcher: Matcher, batch: Batch) -> None:

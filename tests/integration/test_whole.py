@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections import Counter
 from pathlib import Path
@@ -289,4 +290,30 @@ def test_keywords_take_effect_within_five_seconds_on_running_streams(
         wait_for(lambda: count(first) == 4, 5, "for the resumed one")
         assert count(second) == 2
         assert len(jetstream_sim.it.connects) == 1
+        assert len(x_served.it.connects()) == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_database_that_is_away_stops_nothing_and_loses_nothing(
+    tmp_path: Path, jetstream_sim: Any, x_served: Any
+) -> None:
+    with Running(tmp_path, **settings(jetstream_sim, x_served)) as tweeter:
+        keyword = tweeter.add("storm")
+        wait_for(lambda: x_served.it.connected == 1 and jetstream_sim.it.clients, 30, "to connect")
+        time.sleep(2)
+        other = sqlite3.connect(tmp_path / "data" / "tweeter.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")  # nobody else can write
+        for n in range(100):
+            event = jetstream.post_event(f"storm {n}", n)
+            jetstream_sim.do(jetstream_sim.it.publish([event]))
+            post = x_sim.post(1_900_000_000_000_000_000 + n, f"storm {n}")
+            x_served.do(x_served.it.publish([post]))
+            time.sleep(0.14)  # longer than SQLite waits for a lock (10 s)
+        assert x_served.it.connected == 1, "X must be read on"
+        assert tweeter.sql("SELECT count(*) FROM posts") == [(0,)]
+        other.execute("ROLLBACK")
+        other.close()
+        wait_for(lambda: tweeter.sql("SELECT count(*) FROM posts") == [(200,)], 30, "for all")
+        assert_counters_are_exact(tweeter)
+        assert tweeter.sql("SELECT posts FROM keywords WHERE id = ?", keyword) == [(200,)]
         assert len(x_served.it.connects()) == 1

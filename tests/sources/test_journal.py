@@ -1,0 +1,155 @@
+"""The journal: what was put is on the disk, in order, whoever died."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tweeter.records import RawEvent
+from tweeter.sources import journal as journals
+from tweeter.sources.inbox import JournalInbox, Taken
+from tweeter.sources.journal import Journal, JournalFull, open_free
+
+MEGABYTE = 1024 * 1024
+
+
+def opened(folder: Path, limit_bytes: int = 100 * MEGABYTE) -> Journal:
+    return Journal(folder, shape="x", limit_bytes=limit_bytes)
+
+
+def event(number: int, size: int = 10) -> RawEvent:
+    return RawEvent(shape="x", body=b"%d " % number + b"x" * size, received_at=1000 + number)
+
+
+def numbers(events: list[RawEvent]) -> list[int]:
+    return [int(found.body.split()[0]) for found in events]
+
+
+def everything(journal: Journal, position: int = 0) -> list[int]:
+    found: list[int] = []
+    while True:
+        events, after = journal.read(position, max_events=7)
+        if not events:
+            return found
+        found += numbers(events)
+        position = after
+
+
+def test_what_was_appended_is_read_in_order_also_by_the_next_process(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.append([event(n) for n in range(50)], 0)
+    assert everything(journal) == list(range(50))
+    journal.close()
+    again = opened(tmp_path)
+    again.append([event(50)], 0)
+    assert everything(again) == list(range(51))
+    assert again.last_received_at == 1050
+
+
+@pytest.mark.parametrize("cut", [1, 5, 17, 30])
+def test_a_torn_end_is_cut_off_and_written_on(tmp_path: Path, cut: int) -> None:
+    journal = opened(tmp_path)
+    journal.append([event(n) for n in range(3)], 0)
+    journal.close()
+    (file,) = tmp_path.glob("*.log")
+    os.truncate(file, file.stat().st_size - cut)
+    again = opened(tmp_path)
+    kept = everything(again)
+    assert kept == [0, 1, 2][: len(kept)]
+    again.append([event(9)], 0)
+    assert everything(again) == [*kept, 9]
+
+
+def test_files_go_when_they_are_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "SEGMENT_BYTES", 1000)
+    journal = opened(tmp_path)
+    for n in range(100):
+        journal.append([event(n, 100)], 0)
+    assert everything(journal) == list(range(100))
+    _, position = journal.read(0, max_events=5)
+    before = len(list(tmp_path.glob("*.log")))
+    journal.forget(journal.end)
+    assert len(list(tmp_path.glob("*.log"))) == 1 < before
+    assert position < journal.end
+
+
+def test_a_full_journal_refuses_and_has_room_again_when_it_is_stored(tmp_path: Path) -> None:
+    journal = opened(tmp_path, limit_bytes=1000)
+    end = journal.append([event(0, 800)], 0)
+    with pytest.raises(JournalFull):
+        journal.append([event(1, 800)], 0)
+    journal.append([event(2, 800)], end)
+    assert everything(journal) == [0, 2]
+
+
+def test_a_folder_that_is_held_is_not_taken(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from tests.sources.test_journal import *;"
+        "j = opened(Path(sys.argv[1]) / '0'); j.append([event(1)], 0); print('held', flush=True);"
+        "time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        (mine,) = open_free(tmp_path, shape="x", limit_bytes=MEGABYTE)
+        assert mine.folder.name == "1"
+        mine.append([event(2)], 0)
+        mine.close()
+    finally:
+        holder.kill()
+        holder.wait()
+    left = open_free(tmp_path, shape="x", limit_bytes=MEGABYTE)
+    assert [everything(journal) for journal in left] == [[1], [2]]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.integers(1, 20))
+def test_the_inbox_hands_out_each_event_once_and_goes_on_after_a_kill(
+    tmp_path_factory: pytest.TempPathFactory, puts: list[int], take: int
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+
+    async def run() -> list[int]:
+        inbox = JournalInbox(opened(folder), 0)
+        count = 0
+        for size in puts:
+            await inbox.put([event(count + n) for n in range(size)])
+            count += size
+        first = await inbox.take(max_events=take, window_s=0)
+        assert first is not None
+        assert first.journal is not None
+        inbox.stored(first)
+        inbox.journal.close()  # killed here: the rest is read by the next
+        again = JournalInbox(opened(folder), first.journal[1])
+        again.close()
+        found = numbers(first.events)
+        while (taken := await again.take(max_events=take, window_s=0)) is not None:
+            found += numbers(taken.events)
+            again.stored(taken)
+        again.journal.close()
+        return found
+
+    assert asyncio.run(run()) == list(range(sum(puts)))
+
+
+def test_an_unreadable_stretch_does_not_stop_the_inbox(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.append([event(1)], 0)
+    (file,) = tmp_path.glob("*.log")
+    file.write_bytes(b"\xff" * file.stat().st_size)
+
+    async def run() -> Taken | None:
+        inbox = JournalInbox(journal, 0)
+        return await inbox.take(max_events=5, window_s=0)
+
+    taken = asyncio.run(run())
+    assert taken is not None
+    assert taken.events == []
+    assert taken.journal is not None
+    assert taken.journal[1] == journal.end
