@@ -56,6 +56,9 @@ def _state(stream: Stream, now: int, workers_live: bool) -> StreamState:
     if stream.wanted and not held and state not in ("off", *streams.ENDED):
         state = "waiting"
         words = "A worker takes it within seconds." if workers_live else "Waiting for a worker."
+    unreadable = stream.counts["quarantined"]
+    if unreadable:
+        words += f" Events that could not be read, kept in quarantine: {unreadable:,}."
     return StreamState(
         id=stream.id,
         name=stream.name,
