@@ -149,7 +149,7 @@ class Follow:
                         return "done", "Read to its end."
                 except SourceError as failed:
                     error = failed
-                    if self.source.network == "replay":
+                    if self.source.network == "replay" and error.kind != "waiting":
                         return "failed", error.state
                 lasted = time.monotonic() - self._connected_at if self._connected_at else 0.0
                 self._failures = 1 if lasted > LIVE_AFTER_S else self._failures + 1

@@ -34,16 +34,15 @@ class KeywordBook:
         self.matcher = Matcher(())
         self.expressions: tuple[tuple[int, str], ...] = ()
 
-    def refresh(self) -> bool:
-        """Load the keywords if they changed; True if they did. Called from several threads."""
+    def refresh(self) -> None:
+        """Load the keywords if they changed. Called from several threads."""
         with self._lock:
             revision, active = keywords.active(self._engine)
             if revision == self.revision:
-                return False
+                return
             self.matcher = Matcher(active)
             self.expressions = tuple((k.id, k.expression) for k in active)
             self.revision = revision
-            return True
 
     def current(self) -> tuple[int, Matcher]:
         """Revision and matcher that belong together."""

@@ -67,6 +67,7 @@ class Slot:
         self._following: dict[int, tuple[Lease, Follow, asyncio.Task[str]]] = {}
         self._side: set[asyncio.Task[None]] = set()
         self._renewed_at = 0.0
+        self._told = -1  # revision of the keywords that the sources know
         self._writer = ThreadPoolExecutor(1, "writer")
         self._control = ThreadPoolExecutor(1, "control")
 
@@ -94,7 +95,9 @@ class Slot:
 
     async def _tick(self) -> None:
         await self._reap()
-        if await self._aside(self._book.refresh):
+        await self._aside(self._book.refresh)
+        if self._book.revision != self._told:  # a batch may have refreshed the book before us
+            self._told = self._book.revision
             for _, follow, _ in self._following.values():
                 await follow.keywords_changed(self._book.expressions)
         if time.monotonic() - self._renewed_at >= RENEW_S:

@@ -236,7 +236,8 @@ def test_the_demo_starts_with_one_click_and_goes_without_a_trace(
     browser: Any, tmp_path: Path
 ) -> None:
     with Running(tmp_path) as fresh:
-        context = browser.new_context(viewport={"width": 1000, "height": 760})
+        size = {"width": 1000, "height": 640}
+        context = browser.new_context(viewport=size, reduced_motion="reduce")
         page = context.new_page()
         page.goto(fresh.url)
         page.get_by_role("button", name="Start the demo").click()

@@ -317,3 +317,27 @@ def test_a_database_that_is_away_stops_nothing_and_loses_nothing(
         assert_counters_are_exact(tweeter)
         assert tweeter.sql("SELECT posts FROM keywords WHERE id = ?", keyword) == [(200,)]
         assert len(x_served.it.connects()) == 1
+
+
+@pytest.mark.timeout(120)
+def test_the_first_keyword_reaches_x_and_a_file_while_other_streams_are_busy(
+    tmp_path: Path, jetstream_sim: Any, x_served: Any
+) -> None:
+    file = tmp_path / "recorded.jsonl"
+    file.write_text("".join(json.dumps(x_sim.post(n, "a storm")) + "\n" for n in range(1, 11)))
+    more = {"REPLAY": str(file)}
+    with Running(tmp_path, **settings(jetstream_sim, x_served), **more) as tweeter:
+        wait_for(lambda: jetstream_sim.it.clients, 30, "for Jetstream")
+        busy = [jetstream.post_event(f"sunshine {n}", n) for n in range(1000)]
+        sending = asyncio.run_coroutine_threadsafe(
+            slowly(jetstream_sim.it.publish, busy, 100), jetstream_sim._loop
+        )
+        time.sleep(2)
+        keyword = tweeter.add("storm")
+        wait_for(lambda: x_served.it.connected == 1, 5, "for X")
+        wait_for(
+            lambda: tweeter.sql("SELECT posts FROM keywords WHERE id = ?", keyword) == [(10,)],
+            5,
+            "for the file",
+        )
+        sending.cancel()

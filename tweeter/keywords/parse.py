@@ -34,6 +34,8 @@ A = TypeVar("A", Word, Tag, Mention)
 CHARACTERS = 1024  # as long as X's rules
 DEPTH = 50
 
+_UNOPENED = "This parenthesis was never opened."
+_QUOTE_IT = 'To search for the sign itself put it in quotes: ":)".'
 _QUOTES = {'"': '"', "\u201c": "\u201d", "\u201e": "\u201c\u201d", "\u00ab": "\u00bb"}
 _END = "()" + "".join(_QUOTES)  # what ends a word, beside white space
 _FUTURE = re.compile(
@@ -61,7 +63,7 @@ def parse(expression: str) -> Node:
     parser = _Parser(tokens)
     node = parser.expression(0)
     if parser.token.kind == ")":
-        raise KeywordSyntaxError("This parenthesis was never opened.", parser.token.at)
+        raise KeywordSyntaxError(_UNOPENED, parser.token.at, _QUOTE_IT)
     first = tokens[0].at
     if not needs_something(node):
         raise KeywordSyntaxError(
@@ -240,7 +242,7 @@ class _Parser:
         if token.atom is not None:
             return token.atom
         if token.kind == ")":
-            raise KeywordSyntaxError("This parenthesis was never opened.", token.at)
+            raise KeywordSyntaxError(_UNOPENED, token.at, _QUOTE_IT)
         raise KeywordSyntaxError(
             f"Something must stand before {token.kind}.",
             token.at,

@@ -32,7 +32,11 @@ def _bluesky(config: Config, options: Options) -> Source:
 
 
 def _replay(_: Config, options: Options) -> Source:
-    return ReplaySource(Path(options["path"]), speed=options["speed"])
+    return ReplaySource(
+        Path(options["path"]),
+        speed=options["speed"],
+        needs_keyword=bool(options.get("needs_keyword")),
+    )
 
 
 def _demo(_: Config, options: Options) -> Source:
@@ -63,7 +67,12 @@ def wanted(config: Config) -> list[Wanted]:
         ),
     ]
     found += [
-        Wanted(f"replay:{path}", "replay", {"path": str(path), "speed": config.replay_speed})
+        Wanted(
+            f"replay:{path}",
+            "replay",
+            # Read once, at the first start: not before there is something to look for.
+            {"path": str(path), "speed": config.replay_speed, "needs_keyword": True},
+        )
         for path in config.replay
     ]
     return found

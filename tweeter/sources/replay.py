@@ -35,17 +35,23 @@ _TIME = re.compile(rb'"(time_us|created_at|createdAt)"\s*:\s*"?([^",}]+)')
 
 
 class ReplaySource:
-    """One file. speed: "max", "10x" (of the pace at which the posts were written) or "50/s"."""
+    """One file. speed: "max", "10x" (of the pace at which the posts were written) or "50/s".
+
+    needs_keyword: wait until there is a keyword, for a file is read only once.
+    """
 
     network = "replay"
     replayable = True
 
-    def __init__(self, path: Path, *, speed: str = "max") -> None:
+    def __init__(self, path: Path, *, speed: str = "max", needs_keyword: bool = False) -> None:
         self._path = path
         self._speed = speed
+        self._needs_keyword = needs_keyword
 
     async def connect(self, sink: Sink) -> None:
         """Read to the end. Raises SourceError ("refused") saying what is wrong with the file."""
+        if self._needs_keyword:
+            raise SourceError("waiting", f"{self._path.name} waits for the first keyword.")
         try:
             file = await asyncio.to_thread(_open, self._path)
         except OSError as error:
@@ -71,7 +77,9 @@ class ReplaySource:
             await asyncio.to_thread(file.close)
 
     async def keywords_changed(self, keywords: Sequence[tuple[int, str]]) -> None:
-        """Nothing to do: all is read."""
+        """A file that waits for the first keyword waits no more."""
+        if keywords:
+            self._needs_keyword = False
 
     def wait_s(self, kind: str, failures: int) -> float:
         """A file that cannot be read is not tried again by itself."""
