@@ -79,7 +79,7 @@ def storing(events: list[bytes]) -> None:
         raw = [RawEvent(shape="bluesky", body=body, received_at=now_us()) for body in events]
         matcher = Matcher([Keyword(id=row.id, expression="did OR a OR b")])
         batch = digest(raw, matcher, revision)
-        every = [(item[0], matcher.match_text("a", "")) for item in batch.items]  # type: ignore[index]
+        every = [(item[0], matcher.match(item[0])) for item in batch.items]  # type: ignore[index]
 
         def store(size: int, first: int, last: int) -> None:
             for start in range(first, last, size):

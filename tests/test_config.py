@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from tweeter import config, settings
+from tweeter.checks import X_PLANS
 from tweeter.errors import ConfigError
+from tweeter.keywords.x_limits import PLANS
 
 
 def faults(**environ: str) -> list[str]:
@@ -18,7 +20,7 @@ def test_the_form_as_shipped_is_right(tmp_path: Path) -> None:
     loaded = config.load({"TWEETER_DATA_DIR": str(tmp_path)})
     assert loaded.port == 5000
     assert loaded.database_url == f"sqlite:///{tmp_path}/tweeter.db"
-    assert loaded.bluesky_url.startswith("wss://")
+    assert all(url.startswith("wss://") for url in loaded.bluesky_url)
 
 
 def test_every_setting_of_the_form_is_checked_and_none_is_missing() -> None:
@@ -77,7 +79,7 @@ def test_kept_secrets_are_made_once_and_private(tmp_path: Path) -> None:
     loaded = config.load({"TWEETER_DATA_DIR": str(tmp_path / "data")})
     config.make_data_dir(loaded)
     assert config.secret_key(loaded) == config.secret_key(loaded)
-    assert len(config.installation_id(loaded)) == 8
+    assert config.old_installation_id(loaded) == ""
     assert (tmp_path / "data" / "secret-key").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
@@ -86,3 +88,30 @@ def test_a_long_data_directory_gets_a_short_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 90)
     loaded = config.load({"TWEETER_DATA_DIR": str(deep)})
     assert len(bytes(config.broker_socket(loaded))) <= config.SOCKET_PATH_BYTES
+
+
+def test_the_plans_of_x_are_those_that_the_packer_knows() -> None:
+    assert set(X_PLANS) == set(PLANS)
+
+
+def test_mastodon_servers_are_a_list_and_one_more(tmp_path: Path) -> None:
+    loaded = config.load(
+        {
+            "TWEETER_DATA_DIR": str(tmp_path),
+            "TWEETER_MASTODON_URL": "https://one.example",
+            "TWEETER_MASTODON_TOKEN": "secret-one",
+            "TWEETER_MASTODON_SERVERS": "# more\nhttps://two.example/ secret-two public hashtag:a",
+        }
+    )
+    one, two = loaded.mastodon_servers
+    assert (one.url, one.token, one.streams) == ("https://one.example", "secret-one", ("public",))
+    assert (two.url, two.streams) == ("https://two.example", ("public", "hashtag:a"))
+    assert "secret-" not in repr(loaded)
+
+
+def test_mastodon_settings_that_do_not_fit_together_are_named() -> None:
+    assert "set both" in faults(MASTODON_TOKEN="t")[0]
+    (fault,) = faults(MASTODON_SERVERS="https://a.example token publik")
+    assert "token" not in fault.partition("expected")[0].replace("TWEETER_MASTODON_SERVERS", "")
+    twice = faults(MASTODON_SERVERS="https://a.example t\nhttps://a.example u")
+    assert "given twice" in twice[0]

@@ -11,16 +11,19 @@ PACKAGE = Path(__file__).parent.parent / "tweeter"
 
 ROWS = [
     {"errors", "records", "settings"},
+    {"checks", "moments"},
     {"config"},
     {"keywords", "decode"},
     {"store", "sources"},
-    {"broadcast", "broker", "scheduler"},
-    {"pipeline"},
-    {"follow"},
+    {"broadcast", "broker", "forecast", "memory", "problems", "queues", "scheduler", "x_costs"},
+    {"pipeline", "line"},
+    {"balance", "follow", "imports", "look_back", "names", "recheck", "x_search"},
     {"slot"},
     {"tasks", "views"},
     {"keeper", "web"},
-    {"views.flask_tasks", "server", "supervisor", "cli_replay"},
+    {"views.flask_tasks", "server", "supervisor", "cli_db", "cli_replay"},
+    {"cli_ground"},
+    {"cli_keywords", "cli_posts", "cli_sources"},
     {"cli"},
     {"__main__"},
 ]

@@ -4,16 +4,23 @@ A post travels through these rooms, top to bottom; a module imports only from ro
 (`tests/test_layers.py` enforces it):
 
     errors  records  settings         nouns and the operator's form; import nothing of ours
+    checks  moments                   one check a setting; times as people write them
     config                            settings.py + TWEETER_* -> one checked, frozen Config
     keywords/  decode/                pure: the keyword language; bytes in, records out
     sources/  store/                  the networks' sockets; the only place that knows SQLAlchemy
     broadcast  broker  scheduler      the live feed, the embedded broker, the reconciler
+    forecast  x_costs                 what a keyword, or asking X for its past, would bring and cost
+    problems                          errors for programs
+    queues                            Celery's settings, and the names of its queues
     pipeline                          decode -> match -> store, joined: read this first
+    names                             accounts' names: asked for, kept, and asked for again
     follow                            one stream, kept connected, stored, and put into words
+    look_back x_search recheck        parts of jobs: the past, X's past, stored posts looked up
+    balance  imports                  which streams a slot takes; files read in parts
     slot                              many streams in one event loop, under their leases
     tasks  views/                     Celery app and tasks; pages and the live socket
     keeper  web                       a worker's main process; the Flask application
-    server  supervisor  cli           put it together; and views/flask_tasks, Celery's door
+    server  supervisor  cli_*  cli    put it together; and views/flask_tasks, Celery's door
 """
 
 __version__ = "0.1.0"

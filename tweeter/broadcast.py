@@ -87,6 +87,7 @@ class Broadcast:
         self._readers = 0
         self._overview: tuple[float, Overview] | None = None
         self._more = asyncio.Event()
+        self._joining = asyncio.Lock()
         self._tail: asyncio.Task[None] | None = None
 
     @property
@@ -104,11 +105,19 @@ class Broadcast:
     async def join(self) -> None:
         """A reader comes: the store is watched from now on."""
         self._readers += 1
-        if self._tail is None:
-            # A log with a hole in it must not be read: begin anew after a pause.
-            self._log.clear()
-            self._from = self._head = await self._ask(feed.last, self._engine)
-            self._tail = asyncio.create_task(self._watch(), name="broadcast")
+        try:
+            async with self._joining:  # readers who come together must not start two watches
+                if self._tail is None:
+                    await self._begin()
+        except BaseException:
+            self.leave()
+            raise
+
+    async def _begin(self) -> None:
+        # A log with a hole in it must not be read: begin anew after a pause.
+        self._log.clear()
+        self._from = self._head = await self._ask(feed.last, self._engine)
+        self._tail = asyncio.create_task(self._watch(), name="broadcast")
 
     def leave(self) -> None:
         """A reader goes; with the last one the watching ends."""

@@ -1,4 +1,4 @@
-"""`tweeter replay`: a file becomes a stream like any other, read by a worker or right here."""
+"""`tweeter replay`: a file becomes a stream like any other, read by the workers or right here."""
 
 import asyncio
 import time
@@ -6,11 +6,14 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from tweeter import imports as reading
 from tweeter.config import Config
 from tweeter.errors import ConfigError
 from tweeter.slot import Slot
-from tweeter.store import streams
+from tweeter.sources import replay_parts
+from tweeter.store import imports, streams
 from tweeter.store.leases import owner
+from tweeter.store.streams import Stream
 
 COUNTED = (
     "lines",
@@ -22,30 +25,50 @@ COUNTED = (
     "duplicates",
     "quarantined",
 )
+LOOK_S = 0.2
 
 Result = tuple[str, str, dict[str, int]]  # state, words, counts
 
 
-def read_file(
-    config: Config, engine: Engine, file: Path, speed: str, *, wait: bool
-) -> Result | None:
-    """Make the stream of a file; wait for its end and count, or return None at once.
+def begin(engine: Engine, file: Path, speed: str) -> int:
+    """Make the stream of a file, for the workers to read; returns its id.
 
-    A file whose reading was interrupted is gone on with where it stopped. While a worker is
-    running it may read the file instead of us: the rows are the same.
+    A file whose reading was interrupted is gone on with where it stopped. At full speed it is
+    read in parts, by all workers there are; at another speed by one slot.
     """
     if not file.is_file():
         raise ConfigError([f"There is no file {file}."])
     path = file.resolve()
-    started = streams.unfinished_replay(engine, f"replay:{path}:")
-    name = started.name if started else f"replay:{path}:{time.time_ns() // 1000}"
-    options = {"path": str(path), "speed": speed}
-    stream_id = streams.ensure(engine, name, "replay", options)
-    if not wait:
-        return None
-    slot = Slot(engine, config, owner=owner(), should_stop=lambda: False, only=stream_id)
-    asyncio.run(slot.run())
-    stream = streams.get(engine, stream_id)
+    if speed == "max":
+        now_us = time.time_ns() // 1000
+        return imports.start(engine, path, replay_parts.split(path), now_us)
+    return _paced(engine, path, speed)
+
+
+def read_to_end(config: Config, engine: Engine, stream_id: int) -> Result:
+    """Read what is left of a file, together with the workers; what was counted."""
+    stream = _read(config, engine, stream_id)
     if stream is None:
-        raise ConfigError([f"The stream of {file} was removed while it was read."])
+        raise ConfigError(["The stream of this file was removed while it was read."])
     return stream.state, stream.reason, {name: stream.counts[name] for name in COUNTED}
+
+
+def _paced(engine: Engine, path: Path, speed: str) -> int:
+    started = streams.unfinished_replay(engine, f"replay:{path}:")
+    if started is not None and not started.wanted:
+        return started.id  # it is being read in parts
+    name = started.name if started else f"replay:{path}:{time.time_ns() // 1000}"
+    return streams.ensure(engine, name, "replay", {"path": str(path), "speed": speed})
+
+
+def _read(config: Config, engine: Engine, stream_id: int) -> Stream | None:
+    stream = streams.get(engine, stream_id)
+    if stream is not None and stream.wanted:
+        slot = Slot(engine, config, owner=owner(), should_stop=lambda: False, only=stream_id)
+        asyncio.run(slot.run())
+        return streams.get(engine, stream_id)
+    while stream is not None and stream.state not in streams.ENDED:
+        if not reading.work(engine, config, stream_id, should_stop=lambda: False):
+            time.sleep(LOOK_S)  # the workers have the rest
+        stream = streams.get(engine, stream_id)
+    return stream

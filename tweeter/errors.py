@@ -6,11 +6,15 @@
     ├── DecodeError            an event of a network is malformed: quarantine it, go on
     ├── SourceError            a network refused or failed: says whether waiting helps
     ├── StoreError             the database is not as it must be: the task ends, nothing moves on
-    │   └── LeaseLost          another process owns this stream now: leave, write nothing
+    │   ├── LeaseLost          another process owns this stream now: leave, write nothing
+    │   ├── Held               writing is held back for a while: wait
+    │   └── MustEnd            the database is another one now: the process ends, with MUST_END
     └── AlreadyRunning         this data directory is served by another tweeter
 
 Two questions decide what happens: whose fault is it, and does waiting help?
 """
+
+MUST_END = 78  # exit code: starting again cannot help (EX_CONFIG of sysexits.h)
 
 
 class TweeterError(Exception):
@@ -72,6 +76,14 @@ class StoreError(TweeterError):
 
 class LeaseLost(StoreError):
     """The stream's epoch moved on: this process must stop and has written nothing."""
+
+
+class Held(StoreError):
+    """Nothing can be written now, because the database is being moved; waiting helps."""
+
+
+class MustEnd(StoreError):
+    """The database was upgraded or moved away while this process ran: it must end."""
 
 
 class AlreadyRunning(TweeterError):

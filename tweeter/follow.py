@@ -8,28 +8,33 @@ happens to the connection is said in the row and entered in the ledger.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from tweeter.errors import LeaseLost, SourceError
+from tweeter.errors import Held, LeaseLost, MustEnd, SourceError
+from tweeter.line import Line, Unsaid
 from tweeter.pipeline import Pipeline
-from tweeter.records import RawEvent, now_us
+from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, Taken
 from tweeter.sources.journal import JournalFull
-from tweeter.store import ledger, streams
+from tweeter.store import keyword_ledger, ledger, streams, trouble
+from tweeter.store.leases import Lease
 from tweeter.store.streams import Stream
 
 T = TypeVar("T")
 
 log = logging.getLogger("tweeter.follow")
 
+HELD_S = 1.0  # between tries to keep events while the disk is full
 LIVE_AFTER_S = 60.0  # a connection that lasted so long clears the count of failures
-STATES = {"refused": "needs_attention", "limited": "limited", "waiting": "waiting"}
+STATES = {"refused": "needs_attention", "limited": "limited", "occupied": "limited"}
+STATES["waiting"] = "waiting"
 
 
 class Writing(NamedTuple):
@@ -46,6 +51,7 @@ class Follow:
     def __init__(
         self,
         stream: Stream,
+        lease: Lease,
         source: Source,
         inbox: Inbox,
         pipeline: Pipeline,
@@ -56,14 +62,21 @@ class Follow:
         self.source = source
         self.inbox = inbox
         self.pipeline = pipeline
+        self._lease = lease
         self._writing = writing
         self._writer = writing.executor
         self._cursor = stream.cursor
         self._connected_at = 0.0
-        self._failures = stream.failures  # in a row
+        # Failures since the last steady connection, by kind: each has its own row of waits.
+        self._counts = Counter[str](stream.memory.get("failures", {}))
+        self._failures = stream.failures  # of the kind that came last
         self._down_since = max(stream.covered_until, stream.created_at)
         self._poked = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._memory = dict(stream.memory)
+        self._told: dict[int, tuple[str, str]] = {}
+        self._line, self._live_words = Line(), ""
+        self._unsaid = Unsaid()
         self.covered_until = stream.covered_until
 
     # What a source sees: the Sink protocol.
@@ -74,26 +87,69 @@ class Follow:
         return self._cursor
 
     async def put(self, events: Sequence[RawEvent]) -> None:
-        """Hand events to the inbox; a full journal is entered in the ledger, then goes on."""
-        try:
-            await self.inbox.put(events)
-        except (JournalFull, OSError) as error:
-            await self._turn("lost", f"Posts were lost: {error}", events[0].received_at)
-            raise SourceError("http", f"Posts cannot be kept: {error}") from error
+        """Hand events to the inbox; a full journal is entered in the ledger, then goes on.
+
+        While the disk is full they stay in hand and nothing more is read: what the network
+        sends waits in the line's buffers until it hangs up.
+        """
+        before, is_held = self.inbox.last_alive, False
+        while True:
+            try:
+                await self.inbox.put(events)
+                break
+            except (JournalFull, OSError) as error:
+                if not isinstance(error, OSError) or error.errno not in trouble.DISK_FULL:
+                    await self._turn("lost", f"Posts were lost: {error}", events[0].received_at)
+                    raise SourceError("http", f"Posts cannot be kept: {error}") from error
+            if not is_held:
+                log.error("disk_full stream=%s words=%s", self.stream.name, trouble.FULL)
+                self.notice(trouble.FULL)
+            is_held = True
+            await asyncio.sleep(HELD_S)
+        if is_held:
+            self._line.doubt(before)
+            self.notice(self._live_words)
+        self._line.heard(before)
 
     def alive(self) -> None:
         """The connection is covered up to now."""
+        self._line.heard(self.inbox.last_alive)
         self.inbox.last_alive = now_us()
 
     def connected(self, words: str) -> None:
         """The server accepted us."""
         self._connected_at = time.monotonic()
+        self._line = Line()
+        self._live_words = words
         self.inbox.last_alive = now_us()
         self._later(self._went_live(words, now_us()))
 
     def notice(self, words: str) -> None:
         """Something to say while connected."""
         self._later(self._say("live", words))
+
+    def missed(self, since: int, until: int, words: str) -> None:
+        """The network no longer had these minutes."""
+        self._later(self._enter_missed(since, until, words))
+
+    def keywords(self, states: Mapping[int, tuple[str, str]]) -> None:
+        """What the network does with each keyword."""
+        changed = {n: state for n, state in states.items() if self._told.get(n) != state}
+        self._told.update(changed)
+        if changed:
+            engine, network = self.pipeline.engine, self.source.network
+            self._later(self._quietly(lambda: keyword_ledger.set_all(engine, network, changed)))
+
+    def remember(self, **values: Any) -> None:
+        """Keep something for the source's next process."""
+        self._memory |= values
+        kept, lease = dict(self._memory), self._lease
+        self._later(self._quietly(lambda: streams.remember(self.pipeline.engine, lease, kept)))
+
+    @property
+    def memory(self) -> Mapping[str, Any]:
+        """What was remembered."""
+        return self._memory
 
     # The loops.
 
@@ -119,9 +175,7 @@ class Follow:
                 task.cancel()
             await asyncio.gather(reader, writer, *self._tasks, return_exceptions=True)
         state, words = ended
-        await self._in_writer(
-            streams.finish, self.pipeline.engine, self.pipeline.lease, state, words
-        )
+        await self._in_writer(streams.finish, self.pipeline.engine, self._lease, state, words)
         return state
 
     async def _drain(
@@ -151,11 +205,18 @@ class Follow:
                     error = failed
                     if self.source.network == "replay" and error.kind != "waiting":
                         return "failed", error.state
-                lasted = time.monotonic() - self._connected_at if self._connected_at else 0.0
-                self._failures = 1 if lasted > LIVE_AFTER_S else self._failures + 1
+                self._count(error.kind)
                 await self._failed(error)
         finally:
             self.inbox.close()
+
+    def _count(self, kind: str) -> None:
+        """Count a failure; no restart of this process shortens the waits that follow from it."""
+        if self._is_steady():
+            self._counts.clear()
+        self._counts[kind] += 1
+        self._failures = self._counts[kind]
+        self.remember(failures=dict(self._counts))
 
     async def _failed(self, error: SourceError) -> None:
         """Enter the failure and wait as the network asks."""
@@ -172,7 +233,10 @@ class Follow:
             self._failures,
             wait_s,
         )
-        await self._turn(state, error.state, self.inbox.last_alive or self._down_since)
+        at = now_us()  # while we were away already, another cause begins now
+        if self._connected_at:
+            at = self._line.sure_until(self.inbox.last_alive) or self._down_since
+        await self._turn(state, error.state, at, kind=error.kind)
         await self._say(state, words, retry_at=retry_at)
         await self._wait_until(retry_at, can_be_poked=state in ("waiting", "needs_attention"))
 
@@ -189,9 +253,9 @@ class Follow:
         except TimeoutError:
             return
 
-    async def keywords_changed(self, expressions: Sequence[tuple[int, str]]) -> None:
+    async def keywords_changed(self, keywords: Sequence[Keyword]) -> None:
         """Tell the source; a stream that waits for a keyword tries again."""
-        await self.source.keywords_changed(expressions)
+        await self.source.keywords_changed(keywords)
         self._poked.set()
 
     async def _write(self) -> None:
@@ -217,22 +281,27 @@ class Follow:
         while True:
             try:
                 _, cursor = await self._in_writer(self.pipeline.store, taken)
-            except SQLAlchemyError as error:
-                log.error("store_failed stream=%s error=%s", self.stream.name, type(error).__name__)
+            except (SQLAlchemyError, Held, MustEnd) as error:
+                words = trouble.words(error)
+                log.error("store_failed stream=%s words=%s", self.stream.name, words)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 10.0)
             else:
                 self._cursor = cursor or self._cursor
                 self.covered_until = taken.covered_until
                 self.inbox.stored(taken)
+                await self._say_unsaid()
                 return
 
     # Words for the page, and the ledger.
 
     def covered(self) -> int:
         """The moment up to which everything received is stored: for the lease's renewal."""
+        if self._unsaid:
+            self._later(self._say_unsaid())
         if self._connected_at and not self.inbox.waiting():
-            self.covered_until = max(self.covered_until, self.inbox.last_alive)
+            sure = self._line.sure_until(self.inbox.last_alive)
+            self.covered_until = max(self.covered_until, sure)
         return self.covered_until
 
     def _is_steady(self) -> bool:
@@ -244,16 +313,32 @@ class Follow:
         return "The process that followed it ended."
 
     async def _went_live(self, words: str, at: int) -> None:
-        if self.source.replayable and self._cursor:
-            outcome = "replayed"
+        if not (self.covered_until or self.stream.covered_until):
+            outcome, repair = "", ""  # before its first connection nothing was promised
+            await self._promise(at)
+        elif self.source.replayable and self._cursor:
+            outcome, repair = "replayed", "The network sent it again."
+        elif self.source.repairable:
+            outcome, repair = "repairing", "It is being asked for again."
         else:
-            outcome = "lost" if self.stream.covered_until else ""
-        await self._turn("live", "", at, outcome=outcome)
+            outcome, repair = "lost", "The network cannot send it again."
+        await self._turn("live", "", at, outcome=outcome, repair=repair)
         await self._say("live", words)
+
+    async def _promise(self, at: int) -> None:
+        """From the first connection on: a process that dies in the next second leaves a gap."""
+        engine, lease, stream_id = self.pipeline.engine, self._lease, self.stream.id
+        self.covered_until = at
+        await self._quietly(lambda: streams.renew(engine, [lease], {stream_id: at}))
+
+    async def _enter_missed(self, since: int, until: int, words: str) -> None:
+        engine, stream_id = self.pipeline.engine, self.stream.id
+        lost = ledger.Settled(since=since, until=until, outcome="lost", repair=words)
+        await self._quietly(lambda: ledger.settle(engine, stream_id, lost))
 
     async def _say(self, state: str, words: str, *, retry_at: int = 0) -> None:
         failures = 0 if state in ("waiting", "live") and self._is_steady() else self._failures
-        lease = self.pipeline.lease
+        lease = self._lease
         await self._quietly(
             lambda: streams.set_state(
                 self.pipeline.engine, lease, state, words, failures=failures, retry_at=retry_at
@@ -263,14 +348,22 @@ class Follow:
     async def _turn(self, state: str, cause: str, at: int, **more: str) -> None:
         if self.source.network in ("replay", "demo"):
             return  # a file and an invention have no minutes to cover
-        turn = ledger.Turn(state=state, cause=cause, at=at, **more)
-        await self._quietly(lambda: ledger.enter(self.pipeline.engine, self.stream.id, turn))
+        self._unsaid.add(ledger.Turn(state=state, cause=cause, at=at, **more))
+        await self._say_unsaid()
 
-    async def _quietly(self, write: Callable[[], None]) -> None:
+    async def _say_unsaid(self) -> None:
+        """Enter what waits for the ledger, oldest first; a database that is away gets it later."""
+        if self._unsaid:
+            engine, stream_id = self.pipeline.engine, self.stream.id
+            await self._quietly(
+                lambda: self._unsaid.enter(lambda turn: ledger.enter(engine, stream_id, turn))
+            )
+
+    async def _quietly(self, write: Callable[[], object]) -> None:
         """Words may be late: a database that is away must not end the stream."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, write)
-        except (SQLAlchemyError, LeaseLost) as error:
+        except (SQLAlchemyError, LeaseLost, Held, MustEnd) as error:
             log.warning(
                 "state_not_written stream=%s error=%s", self.stream.name, type(error).__name__
             )

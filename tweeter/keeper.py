@@ -11,13 +11,15 @@ import time
 from typing import Any
 
 from celery import bootsteps, signals
+from celery.worker import state
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from tweeter import tasks
+from tweeter import queues, tasks
 from tweeter.broker import BrokerKeeper
-from tweeter.errors import StoreError
+from tweeter.errors import MUST_END, MustEnd, StoreError
 from tweeter.scheduler import TICK_S, Scheduler
-from tweeter.store import migrate, workers
+from tweeter.store import migrate, move, workers
 from tweeter.store.engine import make_engine
 from tweeter.store.leases import owner
 
@@ -27,24 +29,45 @@ BEAT_S = 3.0
 SLOT_WAIT_S = 10.0  # for a slot that was asked for to begin
 
 _broker: BrokerKeeper | None = None
+_queue: Any = None  # of this worker alone
 
 
-@signals.celeryd_after_setup.connect
-def prepare(instance: Any, **_: Any) -> None:
-    """Before the pool starts: check the database, start the broker, and make room for slots."""
-    global _broker
-    if "prefork" not in str(instance.pool_cls):
-        raise SystemExit("tweeter's worker needs Celery's prefork pool: leave --pool out.")
+@signals.celeryd_init.connect
+def join(instance: Any, **_: Any) -> None:
+    """Before Celery looks at its queues: check the database, and use the installation's own."""
+    global _queue
     engine = make_engine(tasks.config.database_url)
     try:
         migrate.check(engine)
+        _queue = queues.of_worker(tasks.join(engine), instance.hostname, os.getpid())
     except (StoreError, SQLAlchemyError) as error:
         raise SystemExit(f"tweeter's worker cannot start. {error}") from error
     finally:
         engine.dispose()
-    least = tasks.config.worker_concurrency or tasks.config.slots + tasks.SPARE_PROCESSES
-    least = max(least, tasks.config.slots + tasks.SPARE_PROCESSES)
-    instance.concurrency = max(instance.concurrency or 0, least)
+
+
+@signals.worker_init.connect
+def add_own_queue(sender: Any, **_: Any) -> None:
+    """Whatever queues the worker was told to serve, its own is among them."""
+    sender.app.amqp.queues.select_add(_queue)
+
+
+@signals.worker_init.connect
+def make_room(sender: Any, **_: Any) -> None:
+    """Slots never end: beside them are processes for jobs, also on a machine with one core."""
+    room = tasks.config.slots + tasks.SPARE_PROCESSES
+    least = max(tasks.config.worker_concurrency, room)
+    asked = sender.concurrency if isinstance(sender.concurrency, int) else 0
+    sender.concurrency = max(asked, least)
+    tasks.lanes.count = max(1, sender.concurrency - tasks.config.slots - 1)
+
+
+@signals.celeryd_after_setup.connect
+def prepare(instance: Any, **_: Any) -> None:
+    """Before the pool starts: refuse other pools, and start the broker."""
+    global _broker
+    if "prefork" not in str(instance.pool_cls):
+        raise SystemExit("tweeter's worker needs Celery's prefork pool: leave --pool out.")
     if not tasks.config.broker_url and not os.environ.get("TWEETER_SUPERVISED"):
         _broker = BrokerKeeper(tasks.config)
         _broker.start()
@@ -84,13 +107,14 @@ class Keeper(bootsteps.StartStopStep):
         self.stop(parent)
 
     def _run(self) -> None:
-        engine, worker_id = make_engine(tasks.config.database_url), owner()
+        engine, worker_id = make_engine(tasks.config.database_url, will_fork=True), owner()
         scheduler = Scheduler(engine, tasks.config, tasks.send_job)
         beaten_at = ticked_at = asked_at = -60.0
         while not self._stop.wait(0.5):
             now_s = time.monotonic()
             try:
                 if now_s - beaten_at >= BEAT_S:
+                    _look(engine)
                     workers.beat(engine, worker_id, self._hostname)
                     beaten_at = now_s
                 if now_s - ticked_at >= TICK_S:
@@ -99,17 +123,29 @@ class Keeper(bootsteps.StartStopStep):
                 if now_s - asked_at >= SLOT_WAIT_S or asked_at < 0:
                     missing = workers.missing_slots(engine, worker_id, tasks.config.slots)
                     for _ in range(missing):
-                        if tasks.send_slot(self._hostname, worker_id):
+                        if tasks.send_slot(_queue.name, worker_id):
                             asked_at = now_s
+            except MustEnd as error:
+                log.critical("worker_must_end reason=%s", error)
+                state.should_stop = MUST_END  # a warm shutdown, with this exit code
+                tasks.drain()
+                break
             except (SQLAlchemyError, StoreError) as error:
                 log.error("keeper_failed error=%s", type(error).__name__)
                 beaten_at = now_s  # a database that is away: not ten tries a second
                 self._stop.wait(2)
         try:
             workers.leave(engine, worker_id)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, StoreError) as error:
             log.warning("worker_left_silently error=%s", type(error).__name__)
         engine.dispose()
+
+
+def _look(engine: Engine) -> None:
+    """See whether the database is still the one we know; raises MustEnd."""
+    if move.free_if_abandoned(engine):
+        log.warning("hold_ended reason=the move of the database was killed")
+    migrate.refuse_change(engine)
 
 
 tasks.app.steps["worker"].add(Keeper)

@@ -57,6 +57,7 @@ class Post(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     author_name: str = ""  # display name; may be ""
     tags: tuple[str, ...] = ()  # hashtags without "#", as written
     links: tuple[Link, ...] = ()
+    traits: tuple[str, ...] = ()  # "reply", "repost", "quote", "media": all that hold
     reply_to: str = ""  # key or id of the post it answers; "" if none
     created_at: int  # the author's claim: only ever shown
     occurred_at: int  # the network's clock, never later than received_at: all statistics
@@ -97,6 +98,22 @@ class AccountChange(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     cursor: int = 0
 
 
+class IdentityChange(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The network says what an account is called now.
+
+    handle: "" if it only says that something changed, NO_HANDLE if the account has none.
+    """
+
+    network: str
+    author_id: str
+    handle: str
+    occurred_at: int
+    cursor: int = 0
+
+
+NO_HANDLE = "-"
+
+
 class Ignored(msgspec.Struct, frozen=True, gc=False):
     """An event that is fine and not for us: a like, a notice, a heartbeat. why is a stable word."""
 
@@ -104,7 +121,7 @@ class Ignored(msgspec.Struct, frozen=True, gc=False):
     cursor: int = 0
 
 
-Event = Post | Removal | AccountChange | Ignored
+Event = Post | Removal | AccountChange | IdentityChange | Ignored
 
 
 class Keyword(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +131,11 @@ class Keyword(msgspec.Struct, frozen=True, kw_only=True):
     expression: str
     version: int = 1
     state: str = "active"  # "active", "paused", "removed"
+    networks: tuple[str, ...] = ()  # only there; () = on all
+    day_budget: int = 0  # posts read at X a UTC day; 0: no limit
+    month_budget: int = 0
+    accounts: tuple[tuple[str, str], ...] = ()  # names of `from:` and their ids ("": not known)
+    held: str = ""  # why X is not asked for it now, a sentence: its budget
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):

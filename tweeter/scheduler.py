@@ -1,17 +1,32 @@
 """The tick: what must be true whatever was lost, made true again every few seconds.
 
-It makes the streams that the settings ask for, frees the leases of dead owners, hands out
-jobs that wait, and prunes. Running it twice, or in several processes at once, is harmless.
+It makes the streams that the settings ask for, frees the leases of dead owners, hands out jobs
+that wait, prunes, and deletes what was kept for long enough. Every worker ticks, as does the
+scheduler of `up`; one of them leads and does what concerns all, the others only what they alone
+can see: their own settings, and the dead of their own host.
 """
 
 from collections.abc import Callable
 
 from sqlalchemy import Engine, select
 
-from tweeter.config import Config
-from tweeter.sources import wanted
-from tweeter.store import feed, jobs, quarantine, removals, streams
-from tweeter.store.engine import db_now, writing
+from tweeter.config import Config, keep_days
+from tweeter.sources import lookup, wanted
+from tweeter.store import (
+    feed,
+    imports,
+    jobs,
+    name_jobs,
+    past,
+    quarantine,
+    rechecks,
+    removals,
+    retention,
+    streams,
+)
+from tweeter.store.engine import db_now, repeated, writing
+from tweeter.store.installation import installation_id, lead
+from tweeter.store.leases import owner
 
 TICK_S = 2.0
 TOMBSTONES_KEPT_S = 30 * 24 * 3600
@@ -22,31 +37,54 @@ _PRUNE_EVERY = 150  # ticks: about 5 minutes
 class Scheduler:
     """Call `tick` every TICK_S. send_job puts a part of a job into the work queue."""
 
-    def __init__(self, engine: Engine, config: Config, send_job: Callable[[int], None]) -> None:
+    def __init__(
+        self, engine: Engine, config: Config, send_job: Callable[[str, int], None]
+    ) -> None:
         self._engine = engine
         self._config = config
         self._send_job = send_job
-        self._sent_at: dict[int, float] = {}
+        self._sent_at: dict[tuple[str, int], float] = {}
         self._ticks = 0
+        self._too_old = True  # there may be posts that are kept too long
+        self._owner = owner()
+        self._installation = ""
 
     def tick(self, now_s: float) -> None:
         """Do what is due; now_s is a monotonic clock. Raises SQLAlchemy's errors."""
-        for name, network, options, off in wanted(self._config):
+        self._installation = self._installation or installation_id(self._engine)
+        for name, network, options, off in wanted(self._config, self._installation):
             streams.ensure(self._engine, name, network, options, off=off)
         streams.free_dead(self._engine)
+        if not lead(self._engine, "scheduler", self._owner):
+            return
         jobs.start_due_purges(self._engine)
+        past.ask_for_new_keywords(self._engine, self._config.look_back_hours)
+        past.start_repairs(self._engine)
+        rechecks.start_due(
+            self._engine,
+            x_days=self._config.x_recheck_days,
+            networks=lookup.available(self._config),
+        )
         self._hand_out(now_s)
         if self._ticks % _PRUNE_EVERY == 0:
-            self._prune()
+            repeated(self._prune)()
+            self._too_old = True
+        if self._too_old:
+            _, whole = retention.run(self._engine, keep_days(self._config))
+            self._too_old = not whole
         self._ticks += 1
 
     def _hand_out(self, now_s: float) -> None:
-        waiting = jobs.waiting(self._engine)
-        self._sent_at = {n: at for n, at in self._sent_at.items() if n in waiting}
-        for job_id in waiting:
-            if now_s - self._sent_at.get(job_id, -RESEND_S) >= RESEND_S:
-                self._send_job(job_id)
-                self._sent_at[job_id] = now_s
+        waiting = [("job", job_id) for job_id in jobs.waiting(self._engine)]
+        waiting += [("past", job_id) for job_id in past.waiting(self._engine)]
+        asks = bool(self._config.bluesky_url and self._config.bluesky_api)
+        waiting += [("names", n) for n in name_jobs.waiting(self._engine, asks_handles=asks)]
+        waiting += [("import", stream_id) for stream_id in imports.idle(self._engine)]
+        self._sent_at = {job: at for job, at in self._sent_at.items() if job in waiting}
+        for job in waiting:
+            if now_s - self._sent_at.get(job, -RESEND_S) >= RESEND_S:
+                self._send_job(*job)
+                self._sent_at[job] = now_s
 
     def _prune(self) -> None:
         with writing(self._engine) as connection:

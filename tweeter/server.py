@@ -14,15 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 from tornado.wsgi import WSGIContainer
 
+from tweeter import problems
 from tweeter.broadcast import Broadcast
 from tweeter.config import Config
-from tweeter.errors import ConfigError
+from tweeter.errors import ConfigError, MustEnd
+from tweeter.store import migrate
+from tweeter.views.api import PREFIX
 from tweeter.views.guard import refusal
 from tweeter.views.live import LiveHandler
 from tweeter.web import create_app
@@ -30,8 +35,10 @@ from tweeter.web import create_app
 log = logging.getLogger("tweeter.server")
 
 PAGE_THREADS = 8
-UPLOAD_BYTES = 8 * 1024 * 1024
+UPLOAD_BYTES = 17 * 1024 * 1024  # a little more than web.IMPORT_BYTES
 STOP_S = 5.0
+WATCH_S = 3.0  # between looks whether the database is still the one we know
+STALLED_S = 30.0  # for a client to take a chunk of a page
 
 
 class PageHandler(RequestHandler):
@@ -57,6 +64,11 @@ class PageHandler(RequestHandler):
         words = refusal(self.request.headers, self.settings["port"])
         if words:
             self.set_status(403)
+            if self.request.path.startswith(f"{PREFIX}/"):
+                self.set_header("Content-Type", problems.MEDIA_TYPE)
+                problem = problems.of_request("not_served", words)
+                self.finish(msgspec.json.encode(problem.document()))
+                return
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.finish(words + "\n")
 
@@ -104,7 +116,13 @@ class PageHandler(RequestHandler):
 
     async def _write(self, chunk: bytes) -> None:
         self.write(chunk)
-        await self.flush()
+        try:
+            async with asyncio.timeout(STALLED_S):
+                await self.flush()
+        except TimeoutError:  # it would hold a thread of all pages for ever
+            self._gone = True
+            self.request.connection.stream.close()  # type: ignore[union-attr]
+            raise StreamClosedError from None
 
 
 class Server:
@@ -116,6 +134,8 @@ class Server:
         self._asking = ThreadPoolExecutor(2, "live")
         self._broadcast = Broadcast(engine, self._asking)
         self._stopping = asyncio.Event()
+        self._engine = engine
+        self._must_end: MustEnd | None = None
         self._container = WSGIContainer(create_app(config, engine), self._pages)
 
     def _application(self, port: int) -> Application:
@@ -139,12 +159,27 @@ class Server:
         server = HTTPServer(self._application(port), max_buffer_size=UPLOAD_BYTES)
         server.add_socket(listening)
         log.info("web_listening url=http://%s:%d", self._config.host, port)
+        watching = asyncio.create_task(self._watch())
         await self._stopping.wait()
+        watching.cancel()
         server.stop()
         async with asyncio.timeout(STOP_S):
             await asyncio.to_thread(self._pages.shutdown)
             await server.close_all_connections()
         self._asking.shutdown(wait=False, cancel_futures=True)
+        if self._must_end is not None:
+            raise self._must_end
+
+    async def _watch(self) -> None:
+        """Stop when the database was upgraded or moved away under us."""
+        while self._must_end is None:
+            await asyncio.sleep(WATCH_S)
+            with suppress(SQLAlchemyError):  # away: it may come back
+                try:
+                    await asyncio.to_thread(migrate.refuse_change, self._engine)
+                except MustEnd as error:
+                    self._must_end = error
+                    self._stopping.set()
 
 
 def _log_request(handler: RequestHandler) -> None:
@@ -165,6 +200,8 @@ def bind(config: Config) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if config.web_processes > 1:  # the system spreads connections over them
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listening.setblocking(False)
     try:
         listening.bind((config.host, config.port))

@@ -1,8 +1,9 @@
 """A slot: many streams in one event loop, each under its lease.
 
-Every second a slot takes the streams that are free, drops those that it lost or that are no
-longer wanted, and looks whether the keywords changed. All writing of a process goes through
-one thread: SQLite has one writer anyhow, and two would only wait for each other.
+Every second a slot takes its share of the streams that are free (`balance.py`), drops those
+that it lost or that are no longer wanted, and looks whether the keywords changed. All writing of
+a process goes through one thread: SQLite has one writer anyhow, and two would only wait for each
+other.
 
 A slot does not give its streams up while the database is away: nobody can take them over
 then, and a stream that cannot replay must be read on into its journal. What it writes later
@@ -16,20 +17,23 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from tweeter.balance import Balance
 from tweeter.config import Config
-from tweeter.errors import LeaseLost, SourceError, StoreError
+from tweeter.errors import LeaseLost, MustEnd, SourceError, StoreError
 from tweeter.follow import Follow, Writing
 from tweeter.pipeline import KeywordBook, Pipeline
-from tweeter.records import now_us
+from tweeter.records import Keyword, now_us
 from tweeter.sources import SOURCES, runnable
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, JournalInbox, MemoryInbox, Taken
 from tweeter.sources.journal import Journal, open_free
-from tweeter.store import journals, streams
+from tweeter.store import journals, migrate, reads, shares, streams
 from tweeter.store.leases import RENEW_S, Lease
+from tweeter.store.shares import Shares
 from tweeter.store.streams import Stream
 
 T = TypeVar("T")
@@ -39,6 +43,8 @@ log = logging.getLogger("tweeter.slot")
 TICK_S = 1.0
 INBOX_EVENTS = 20_000
 INBOX_BYTES = 64 * 1024 * 1024
+COUNT_READS_S = 3.0
+LOOK_S = 3.0  # between looks whether the database is still the one we know
 FAULT_WAIT_S = 10.0  # before a stream that ended by a fault of ours is tried again
 
 
@@ -64,10 +70,14 @@ class Slot:
         self._should_stop = should_stop
         self._only = only
         self._book = KeywordBook(engine)
+        self._balance = Balance(owner)
         self._following: dict[int, tuple[Lease, Follow, asyncio.Task[str]]] = {}
         self._side: set[asyncio.Task[None]] = set()
         self._renewed_at = 0.0
         self._told = -1  # revision of the keywords that the sources know
+        self._held: dict[int, str] = {}  # keywords over their budget at X, and why
+        self._counted_at = 0.0
+        self._looked_at = -LOOK_S
         self._writer = ThreadPoolExecutor(1, "writer")
         self._control = ThreadPoolExecutor(1, "control")
 
@@ -76,6 +86,8 @@ class Slot:
         try:
             while not self._should_stop():
                 try:
+                    if await self._must_end():
+                        return
                     await self._tick()
                 except (SQLAlchemyError, StoreError) as error:
                     log.error("slot_tick_failed error=%s", type(error).__name__)
@@ -87,6 +99,18 @@ class Slot:
             self._writer.shutdown()
             self._control.shutdown()
 
+    async def _must_end(self) -> bool:
+        """True if the database was upgraded or moved away under us."""
+        if time.monotonic() - self._looked_at < LOOK_S:
+            return False
+        self._looked_at = time.monotonic()
+        try:
+            await self._aside(migrate.refuse_change, self._engine)
+        except MustEnd as error:
+            log.error("slot_must_end reason=%s", error)
+            return True
+        return False
+
     async def _ended(self) -> bool:
         if self._following or self._only is None:
             return False
@@ -96,18 +120,62 @@ class Slot:
     async def _tick(self) -> None:
         await self._reap()
         await self._aside(self._book.refresh)
+        await self._count_reads()
         if self._book.revision != self._told:  # a batch may have refreshed the book before us
             self._told = self._book.revision
             for _, follow, _ in self._following.values():
-                await follow.keywords_changed(self._book.expressions)
+                await follow.keywords_changed(self._keywords())
         if time.monotonic() - self._renewed_at >= RENEW_S:
             await self._renew()
         networks = runnable(self._config)
-        for stream, lease in await self._aside(self._claim, networks):
+        found = await self._aside(shares.look, self._engine, self._owner, networks)
+        for stream, lease in await self._aside(self._claim, networks, found):
             await self._follow(stream, lease)
+        surplus = self._balance.give(found, self._movable(), time.monotonic())
+        if surplus is not None and self._only is None:
+            await self._drop(surplus)
 
-    def _claim(self, networks: list[str]) -> list[tuple[Stream, Lease]]:
-        return streams.claim(self._engine, self._owner, networks=networks, only=self._only)
+    def _movable(self) -> list[int]:
+        """Streams that may go to another slot at no loss; X would miss what comes meanwhile."""
+        return [
+            n
+            for n, (_, follow, _) in self._following.items()
+            if follow.source.replayable or follow.source.network == "demo"
+        ]
+
+    def _keywords(self) -> tuple[Keyword, ...]:
+        return tuple(
+            msgspec.structs.replace(k, held=self._held[k.id]) if k.id in self._held else k
+            for k in self._book.keywords
+        )
+
+    async def _count_reads(self) -> None:
+        """See who is over a budget at X; a new day or a larger budget frees them again."""
+        follows_x = any(f.source.network == "x" for _, f, _ in self._following.values())
+        if not follows_x or time.monotonic() - self._counted_at < COUNT_READS_S:
+            return
+        self._counted_at = time.monotonic()
+        used = await self._aside(reads.used, self._engine, "x")
+        total = reads.Budget(self._config.x_day_posts, self._config.x_month_posts)
+        held = reads.held(used, self._book.keywords, total)
+        if held != self._held:
+            self._held, self._told = held, -1
+
+    def _claim(self, networks: list[str], found: Shares) -> list[tuple[Stream, Lease]]:
+        # Not those we follow: when the clock jumps ahead their leases look old until renewed.
+        ours = list(self._following)
+        if self._only is not None:
+            return streams.claim(
+                self._engine, self._owner, networks=networks, only=self._only, besides=ours
+            )
+        chosen = self._balance.take(found, time.monotonic())
+        if not chosen:
+            return []
+        if found.dead:
+            streams.free_dead(self._engine)
+        return streams.claim(
+            self._engine, self._owner, networks=networks, chosen=chosen, besides=ours
+        )
 
     async def _renew(self) -> None:
         leases = [lease for lease, _, _ in self._following.values()]
@@ -128,6 +196,7 @@ class Slot:
             return
         follow = Follow(
             stream,
+            lease,
             source,
             inbox,
             pipeline,
@@ -135,7 +204,7 @@ class Slot:
                 self._writer, self._config.batch_posts, self._config.commit_window_ms / 1000
             ),
         )
-        await follow.keywords_changed(self._book.expressions)
+        await follow.keywords_changed(self._keywords())
         task = asyncio.create_task(follow.run(), name=f"follow {stream.name}")
         self._following[stream.id] = lease, follow, task
 

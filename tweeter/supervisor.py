@@ -12,13 +12,14 @@ import signal
 import socket
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from typing import IO, NamedTuple
 
 from tweeter.broker import die_with_parent
 from tweeter.config import Config
-from tweeter.errors import AlreadyRunning, ConfigError
+from tweeter.errors import MUST_END, AlreadyRunning, ConfigError
 
 FIRST_WAIT_S = 0.5
 LAST_WAIT_S = 30.0
@@ -42,10 +43,15 @@ def default_roles(config: Config) -> list[Role]:
     celery += ["--loglevel", config.log_level, "--without-mingle", "--without-gossip"]
     roles = [] if config.broker_url else [Role("broker", [*ours, "broker"], 2)]
     roles += [
-        Role(f"worker{n}", [*celery, "-n", f"worker{n}@%h"], 1)
-        for n in range(1, config.workers + 1)
+        Role(name, [*celery, "-n", f"{name}@%h"], 1) for name in _numbered("worker", config.workers)
     ]
-    return [*roles, Role("scheduler", [*ours, "scheduler"], 1), Role("web", [*ours, "web"], 0)]
+    roles.append(Role("scheduler", [*ours, "scheduler"], 1))
+    names = ["web"] if config.web_processes == 1 else _numbered("web", config.web_processes)
+    return [*roles, *(Role(name, [*ours, "web"], 0) for name in names)]
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [f"{name}{n}" for n in range(1, count + 1)]
 
 
 def run(config: Config, roles: Sequence[Role], *, before: Callable[[], None]) -> int:
@@ -108,10 +114,11 @@ class Supervisor:
         self._roles = roles
         self._children: dict[str, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
+        self._code = 0
         self._width = max(len(role.name) for role in roles)
 
     async def run(self) -> int:
-        """Start all, wait for a signal, stop all."""
+        """Start all, wait for a signal or a child that must end, stop all; the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stopping.set)
@@ -125,7 +132,7 @@ class Supervisor:
             await self._stop_tier(tier, limit_s)
             await asyncio.gather(*tasks, return_exceptions=True)
         self._say("tweeter", "stopped")
-        return 0
+        return self._code
 
     async def _keep(self, role: Role) -> None:
         wait_s = FIRST_WAIT_S
@@ -136,6 +143,11 @@ class Supervisor:
             code = await child.wait()
             self._children.pop(role.name, None)
             if self._stopping.is_set():
+                return
+            if code == MUST_END:
+                self._say(role.name, "must end, and so does everything else: see the reason above")
+                self._code = MUST_END
+                self._stopping.set()
                 return
             wait_s = FIRST_WAIT_S if time.monotonic() - began_at > STEADY_S else wait_s * 2
             wait_s = min(wait_s, LAST_WAIT_S)
@@ -202,5 +214,7 @@ def _wait_for(url: str, stopping: asyncio.Event) -> None:
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310 (our own address)
                 return
+        except urllib.error.HTTPError:  # something is amiss, and the pages say what
+            return
         except OSError:
             time.sleep(0.1)

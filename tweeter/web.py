@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, render_template, request
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import Engine
@@ -11,9 +11,22 @@ from werkzeug.exceptions import HTTPException
 
 from tweeter import __version__
 from tweeter.config import Config, secret_key
+from tweeter.errors import Held, MustEnd, StoreError
+from tweeter.store import trouble
 from tweeter.store.keywords import KeywordNotFound
-from tweeter.views import pages, show
+from tweeter.views import (
+    api,
+    api_keywords,
+    api_sources,
+    health_pages,
+    keyword_pages,
+    pages,
+    show,
+    source_pages,
+)
 from tweeter.views.guard import HEADERS
+
+IMPORT_BYTES = 16 * 1024 * 1024  # 10,000 lines of up to 1,024 characters
 
 
 def create_app(config: Config, engine: Engine) -> Flask:
@@ -31,17 +44,36 @@ def create_app(config: Config, engine: Engine) -> Flask:
     app.extensions["engine"] = engine
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
-        clock=show.clock, iso=show.iso, harmless=show.harmless, host=show.host, number=show.number
+        clock=show.clock,
+        duration=show.duration,
+        harmless=show.harmless,
+        host=show.host,
+        iso=show.iso,
+        number=show.number,
     )
     app.jinja_env.globals.update(version=__version__, now=lambda: datetime.now(UTC))
-    CSRFProtect(app)
+    app.before_request(_take_long_imports)  # before CSRFProtect reads the form
+    csrf = CSRFProtect(app)
+    for module in (pages, keyword_pages, source_pages, health_pages):  # they share one blueprint
+        assert module.pages  # noqa: S101
+    for module in (api, api_keywords, api_sources):
+        assert module.api  # noqa: S101
     app.register_blueprint(pages.pages)
+    app.register_blueprint(api.api)
+    csrf.exempt(api.api)  # it has a guard of its own, against pages of other sites
     app.after_request(_harden)
     app.register_error_handler(KeywordNotFound, _not_found)
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SQLAlchemyError, _database_away)
+    app.register_error_handler(Held, _held)
+    app.register_error_handler(MustEnd, _held)
     return app
+
+
+def _take_long_imports() -> None:
+    if request.path.endswith("/keywords/import"):
+        request.max_content_length = request.max_form_memory_size = IMPORT_BYTES
 
 
 def _harden(response: Response) -> Response:
@@ -50,6 +82,10 @@ def _harden(response: Response) -> Response:
     if response.mimetype == "text/html":
         response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _for_programs() -> bool:
+    return request.path.startswith(f"{api.PREFIX}/")
 
 
 def _problem(status: int, title: str, detail: str) -> tuple[str, int]:
@@ -68,13 +104,16 @@ def _stale_form(_: CSRFError) -> tuple[str, int]:
     )
 
 
-def _http_error(error: HTTPException) -> tuple[str, int]:
+def _http_error(error: HTTPException) -> tuple[str, int] | Response:
+    if _for_programs():  # a route that does not exist is none of the blueprint's
+        return api.fault(error)
     return _problem(error.code or 500, error.name, error.description or "")
 
 
+def _held(error: StoreError) -> tuple[str, int]:
+    return _problem(503, "Nothing was changed", str(error))
+
+
 def _database_away(error: SQLAlchemyError) -> tuple[str, int]:
-    return _problem(
-        503,
-        "The database does not answer",
-        f"{type(error).__name__}. Streams go on and store as soon as it is back; reload then.",
-    )
+    words = f"{trouble.words(error)} Reload this page then."
+    return _problem(503, "The database cannot be used now", words)

@@ -16,7 +16,16 @@ from tests.simulators.x import post
 from tweeter.decode import DECODERS
 from tweeter.decode.html import to_text
 from tweeter.errors import DecodeError
-from tweeter.records import AccountChange, Event, Ignored, Post, RawEvent, Removal
+from tweeter.records import (
+    NO_HANDLE,
+    AccountChange,
+    Event,
+    IdentityChange,
+    Ignored,
+    Post,
+    RawEvent,
+    Removal,
+)
 
 NOW = 1_795_500_000_000_000
 
@@ -40,10 +49,12 @@ RECORDED = {
     "x_v2_stream.jsonl": {"Post": 7},
     "x_v2_stream_broken.jsonl": {"Post": 7, "not JSON": 1},
     "x_v2_reserialised.jsonl.gz": {"Post": 8419},
-    "jetstream.jsonl": {"Post": 17, "Removal": 1, "AccountChange": 1, "Ignored": 133},
+    "jetstream.jsonl": {"Post": 17, "Removal": 1, "AccountChange": 1, "IdentityChange": 1}
+    | {"Ignored": 132},
     "jetstream_jsonbench_cc-by-nc-sa.jsonl.gz": {"Post": 66, "Removal": 1, "Ignored": 683},
     "jetstream_constructed.jsonl.gz": {"Post": 1209},
-    "jetstream_legacy_2024-09.jsonl": {"Post": 12, "AccountChange": 1, "Ignored": 113},
+    "jetstream_legacy_2024-09.jsonl": {"Post": 12, "AccountChange": 1, "IdentityChange": 2}
+    | {"Ignored": 111},
     "jetstream_v2_subscribeEvents_2026-08.jsonl": {"Ignored": 3},
     "mastodon.jsonl.gz": {"Post": 808},
     "mastodon_ws_constructed.jsonl": {"Post": 50, "Removal": 1, "Ignored": 3},
@@ -251,6 +262,23 @@ def test_jetstream_events_of_all_kinds() -> None:
     throttled = one(account | {"account": {"active": False, "status": "throttled"}})
     assert isinstance(throttled, Ignored)
     assert throttled.cursor == 5
+
+
+def test_an_account_says_what_it_is_called() -> None:
+    said = {"did": "did:plc:a", "time_us": 5, "kind": "identity"}
+    for handle, expected in (
+        ("Ann.Example", "ann.example"),
+        ("handle.invalid", NO_HANDLE),
+        ("no handle\x00", ""),
+        ("a." + "b" * 200, ""),
+        (7, ""),
+    ):
+        found = one(said | {"identity": {"did": "did:plc:a", "handle": handle, "seq": 1}})
+        assert isinstance(found, IdentityChange)
+        assert (found.author_id, found.handle, found.cursor) == ("did:plc:a", expected, 5)
+    assert one(said | {"identity": {"did": "did:plc:a"}}).handle == ""
+    with pytest.raises(DecodeError, match="identity event"):
+        one(said | {"did": "did:plc:\x00"})
 
 
 def test_a_bluesky_post_is_matched_in_all_its_texts() -> None:

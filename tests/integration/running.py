@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
+
+from sqlalchemy import NullPool, create_engine, text
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,16 +67,22 @@ def alive(pid: int) -> bool:
 
 
 class Running:
-    """`with Running(tmp_path, BLUESKY_URL=…) as tweeter:`; settings without TWEETER_."""
+    """`with Running(tmp_path, BLUESKY_URL=…) as tweeter:`; settings without TWEETER_.
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    root: where the program is. DATABASE_URL runs it on another database than SQLite in its folder.
+    server_url: what `sql` asks if it is not what tweeter is told (a proxy stands between).
+    """
+
+    def __init__(self, folder: Path, *, root: Path = ROOT, **settings: str) -> None:
         self.folder = folder
+        self.root = root
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("TWEETER_")}
         self.env |= {"TWEETER_DATA_DIR": str(folder / "data"), "TWEETER_PORT": str(self.port)}
-        self.env |= {"TWEETER_BLUESKY_URL": ""}
+        self.env |= {"TWEETER_BLUESKY_URL": "", "TWEETER_BLUESKY_API": ""}
         self.env |= {f"TWEETER_{name}": value for name, value in settings.items()}
+        self.server_url = ""
         self.process: subprocess.Popen[bytes] | None = None
         self._log = (folder / "tweeter.log").open("ab")
 
@@ -91,7 +98,7 @@ class Running:
     def start(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tweeter", "up"],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.env,
             stdout=self._log,
             stderr=self._log,
@@ -124,14 +131,14 @@ class Running:
     def log_tail(self) -> str:
         return self.log_text()[-2000:]
 
-    def cli(self, *words: str, check: bool = True) -> str:
+    def cli(self, *words: str, check: bool = True, timeout_s: float = 120) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "tweeter", *words],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout_s,
         )
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout if check else done.stdout + done.stderr
@@ -140,11 +147,25 @@ class Running:
         return int(json.loads(self.cli("keyword", "add", expression, "--json"))["id"])
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Straight from the database file, past our own code."""
-        with sqlite3.connect(self.folder / "data" / "tweeter.db", timeout=10) as connection:
-            found = connection.execute(statement, values).fetchall()
-        connection.close()
-        return found
+        """Straight from its database, past our own code.
+
+        Values stand for each ? of the statement, in order. A statement that changes something
+        is committed.
+        """
+        pieces = statement.split("?")
+        named = "".join(f"{piece}:v{n}" for n, piece in enumerate(pieces[:-1])) + pieces[-1]
+        engine = create_engine(self.database_url(), poolclass=NullPool)
+        with engine.begin() as connection:
+            found = connection.execute(text(named), {f"v{n}": v for n, v in enumerate(values)})
+            rows = [tuple(row) for row in found] if found.returns_rows else []
+        engine.dispose()
+        return rows
+
+    def database_url(self) -> str:
+        """The URL of its database: server_url, DATABASE_URL or the file in its folder."""
+        file = self.folder / "data" / "tweeter.db"
+        url = self.server_url or self.env.get("TWEETER_DATABASE_URL")
+        return url or f"sqlite:///{file}"
 
     def pids(self, pattern: str) -> list[int]:
         """Descendants whose command line has the pattern."""

@@ -11,19 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, lacking
+from tests.integration.browsers import shot, watched
 from tests.integration.running import Running, wait_for
 from tests.simulators import jetstream
 from tests.simulators.served import Served
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = [
     "storm <script>document.title='gone'</script>",
     "storm <img src=x onerror=\"document.title='gone'\">",
@@ -34,18 +26,6 @@ HOSTILE = [
     "storm </script><svg onload=document.title='gone'>{{7*7}}${7*7}",
     "storm عربى ١٢٣ \u2067rtl\u2069",
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        lacking("no /usr/bin/chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        made = play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -65,28 +45,9 @@ def tweeter(tmp_path_factory: pytest.TempPathFactory, served: Any) -> Iterator[R
 def page(browser: Any, tweeter: Running) -> Iterator[Any]:
     """A page that must not log an error, nor send anything to a foreign host."""
     context = browser.new_context(viewport={"width": 1100, "height": 800})
-    made = context.new_page()
-    faults: list[str] = []
-    # An answer of 422 to a form is an error to the console, not to us.
-    made.on(
-        "console",
-        lambda m: faults.append(m.text) if m.type == "error" and "422" not in m.text else None,
-    )
-    made.on("pageerror", lambda e: faults.append(str(e)))
-    made.on(
-        "request",
-        lambda r: None if r.url.startswith((tweeter.url, "data:")) else faults.append(r.url),
-    )
-    yield made
+    with watched(context, tweeter.url) as made:
+        yield made
     context.close()
-    assert not faults
-
-
-def shot(page: Any, name: str) -> None:
-    """A screenshot, kept for who wants to look (build/screenshots)."""
-    folder = ROOT / "build" / "screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(folder / f"{name}.png"))
 
 
 def publish(served: Any, *texts: str, **record: Any) -> None:
@@ -210,6 +171,7 @@ def test_everything_but_the_live_push_works_without_javascript(
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     add(page, tweeter, '"no script" OR noscript')
+    page.goto(f"{tweeter.url}/add_keyword")
     row = page.locator("tr", has_text="no script")
     row.get_by_role("button", name="Pause").click()
     page.get_by_text("is paused").wait_for()
@@ -223,7 +185,8 @@ def test_everything_but_the_live_push_works_without_javascript(
     page.get_by_role("button", name="Remove this keyword").click()
     page.get_by_text("is removed").wait_for()
     page.get_by_text("removed", exact=False).locator("visible=true").first.wait_for()
-    page.locator("summary", has_text="removed").click()
+    if page.locator("details.removed").get_attribute("open") is None:
+        page.locator("summary", has_text="removed").click()
     page.get_by_role("button", name="Restore noscript").click()
     page.get_by_text("is followed again").wait_for()
     page.goto(f"{tweeter.url}/live")

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.keywords.posts import post
 from tweeter.errors import KeywordSyntaxError
-from tweeter.keywords import Matcher, NotForX, compile_for_x, parse, print_expression
-from tweeter.keywords.haystack import haystack_of
-from tweeter.keywords.nodes import And, Mention, Node, Not, Or, Tag, Word, holds
-from tweeter.records import Keyword
+from tweeter.keywords import Matcher, NotForX, compile_for_x, haystack, parse, print_expression
+from tweeter.keywords.features import features
+from tweeter.keywords.nodes import And, Field, Mention, Node, Not, Or, Prefix, Tag, Word, holds
+from tweeter.records import Keyword, Link, Post
 
 # Few letters, so that words meet; with what makes boundaries hard.
 PIECES = ["a", "b", "cat", "Cat", "é", "e\u0301", "猫", "ๆ", "한", "#", "@", "_", "'", "’", "+"]
@@ -31,7 +32,24 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', "") + '"'
 
 
+FIELDS = ["lang:en", "lang:en-GB", "lang:pt", "is:reply", "is:quote", "is:repost", "has:link"]
+FIELDS += ["has:media", "from:ann", "from:@Bob", "url:a.org", "domain:www.a.org", "from:did:x:1"]
+
 atoms = words.map(quoted) | words | words.map("#{}".format) | words.map("@{}".format)
+atoms |= words.map("{}*".format) | st.sampled_from(FIELDS)
+posts = st.builds(
+    lambda parts, **fields: post(parts[0], *parts[1:], **fields),
+    st.lists(texts, min_size=1, max_size=4),
+    lang=st.sampled_from(["", "en", "en-GB", "en_us", "pt", "in"]),
+    kind=st.sampled_from(["post", "reply", "repost", "quote"]),
+    traits=st.lists(st.sampled_from(["reply", "quote", "media"]), max_size=2).map(tuple),
+    author_id=st.sampled_from(["", "1", "did:x:1"]),
+    author_handle=st.sampled_from(["", "Ann", "bob"]),
+    links=st.lists(
+        st.sampled_from([Link("https://a.org/b"), Link("http://www.a.org"), Link("b.com/x")]),
+        max_size=2,
+    ).map(tuple),
+)
 expressions = st.recursive(
     atoms,
     lambda inner: (
@@ -45,13 +63,13 @@ expressions = st.recursive(
 )
 
 
-@given(st.lists(expressions, min_size=1, max_size=8), st.lists(texts, min_size=1, max_size=4))
-def test_the_fast_engine_equals_the_obvious_one(found: list[str], parts: list[str]) -> None:
+@given(st.lists(expressions, min_size=1, max_size=8), posts)
+def test_the_fast_engine_equals_the_obvious_one(found: list[str], seen: Post) -> None:
     nodes = {n: node for n, text in enumerate(found) if (node := parsed(text)) is not None}
     matcher = Matcher(Keyword(id=n, expression=found[n]) for n in nodes)
-    hits = {m.keyword_id for m in matcher.match_text(parts[0], "\u241e".join(parts[1:]))}
-    hay = haystack_of(parts[0], "\u241e".join(parts[1:]))
-    assert hits == {n for n, node in nodes.items() if holds(node, hay)}
+    hits = {m.keyword_id for m in matcher.match(seen)}
+    hay, traits = haystack(seen), features(seen)
+    assert hits == {n for n, node in nodes.items() if holds(node, hay, traits)}
 
 
 @given(expressions)
@@ -75,25 +93,46 @@ def test_no_keyword_that_parses_is_unmatchable(expression: str) -> None:
     node = parsed(expression)
     if node is None:
         return
-    candidates = [" \u241e ".join(way) for way in ways(node)]
     matcher = Matcher([Keyword(id=1, expression=expression)])
-    assert any(matcher.match_text("", candidate) for candidate in candidates)
+    assert any(matcher.match(needed(way)) for way in ways(node))
 
 
-def ways(node: Node, negate: bool = False) -> list[tuple[str, ...]]:
-    """The texts that each way to match needs, found without the engine's own code."""
+def needed(way: tuple[Node, ...]) -> Post:
+    """A post with just these words and fields."""
+    signs = {Word: "", Tag: "#", Mention: "@", Prefix: ""}
+    parts = [signs[type(a)] + a.text for a in way if isinstance(a, Word | Tag | Mention | Prefix)]
+    of: dict[str, list[str]] = {}
+    for atom in way:
+        if isinstance(atom, Field):
+            of.setdefault(atom.name, []).append(atom.value)
+    links = [Link(f"https://{domain}/") for domain in of.get("url", [])]
+    if "link" in of.get("has", []) and not links:
+        links = [Link("https://elsewhere.example/")]
+    media = ["media"] * ("media" in of.get("has", []))
+    return post(
+        "",
+        *parts,
+        lang=max(of.get("lang", [""]), key=len),
+        kind="post",
+        traits=(*of.get("is", []), *media),
+        author_handle=of.get("from", [""])[0],
+        links=tuple(links),
+    )
+
+
+def ways(node: Node, negate: bool = False) -> list[tuple[Node, ...]]:
+    """The atoms that each way to match needs, found without the engine's own code."""
     if isinstance(node, Not):
         return ways(node.node, not negate)
     if isinstance(node, And | Or):
         inner = [ways(child, negate) for child in node.nodes]
         if isinstance(node, And) == negate:
             return [way for found in inner for way in found]
-        joined: list[tuple[str, ...]] = [()]
+        joined: list[tuple[Node, ...]] = [()]
         for found in inner:
             joined = [one + way for one in joined for way in found]
         return joined
-    sign = {Word: "", Tag: "#", Mention: "@"}[type(node)]
-    return [()] if negate else [(sign + node.text,)]
+    return [()] if negate else [(node,)]
 
 
 @given(expressions, texts)
@@ -106,12 +145,12 @@ def test_a_rule_for_x_asks_for_at_least_what_matches(expression: str, text: str)
         rules = compile_for_x(node)
     except NotForX:
         return
-    assert all(len(value) <= 1024 for value in rules.values)
+    assert all(len(value) <= 1024 for value in rules.pieces)
     if not plain(node):
         return
-    hay = haystack_of(text, "")
+    hay = haystack(post(text))
     if holds(node, hay):
-        assert any(holds(parse(value), hay) for value in rules.values)
+        assert any(holds(parse(value), hay) for value in rules.pieces)
 
 
 def plain(node: Node) -> bool:
@@ -123,14 +162,44 @@ def plain(node: Node) -> bool:
     return isinstance(node, Word) and node.text.isascii() and node.text.isalnum()
 
 
+@pytest.mark.parametrize(
+    ("expression", "pieces", "dropped"),
+    [
+        ("storm lang:en", ["storm lang:en"], []),
+        ("storm lang:eo", ["storm"], ["lang:eo"]),
+        ("storm* flood", ["flood"], ["storm*"]),
+        ("storm NOT has:link", ["storm"], ["NOT has:link"]),
+        ("storm is:repost has:media", ["storm is:retweet has:media"], []),
+        ("storm NOT is:reply", ["storm -is:reply"], []),
+        ("from:ann OR from:ann.bsky.social", ["from:ann"], []),
+        ("from:ann.bsky.social", [], []),
+        ("url:example.org lang:de", ['url:"example.org" lang:de'], []),
+        ("storm OR (flood lang:en) OR @ann", ["storm", "flood lang:en", "@ann"], []),
+        ("(storm OR flood) from:ann", ["(storm OR flood) from:ann"], []),
+    ],
+)
+def test_what_x_is_asked_and_what_is_filtered_here(
+    expression: str, pieces: list[str], dropped: list[str]
+) -> None:
+    rules = compile_for_x(parse(expression))
+    assert list(rules.pieces) == pieces
+    assert list(rules.dropped) == dropped
+
+
+@pytest.mark.parametrize("expression", ["storm*", "storm* lang:en", '":)" has:link'])
+def test_what_x_cannot_search_for_is_said(expression: str) -> None:
+    with pytest.raises(NotForX):
+        compile_for_x(parse(expression))
+
+
 def test_long_expressions_become_several_rules_or_wider_ones() -> None:
     node = parse(" OR ".join(f"word{n}" for n in range(90)))
     rules = compile_for_x(node, limit=100)
-    assert len(rules.values) > 5
-    assert all(len(value) <= 100 for value in rules.values)
+    assert len(rules.pieces) > 5
+    assert all(len(value) <= 100 for value in rules.pieces)
     long = parse('"' + "long " * 100 + '" NOT short')
     rules = compile_for_x(long, limit=100)
-    assert len(rules.values[0]) <= 100
+    assert len(rules.pieces[0]) <= 100
     assert "NOT short" in rules.dropped
 
 
@@ -138,25 +207,25 @@ def test_a_post_found_by_several_keywords_names_each_once() -> None:
     matcher = Matcher(
         [Keyword(id=2, expression="cat", version=3), Keyword(id=1, expression="cat OR dog")]
     )
-    found = matcher.match_text("cat dog cat", "cat")
+    found = matcher.match(post("cat dog cat", "cat"))
     assert [(match.keyword_id, match.keyword_version) for match in found] == [(1, 1), (2, 3)]
 
 
 def test_a_phrase_never_spans_two_parts_of_a_post() -> None:
     matcher = Matcher([Keyword(id=1, expression='"night train"')])
-    assert not matcher.match_text("night", "train")
-    assert not matcher.match_text("", "night\u241etrain")
-    assert matcher.match_text("", "x\u241enight train")
+    assert not matcher.match(post("night", "train"))
+    assert not matcher.match(post("", "night", "train"))
+    assert matcher.match(post("", "x", "night train"))
 
 
 def test_a_broken_stored_keyword_does_not_stop_the_others() -> None:
     matcher = Matcher([Keyword(id=1, expression="(("), Keyword(id=2, expression="cat")])
     assert list(matcher.broken) == [1]
-    assert [match.keyword_id for match in matcher.match_text("cat", "")] == [2]
+    assert [match.keyword_id for match in matcher.match(post("cat"))] == [2]
 
 
 def test_no_keywords_match_nothing() -> None:
-    assert Matcher([]).match_text("anything", "") == ()
+    assert Matcher([]).match(post("anything")) == ()
 
 
 @pytest.mark.parametrize(
@@ -166,11 +235,11 @@ def test_no_keywords_match_nothing() -> None:
 def test_hostile_texts_take_time_that_grows_with_their_length(hostile: str) -> None:
     matcher = Matcher([Keyword(id=1, expression="cat"), Keyword(id=2, expression="#")])
     began_at = time.monotonic()
-    matcher.match_text(hostile, hostile)
+    matcher.match(post(hostile, hostile))
     assert time.monotonic() - began_at < 2
 
 
 def test_ten_thousand_keywords_are_one_engine() -> None:
     matcher = Matcher(Keyword(id=n, expression=f"word{n} OR w{n}x") for n in range(10_000))
-    found = matcher.match_text("word77 and w9999x and word100000", "")
+    found = matcher.match(post("word77 and w9999x and word100000"))
     assert [match.keyword_id for match in found] == [77, 9999]

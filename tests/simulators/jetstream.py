@@ -1,5 +1,7 @@
 """A Jetstream v1 server: parameters, cursor replay, filters, compression, and its faults.
 
+v2, which is another wire over the same events, is in jetstream_v2.
+
 By hand: `python -m tests.simulators.jetstream --port 6008 --events FILE --rate 20`, then start
 tweeter with TWEETER_BLUESKY_URL=ws://127.0.0.1:6008/subscribe. Without FILE it invents posts.
 
@@ -14,7 +16,7 @@ import gzip
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import zstandard
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 OUTBOX_EVENTS = 10_000  # a client that is further behind is dropped
 LOOKBACK_US = 36 * 3_600_000_000
@@ -58,6 +62,13 @@ def post_event(text: str, number: int = 0, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
+def account_event(did: str, status: str = "", **fields: Any) -> dict[str, Any]:
+    """An account that is hidden ("deleted", "takendown", …) or, without status, shown again."""
+    account = {"active": not status, "did": did, "seq": 1, "time": "2020-01-01T00:00:00.000Z"}
+    account |= {"status": status} if status else {}
+    return {"did": did, "time_us": now_us(), "kind": "account", "account": account} | fields
+
+
 def tid(time_us: int, number: int) -> str:
     """A record key, as atproto.com/specs/tid makes it."""
     value = time_us << 10 | number % 1024
@@ -69,8 +80,9 @@ class JetstreamSimulator:
     """Holds events, sends them to who asks; `url` is there after `start`.
 
     sent holds (time_us, moment of sending) for each event that went out. faults:
-    refuse (a list of (status, text) for the next handshakes), stalled (sends nothing, answers
-    no ping), and the methods reset, close and half_frame for connections that are open.
+    refuse (a list of (status, text) for the next handshakes), flaps (so many connections are
+    closed as soon as they are open), stalled (sends nothing), and the methods reset, close,
+    half_frame and mute for connections that are open.
     """
 
     def __init__(
@@ -83,6 +95,7 @@ class JetstreamSimulator:
     ) -> None:
         self.port = port
         self.refuse: list[tuple[int, str]] = []
+        self.flaps = 0
         self.stalled = False
         self.events: list[tuple[int, bytes, dict[str, Any]]] = []
         self.sent: list[tuple[int, int]] = []
@@ -108,11 +121,15 @@ class JetstreamSimulator:
             "127.0.0.1",
             self.port,
             process_request=self._check,
+            select_subprotocol=self._subprotocol,
             ping_interval=self._ping_s,
             max_size=10_000_000,
             compression=None,
         )
         self.port = self._server.sockets[0].getsockname()[1]
+
+    def _subprotocol(self, client: ServerConnection, offered: Sequence[str]) -> Subprotocol | None:
+        return None
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -154,24 +171,43 @@ class JetstreamSimulator:
             client.transport.write(b"\x81\x7e\x10\x00{")
             client.transport.abort()
 
+    async def mute(self) -> None:
+        """Nothing is sent or read any more, so that no ping is answered."""
+        self.stalled = True
+        for client in list(self.clients):
+            client.transport.pause_reading()
+
     def _check(self, connection: ServerConnection, request: Request) -> Response | None:
         self.connects.append((time.monotonic(), request.path))
         if self.refuse:
             status, text = self.refuse.pop(0)
             return connection.respond(HTTPStatus(status), text)
+        return self._answer(connection, request.path)
+
+    def _answer(self, connection: ServerConnection, path: str) -> Response | None:
+        """The refusal of a handshake, else None."""
+        if urlsplit(path).path != "/subscribe":
+            return connection.respond(HTTPStatus.NOT_FOUND, "404 page not found")
         try:
-            Options(request.path)
+            self._asked(path)
         except ValueError as error:
             return connection.respond(HTTPStatus.BAD_REQUEST, str(error))
         return None
 
+    def _asked(self, path: str) -> "Asked":
+        """What the client of a path asks for; raises ValueError with the text of the 400."""
+        return Asked(path)
+
     async def _serve(self, client: ServerConnection) -> None:
         assert client.request is not None
-        options = Options(client.request.path)
+        asked = self._asked(client.request.path)
+        if self.flaps:
+            self.flaps -= 1
+            return
         self.clients.add(client)
         tasks = [
-            asyncio.create_task(self._listen(client, options)),
-            asyncio.create_task(self._send_all(client, options)),
+            asyncio.create_task(self._listen(client, asked)),
+            asyncio.create_task(self._send_all(client, asked)),
             asyncio.create_task(client.wait_closed()),
         ]
         try:
@@ -182,16 +218,19 @@ class JetstreamSimulator:
             await asyncio.gather(*tasks, return_exceptions=True)
             self.clients.discard(client)
 
-    async def _listen(self, client: ServerConnection, options: "Options") -> None:
+    async def _listen(self, client: ServerConnection, asked: "Asked") -> None:
         async for message in client:
-            value = json.loads(message)
-            if value.get("type") == "options_update":
-                options.update(value.get("payload") or {})
+            try:
+                asked.heard(message)
+            except ValueError as error:
+                await client.close(1008, str(error))
 
-    async def _send_all(self, client: ServerConnection, options: "Options") -> None:
-        await options.greeted.wait()
-        position = self._position(options.cursor)
+    async def _send_all(self, client: ServerConnection, asked: "Asked") -> None:
+        await asked.greeted.wait()
+        position = self._position(asked)
         live = position == len(self.events)
+        for notice in asked.notices:
+            await self._send(client, asked, notice)
         while True:
             if position >= len(self.events) or self.stalled:
                 live = True
@@ -199,50 +238,67 @@ class JetstreamSimulator:
                     await asyncio.wait_for(self._more.wait(), 0.1)
                 continue
             if live and len(self.events) - position > OUTBOX_EVENTS:
-                await client.close(1008, "too slow")
+                await self._drop(client, asked)
                 return
             time_us, body, value = self.events[position]
             position += 1
-            if options.wants(value) and options.fits(body):
-                if options.compress and self._packer is not None:
-                    await client.send(self._packer.compress(body))
-                else:
-                    await client.send(body, text=True)
+            frame = asked.frame(position, body, value)
+            if asked.wants(value) and asked.fits(frame):
+                await self._send(client, asked, frame)
                 self.sent.append((time_us, now_us()))
 
-    def _position(self, cursor: int | None) -> int:
+    async def _send(self, client: ServerConnection, asked: "Asked", frame: bytes) -> None:
+        if asked.compress and self._packer is not None:
+            await client.send(self._packer.compress(frame))
+        else:
+            await client.send(frame, text=True)
+
+    async def _drop(self, client: ServerConnection, asked: "Asked") -> None:
+        """End a connection that is too far behind."""
+        with contextlib.suppress(ConnectionClosed):
+            await client.close(1008, "too slow")
+
+    def _position(self, asked: "Asked") -> int:
         """Index of the first event to send: inclusive, clamped, live tail for none or future."""
-        if cursor is None or cursor > now_us():
+        if asked.cursor is None or asked.cursor > now_us():
             return len(self.events)
-        oldest = now_us() - self._lookback_us
+        return self._since(max(asked.cursor, self.floor_us))
+
+    @property
+    def floor_us(self) -> int:
+        """The window's beginning."""
+        return now_us() - self._lookback_us
+
+    def _since(self, moment: int) -> int:
+        """Index of the first event of a moment or later."""
         for index, (time_us, _, _) in enumerate(self.events):
-            if time_us >= cursor and time_us >= oldest:
+            if time_us >= moment:
                 return index
         return len(self.events)
 
 
-class Options:
+class Asked:
     """What a client asked for; raises ValueError with the text of the 400."""
 
+    COLLECTIONS, DIDS = "wantedCollections", "wantedDids"
+
     def __init__(self, path: str) -> None:
-        parts = urlsplit(path)
-        if parts.path != "/subscribe":
-            raise ValueError("not found")
-        query = parse_qs(parts.query, keep_blank_values=True)
-        self.collections = query.get("wantedCollections", [])
-        self.dids = query.get("wantedDids", [])
+        query = parse_qs(urlsplit(path).query, keep_blank_values=True)
+        self.collections = query.get(self.COLLECTIONS, [])
+        self.dids = query.get(self.DIDS, [])
         self.max_bytes = 0
         size = query.get("maxMessageSizeBytes", ["0"])[0]
         if size.isdigit():
             self.max_bytes = int(size)
         self.compress = query.get("compress", [""])[0] == "true"
         cursor = query.get("cursor", [""])[0]
-        if cursor and not re.fullmatch(r"-?\d+", cursor):
+        if cursor and not re.fullmatch(r"\d+", cursor):
             raise ValueError(f"invalid cursor: {cursor}")
         self.cursor = int(cursor) if cursor else None
         self.greeted = asyncio.Event()
         if query.get("requireHello", [""])[0] != "true":
             self.greeted.set()
+        self.notices: list[bytes] = []  # sent before any event
         self._validate()
 
     def _validate(self) -> None:
@@ -257,15 +313,30 @@ class Options:
             if not did.startswith("did:"):
                 raise ValueError(f"invalid DID: {did}")
 
-    def update(self, payload: dict[str, Any]) -> None:
+    def heard(self, message: str | bytes) -> None:
+        """A message of the client; raises ValueError if it ends the connection."""
+        value = json.loads(message)
+        if value.get("type") != "options_update":
+            return
+        payload = value.get("payload") or {}
         self.collections = payload.get("wantedCollections") or []
         self.dids = payload.get("wantedDids") or []
         self.max_bytes = payload.get("maxMessageSizeBytes") or 0
         self._validate()
         self.greeted.set()
 
+    def frame(self, number: int, body: bytes, value: dict[str, Any]) -> bytes:
+        """An event, the number-th of the server, as this wire says it."""
+        return body
+
     def wants(self, value: dict[str, Any]) -> bool:
-        """Identity and account events pass the collection filter."""
+        """Identity and account events pass the collection filter; v1 has no sync events."""
+        if value.get("kind") == "sync":
+            return False
+        return self.filters(value)
+
+    def filters(self, value: dict[str, Any]) -> bool:
+        """The filters of both wires."""
         if self.dids and value.get("did") not in self.dids:
             return False
         if value.get("kind") != "commit" or not self.collections:
@@ -276,8 +347,8 @@ class Options:
             for wanted in self.collections
         )
 
-    def fits(self, body: bytes) -> bool:
-        return not self.max_bytes or len(body) <= self.max_bytes
+    def fits(self, frame: bytes) -> bool:
+        return not self.max_bytes or len(frame) <= self.max_bytes
 
 
 def lines_of(path: Path) -> list[bytes]:

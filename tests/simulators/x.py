@@ -14,6 +14,7 @@ import gzip
 import json
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from typing import Any
 from aiohttp import web
 
 from tests.simulators.x_language import BadRule, compile_rule, seen_by_rules
+from tests.simulators.x_reading import PROBLEM, XReading
 
-PROBLEM = "https://api.twitter.com/2/problems/"
+RULE_PROBLEMS = {"DuplicateRule": "duplicate-rules", "InvalidRule": "invalid-rules"}
+RULE_PROBLEMS["RulesCapExceeded"] = "rule-cap"
 
 
 class XSimulator:
@@ -48,13 +51,15 @@ class XSimulator:
         self.tagged = True
         self.second = "429"
         self.clock_s = 0.0
+        self.most_connected = 0  # at any one time
+        self.refused_words: set[str] = set()
         self.max_rules, self.max_length, self.page = 1000, 1024, 1000
         self.rules: dict[str, dict[str, str]] = {}
         self.log: list[tuple[float, str, str, int]] = []
         self.sent: list[tuple[str, int]] = []
         self.published: list[tuple[str, int]] = []
-        self.posts: dict[str, dict[str, Any]] = {}
-        self.removed: set[str] = set()
+        self.reading = XReading()  # recent search and look-up
+        self.posts = self.reading.posts
         self._compiled: dict[str, Any] = {}
         self._next_rule = 1_700_000_000_000_000_000
         self._clients: dict[str, web.StreamResponse] = {}
@@ -79,8 +84,8 @@ class XSimulator:
         app.router.add_get(f"{stream}/rules/counts", self._count_rules)
         app.router.add_get("/2/connections", self._list_connections)
         app.router.add_delete("/2/connections/{which}", self._end_connections)
-        app.router.add_get("/2/tweets/search/recent", self._search)
-        app.router.add_get("/2/tweets", self._look_up)
+        app.router.add_get("/2/tweets/search/recent", self.reading.search)
+        app.router.add_get("/2/tweets", self.reading.look_up)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
@@ -143,6 +148,17 @@ class XSimulator:
         for kick in self._kicks.values():
             kick.set()
 
+    async def disconnect(self) -> None:
+        """Say in the stream that it ends for operational reasons, and end it."""
+        problem = {
+            "title": "operational-disconnect",
+            "disconnect_type": "UpstreamOperationalDisconnect",
+            "detail": "This stream has been disconnected upstream for operational reasons.",
+            "type": "https://api.x.com/2/problems/operational-disconnect",
+        }
+        await self.send_line(json.dumps({"errors": [problem]}).encode())
+        await self.close()
+
     async def reset(self) -> None:
         """RST on every stream."""
         for response in list(self._clients.values()):
@@ -166,8 +182,8 @@ class XSimulator:
             )
         else:
             answer = await handler(request)
-        self.log.append((time.monotonic(), request.method, request.path, answer.status))
-        if not answer.prepared:
+        if not answer.prepared:  # a stream was logged when it began
+            self.log.append((time.monotonic(), request.method, request.path, answer.status))
             answer.headers["Date"] = self._date()
         return answer  # type: ignore[no-any-return]
 
@@ -204,7 +220,9 @@ class XSimulator:
         number = str(len(self._connections) + 1)
         kick = self._kicks[number] = asyncio.Event()
         self._clients[number] = response
-        since = {"id": number, "endpoint_name": "filtered_stream", "connected_at": time.time()}
+        self.most_connected = max(self.most_connected, len(self._clients))
+        since = {"id": number, "endpoint_name": "filtered_stream", "client_ip": request.remote}
+        since |= {"connected_at": _iso()}
         self._connections.append(since)
         # Logged now: the stream may last.
         self.log.append((time.monotonic(), "GET", request.path, 200))
@@ -220,7 +238,7 @@ class XSimulator:
             pass
         finally:
             del self._clients[number], self._kicks[number]
-            since["disconnected_at"] = time.time()
+            since["disconnected_at"] = _iso()
         return response
 
     async def _list_rules(self, request: web.Request) -> web.Response:
@@ -237,13 +255,17 @@ class XSimulator:
         return _json({"meta": meta} | ({"data": page} if page else {}))
 
     async def _count_rules(self, _: web.Request) -> web.Response:
-        return _json({"data": {"all_project_client_apps": len(self.rules)}})
+        app = {"client_app_id": "1", "rule_count": len(self.rules)}
+        counts = {"all_project_client_apps": [app], "client_app_rules_count": app}
+        cap, count = str(self.max_rules), str(len(self.rules))
+        counts |= {"cap_per_client_app": cap, "cap_per_project": cap, "project_rules_count": count}
+        return _json({"data": counts})
 
     async def _change_rules(self, request: web.Request) -> web.Response:
         if self.rule_answers:
             status, headers, body = self.rule_answers.pop(0)
             return _json(body, status, headers)
-        dry = request.query.get("dry_run") == "true"
+        dry = request.query.get("dry_run", "").lower() == "true"  # xdk writes True
         if request.query.get("delete_all") == "true":
             count = len(self.rules)
             self.rules.clear()
@@ -275,7 +297,7 @@ class XSimulator:
             except BadRule as error:
                 title, detail = error.args
                 errors.append({"value": rule["value"], "title": title, "details": [detail]})
-                errors[-1]["type"] = f"{PROBLEM}{title.lower()}"
+                errors[-1]["type"] = f"{PROBLEM}{RULE_PROBLEMS[title]}"
                 continue
             rule_id = str(self._next_rule)
             self._next_rule += 1
@@ -295,6 +317,8 @@ class XSimulator:
     def _accept(self, value: str, planned: int) -> Any:
         if len(value) > self.max_length:
             raise BadRule("InvalidRule", f"Rule length {len(value)} exceeds {self.max_length}.")
+        if any(word in value.split() for word in self.refused_words):
+            raise BadRule("InvalidRule", "A word of it is not allowed.")
         if any(rule["value"] == value for rule in self.rules.values()):
             raise BadRule("DuplicateRule", "The rule is there already.")
         if len(self.rules) + planned >= self.max_rules:
@@ -314,34 +338,9 @@ class XSimulator:
         await self.close()
         return _json({"data": {"successful_kills": count}})
 
-    async def _search(self, request: web.Request) -> web.Response:
-        try:
-            rule = compile_rule(request.query.get("query", ""))
-        except BadRule as error:
-            return _problem(400, "invalid-request", str(error))
-        found = [p for p in self.posts.values() if rule(seen_by_rules(p))]
-        since = int(request.query.get("since_id", "0"))
-        found = [p for p in found if int(p["data"]["id"]) > since]
-        found.sort(key=lambda p: -int(p["data"]["id"]))
-        start = int(request.query.get("next_token", "0") or 0)
-        size = int(request.query.get("max_results", "10"))
-        page = found[start : start + size]
-        meta: dict[str, Any] = {"result_count": len(page)}
-        if page:
-            meta |= {"newest_id": page[0]["data"]["id"], "oldest_id": page[-1]["data"]["id"]}
-        if start + size < len(found):
-            meta["next_token"] = str(start + size)
-        return _json({"data": [p["data"] for p in page], "meta": meta})
 
-    async def _look_up(self, request: web.Request) -> web.Response:
-        ids = request.query.get("ids", "").split(",")
-        known = [i for i in ids if i in self.posts and i not in self.removed]
-        errors = [
-            {"resource_id": i, "title": "Not Found Error", "type": f"{PROBLEM}resource-not-found"}
-            for i in ids
-            if i not in known
-        ]
-        return _json({"data": [self.posts[i]["data"] for i in known], "errors": errors})
+def _iso() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 TOO_MANY = {

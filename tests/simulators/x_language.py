@@ -1,14 +1,36 @@
 """X's rule language, read anew for the simulator: it shares nothing with tweeter's own.
 
 A space is AND and binds tighter than OR; "-" negates one operator; groups cannot be negated; a
-rule of only negations is refused. Words match whole tokens, without regard to case.
+rule of only negations, or of only what many posts are (lang:, is:, has:), is refused. Words
+match whole tokens, without regard to case. Source: docs.x.com, "build a rule" and "operators".
 """
 
 import re
 import unicodedata
-from typing import Any
+from collections.abc import Callable
+from html import unescape
+from typing import Any, NamedTuple
 
-_TOKEN = re.compile(r'\s*(-?"[^"]*"|\(|\)|-?[^\s()"]+)')
+_TOKEN = re.compile(r'\s*(-?(?:url:)?"[^"]*"|\(|\)|-?[^\s()"]+)')
+_FIELD = re.compile(r"-?(from|url|lang|is|has):(.+)", re.DOTALL)
+_NARROW = ("lang", "is", "has")  # not alone in a rule
+SEPARATOR, GAP = "\x1f", "\x00"
+
+
+class Seen(NamedTuple):
+    """What rules look at in a post."""
+
+    words: str  # tokens, each between two SEPARATORs; parts of the post between two GAPs
+    tags: set[str]
+    names: set[str]
+    authors: set[str]  # name and id, lower case
+    lang: str
+    kinds: set[str]  # retweet, reply, quote
+    has: set[str]  # links, media
+    links: str  # tokens, as words
+
+
+Rule = Callable[[Seen], bool]
 
 
 class BadRule(Exception):
@@ -35,8 +57,8 @@ def tokens(text: str) -> list[str]:
     return [*found, word] if word else found
 
 
-def compile_rule(value: str) -> Any:
-    """A predicate over (tokens of the text, tags, names). Raises BadRule."""
+def compile_rule(value: str) -> Rule:
+    """A predicate over what `seen_by_rules` found. Raises BadRule."""
     found = [match[1] for match in _TOKEN.finditer(value)]
     if not found or "".join(found).replace(" ", "") != re.sub(r"\s+", "", value).replace(" ", ""):
         raise BadRule("missing or unmatched quote")
@@ -57,7 +79,7 @@ class _Parser:
     def rest(self) -> list[str]:
         return self._found[self._at :]
 
-    def either(self) -> tuple[Any, bool]:
+    def either(self) -> tuple[Rule, bool]:
         rules = [self.all_of()]
         while self.rest() and self.rest()[0] == "OR":
             self._at += 1
@@ -65,7 +87,7 @@ class _Parser:
         parts = [rule for rule, _ in rules]
         return (lambda p: any(part(p) for part in parts)), all(ok for _, ok in rules)
 
-    def all_of(self) -> tuple[Any, bool]:
+    def all_of(self) -> tuple[Rule, bool]:
         rules = []
         while self.rest() and self.rest()[0] not in ("OR", ")"):
             rules.append(self.one())
@@ -74,7 +96,7 @@ class _Parser:
         parts = [rule for rule, _ in rules]
         return (lambda p: all(part(p) for part in parts)), any(ok for _, ok in rules)
 
-    def one(self) -> tuple[Any, bool]:
+    def one(self) -> tuple[Rule, bool]:
         token = self._found[self._at]
         self._at += 1
         if token == "(":
@@ -90,47 +112,108 @@ class _Parser:
         if token.startswith("-"):
             inner = _operator(token[1:])
             return (lambda p: not inner(p)), False
-        return _operator(token), True
+        field = _FIELD.fullmatch(token)
+        return _operator(token), not (field and field[1] in _NARROW)
 
 
-def _operator(token: str) -> Any:
+def _operator(token: str) -> Rule:
+    field = _FIELD.fullmatch(token)
+    if field:
+        return _field(field[1], field[2].strip('"').lower())
     if token.startswith("#"):
-        return lambda p: token[1:].lower() in p[1]
+        return lambda p: token[1:].lower() in p.tags
     if token.startswith("@"):
-        return lambda p: token[1:].lower() in p[2]
-    wanted = tokens(token)
-    if not wanted:
+        return lambda p: token[1:].lower() in p.names
+    wanted = _joined(tokens(token))
+    if len(wanted) < 2:
         raise BadRule("an operator without letters")
-    size = len(wanted)
-    return lambda p: any(p[0][at : at + size] == wanted for at in range(len(p[0]) - size + 1))
+    return lambda p: wanted in p.words
 
 
-def seen_by_rules(post: dict[str, Any]) -> tuple[list[str], set[str], set[str]]:
+def _field(name: str, value: str) -> Rule:
+    if name == "url":
+        wanted = _joined(tokens(value))
+        return lambda p: wanted in p.links
+    if name == "from":
+        return lambda p: value in p.authors
+    if name == "lang":
+        return lambda p: p.lang == value
+    if (name, value) not in (
+        *(("is", kind) for kind in ("retweet", "reply", "quote")),
+        *(("has", thing) for thing in ("links", "media")),
+    ):
+        raise BadRule(f"Reference to invalid operator '{name}:{value}'")
+    return (lambda p: value in p.kinds) if name == "is" else (lambda p: value in p.has)
+
+
+def _joined(found: list[str]) -> str:
+    return "".join(f"{SEPARATOR}{token}" for token in found) + SEPARATOR
+
+
+def seen_by_rules(post: dict[str, Any]) -> Seen:
     """What X's rules look at: text, long text, links, and the same of posts referred to."""
-    references = {r.get("id") for r in post["data"].get("referenced_tweets") or []}
-    kinds = {r.get("type") for r in post["data"].get("referenced_tweets") or []}
-    found = [post["data"]]
+    data, includes = post["data"], post.get("includes") or {}
+    references = data.get("referenced_tweets") or []
+    ids = {reference.get("id") for reference in references}
+    kinds = {reference.get("type") for reference in references}
+    found = [data]
     if kinds & {"retweeted", "quoted"}:
-        others = (post.get("includes") or {}).get("tweets") or []
-        found += [other for other in others if other.get("id") in references or len(others) < 9]
+        others = includes.get("tweets") or []
+        found += [other for other in others if other.get("id") in ids or len(others) < 9]
+    media = {m.get("media_key"): m for m in includes.get("media") or []}
     words: list[str] = []
     tags: set[str] = set()
     names: set[str] = set()
-    media = {m.get("media_key"): m for m in (post.get("includes") or {}).get("media") or []}
     for one in found:
-        parts = [one.get("text", ""), (one.get("note_tweet") or {}).get("text", "")]
-        entities = one.get("entities") if isinstance(one.get("entities"), dict) else {}
-        for link in (entities or {}).get("urls") or []:
-            parts += [str(link.get(n, "")) for n in ("display_url", "expanded_url", "unwound_url")]
-            parts += [str(link.get(n, "")) for n in ("title", "description")]
-        attached = one.get("attachments")
-        for key in (attached if isinstance(attached, dict) else {}).get("media_keys") or []:
-            parts.append(str(media.get(key, {}).get("alt_text", "")))
-        for part in parts:
-            words += [*tokens(part), "\x00"]
-        for tag in (entities or {}).get("hashtags") or []:
-            tags.add(str(tag.get("tag", "")).lower())
-            words += [*tokens(str(tag.get("tag", ""))), "\x00"]
-        for name in (entities or {}).get("mentions") or []:
-            names.add(str(name.get("username", "")).lower())
-    return words, tags, names
+        for part in (*_texts(one), *_pictures(one, media)):
+            words += [*tokens(part), GAP]
+        tags |= {str(tag.get("tag", "")).lower() for tag in _entities(one, "hashtags")}
+        names |= {str(name.get("username", "")).lower() for name in _entities(one, "mentions")}
+    for tag in sorted(tags):
+        words += [*tokens(tag), GAP]
+    users = {user.get("id"): user for user in includes.get("users") or []}
+    author = str(data.get("author_id", ""))
+    shown = {"retweeted": "retweet", "replied_to": "reply", "quoted": "quote"}
+    links = [token for link in _entities(data, "urls") for token in [*_link(link), GAP]]
+    return Seen(
+        words=_joined(words),
+        tags=tags,
+        names=names,
+        authors={author.lower(), str(users.get(author, {}).get("username", author)).lower()},
+        lang=str(data.get("lang", "")),
+        kinds={shown[kind] for kind in kinds if kind in shown},
+        has={name for name, is_so in (("links", links), ("media", _keys(data))) if is_so},
+        links=_joined(links),
+    )
+
+
+def _entities(one: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Those of the text, and those of the long text."""
+    found = []
+    for holder in (one, one.get("note_tweet") or {}):
+        entities = holder.get("entities")
+        found += (entities.get(name) or []) if isinstance(entities, dict) else []
+    return [entity for entity in found if isinstance(entity, dict)]
+
+
+def _texts(one: dict[str, Any]) -> list[str]:
+    parts = [one.get("text", ""), (one.get("note_tweet") or {}).get("text", "")]
+    for link in _entities(one, "urls"):
+        parts += [link.get(n, "") for n in ("display_url", "expanded_url", "unwound_url")]
+        parts += [link.get(n, "") for n in ("title", "description")]
+    return [unescape(str(part)) for part in parts]
+
+
+def _link(link: dict[str, Any]) -> list[str]:
+    parts = [str(link.get(n, "")) for n in ("url", "display_url", "expanded_url", "unwound_url")]
+    return [token for part in parts for token in [*tokens(part), GAP]]
+
+
+def _keys(one: dict[str, Any]) -> list[str]:
+    attached = one.get("attachments")
+    found = attached.get("media_keys") if isinstance(attached, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _pictures(one: dict[str, Any], media: dict[str, Any]) -> list[str]:
+    return [str(media.get(key, {}).get("alt_text") or "") for key in _keys(one)]

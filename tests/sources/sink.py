@@ -1,7 +1,8 @@
 """A sink that remembers, for tests of one source by itself."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tweeter.records import RawEvent
 
@@ -14,6 +15,9 @@ class Kept:
         self.events: list[RawEvent] = []
         self.words: list[str] = []
         self.alives = 0
+        self.gaps: list[tuple[int, int, str]] = []
+        self.states: dict[int, tuple[str, str]] = {}
+        self.memory: dict[str, Any] = {}
         self._slow_s = slow_s
 
     async def put(self, events: Sequence[RawEvent]) -> None:
@@ -29,6 +33,15 @@ class Kept:
 
     def notice(self, words: str) -> None:
         self.words.append(words)
+
+    def missed(self, since: int, until: int, words: str) -> None:
+        self.gaps.append((since, until, words))
+
+    def keywords(self, states: Mapping[int, tuple[str, str]]) -> None:
+        self.states |= states
+
+    def remember(self, **values: Any) -> None:
+        self.memory |= values
 
     @property
     def bodies(self) -> list[bytes]:

@@ -4,6 +4,8 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,34 @@ def test_what_was_appended_is_read_in_order_also_by_the_next_process(tmp_path: P
     again.append([event(50)], 0)
     assert everything(again) == list(range(51))
     assert again.last_received_at == 1050
+
+
+def test_a_damaged_entry_is_not_read_as_a_post(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.append([event(n) for n in range(3)], 0)
+    (file,) = tmp_path.glob("*.log")
+    data = bytearray(file.read_bytes())
+    data[-len(event(2).body)] ^= 1  # its "2" becomes a "3"
+    file.write_bytes(data)
+    assert everything(journal) == [0, 1]
+
+
+def test_many_that_open_at_once_get_a_folder_each(tmp_path: Path) -> None:
+    for number in range(30):
+        base, start = tmp_path / str(number), threading.Barrier(6)
+
+        def take(base: Path = base, start: threading.Barrier = start) -> list[Journal]:
+            start.wait(10)
+            return open_free(base, shape="x", limit_bytes=MEGABYTE)
+
+        with ThreadPoolExecutor(6) as pool:
+            taken = [f.result() for f in [pool.submit(take) for _ in range(6)]]
+        folders = [journal.folder for found in taken for journal in found]
+        assert all(taken)
+        assert len(set(folders)) == len(folders)
+        for found in taken:
+            for journal in found:
+                journal.close()
 
 
 @pytest.mark.parametrize("cut", [1, 5, 17, 30])

@@ -8,17 +8,22 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from xdk import Client as OfficialClient
 
 from tests.simulators.x import TOO_MANY, XSimulator, post
 from tests.sources.sink import Kept, until
 from tweeter.errors import SourceError
+from tweeter.records import Keyword, now_us
 from tweeter.sources.x import XSource
 
-STORM = (1, "storm")
+
+def kw(keyword_id: int, expression: str, **more: Any) -> Keyword:
+    return Keyword(id=keyword_id, expression=expression, **more)
 
 
-async def source_for(sim: XSimulator, *keywords: tuple[int, str], **more: Any) -> XSource:
+STORM = kw(1, "storm")
+
+
+async def source_for(sim: XSimulator, *keywords: Keyword, **more: Any) -> XSource:
     source = XSource(more.pop("token", sim.token), sim.url, "abcd1234", **more)
     await source.keywords_changed(keywords or (STORM,))
     return source
@@ -26,7 +31,7 @@ async def source_for(sim: XSimulator, *keywords: tuple[int, str], **more: Any) -
 
 @asynccontextmanager
 async def streaming(
-    sim: XSimulator, sink: Kept, *keywords: tuple[int, str], **more: Any
+    sim: XSimulator, sink: Kept, *keywords: Keyword, **more: Any
 ) -> AsyncIterator[tuple[XSource, asyncio.Task[None]]]:
     """A source that is connected; cancelled at the end."""
     source = await source_for(sim, *keywords, **more)
@@ -39,7 +44,7 @@ async def streaming(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def refused(sim: XSimulator, *keywords: tuple[int, str], **more: Any) -> SourceError:
+async def refused(sim: XSimulator, *keywords: Keyword, **more: Any) -> SourceError:
     source = await source_for(sim, *keywords, **more)
     with pytest.raises(SourceError) as caught:
         async with asyncio.timeout(10):
@@ -59,7 +64,7 @@ def test_posts_that_match_a_rule_arrive_as_they_were_sent() -> None:
             await until(lambda: len(sink.events) == 2)
         ids = [json.loads(body)["data"]["id"] for body in sink.bodies]
         assert ids == ["1", "3"]
-        assert sink.words == ["Live."]
+        assert sink.words == ["Live, with 1 rules at X."]
 
     run(work())
 
@@ -135,7 +140,7 @@ def test_heartbeats_keep_the_connection_and_silence_ends_it() -> None:
             },
             "closed",
         ),
-        (TOO_MANY, "limited"),
+        (TOO_MANY, "closed"),
     ],
 )
 def test_errors_in_the_stream_are_understood_wrapped_and_bare(
@@ -217,7 +222,7 @@ CAPPED = {
         (403, {"title": "Forbidden", "reason": "client-not-enrolled"}, "refused", "not-enrolled"),
         (402, {"title": "Payment Required"}, "limited", "out of credits"),
         (429, CAPPED, "limited", "monthly cap"),
-        (429, TOO_MANY, "limited", "only connection"),
+        (429, TOO_MANY, "occupied", "only connection"),
         (420, RATE, "limited", "limits our rate"),
         (409, {"connection_issue": "RuleConfigurationIssue"}, "waiting", "first keyword"),
         (503, {"connection_issue": "ProvisioningSubscription"}, "http", "subscription"),
@@ -268,9 +273,9 @@ def test_rules_follow_the_keywords_without_a_reconnect() -> None:
         sink = Kept()
         async with XSimulator() as sim, streaming(sim, sink, STORM) as (source, _):
             assert values(sim) == ["storm"]
-            await source.keywords_changed([STORM, (2, '"night train" -sale')])
-            await until(lambda: values(sim) == ['"night train" -sale', "storm"])
-            await source.keywords_changed([(2, '"night train"')])
+            await source.keywords_changed([STORM, kw(2, '"night train" -sale')])
+            await until(lambda: values(sim) == ['storm OR "night train" -sale'])
+            await source.keywords_changed([kw(2, '"night train"')])
             await until(lambda: values(sim) == ['"night train"'])
             await sim.publish([post(1, "the night train"), post(2, "storm")])
             await until(lambda: len(sink.events) == 1)
@@ -290,8 +295,8 @@ def test_rules_of_other_programs_are_left_alone() -> None:
             sim._add_rules([{"value": "theirs", "tag": "other:1"}, {"value": "storm"}], False)
             sim._add_rules([{"value": "stale", "tag": "tweeter:abcd1234"}], False)
             sim._add_rules([{"value": "neighbour", "tag": "tweeter:ffff0000"}], False)
-            async with streaming(sim, Kept(), STORM, (2, "cat")):
-                assert values(sim) == ["cat", "neighbour", "storm", "theirs"]
+            async with streaming(sim, Kept(), STORM, kw(2, "cat")):
+                assert values(sim) == ["neighbour", "storm", "storm OR cat", "theirs"]
 
     run(work())
 
@@ -301,10 +306,10 @@ def test_a_keyword_that_x_does_not_take_is_named_and_the_others_go_on() -> None:
         sink = Kept()
         async with XSimulator() as sim:
             sim.max_length = 10
-            async with streaming(sim, sink, STORM, (2, "a_very_long_word_indeed"), (3, '":)"')):
+            async with streaming(sim, sink, STORM, kw(2, "a_very_long_word_indeed"), kw(3, '":)"')):
                 assert values(sim) == ["storm"]
-        assert "Keyword 2 is not followed on X" in sink.words[0]
-        assert "Keyword 3" in sink.words[0]
+        assert sink.states[1] == ("active", "")
+        assert sink.states[2][0] == sink.states[3][0] == "refused"
 
     run(work())
 
@@ -331,24 +336,91 @@ def test_waits_are_those_that_x_asks_for() -> None:
     assert source.wait_s("closed", 1) >= 1
 
 
-def test_the_official_client_reads_the_simulator_too() -> None:
-    """Guards against a simulator that only our own client understands."""
+async def occupy(sim: XSimulator) -> asyncio.Task[None]:
+    """Another program's connection."""
+    other = await source_for(sim, kw(9, "other"))
+    task = asyncio.create_task(other.connect(Kept()))
+    await until(lambda: sim.connected == 1)
+    return task
 
+
+def test_another_program_on_the_only_connection_is_recognised_and_left_alone() -> None:
     async def work() -> None:
         async with XSimulator() as sim:
-            sim.heartbeat_s = 0.2
-            sim._add_rules([{"value": "storm", "tag": "t"}], False)
-            reading = asyncio.create_task(asyncio.to_thread(first_official_post, sim.url))
-            await until(lambda: sim.connected == 1)
-            await sim.publish([post(7, "storm")])
-            assert await asyncio.wait_for(reading, 10) == "7"
+            other = await occupy(sim)
+            sink = Kept()
+            source = await source_for(sim)
+            for _ in range(2):
+                with pytest.raises(SourceError) as caught:
+                    await source.connect(sink)
+                assert caught.value.kind == "occupied"
+                assert "Another program holds the only connection" in caught.value.state
+                assert "from 127.0.0.1" in caught.value.state
+            assert sim.connected == 1
+            other.cancel()
+            await asyncio.gather(other, return_exceptions=True)
 
-    def first_official_post(url: str) -> str:
-        client = OfficialClient(base_url=url, bearer_token="sim-token")
-        stream = client.stream.posts(tweet_fields=["created_at"])
-        for answer in stream:
-            data = answer.data
-            return str(data["id"] if isinstance(data, dict) else data.id)
-        return ""
+    run(work())
+
+
+def test_our_own_connection_left_by_a_kill_is_closed() -> None:
+    async def work() -> None:
+        async with XSimulator() as sim:
+            left = await occupy(sim)
+            sink = Kept()
+            sink.memory["connected_at"] = now_us()  # as the killed process remembered it
+            source = await source_for(sim)
+            with pytest.raises(SourceError) as caught:
+                await source.connect(sink)
+            assert caught.value.kind == "closed"
+            await until(lambda: sim.connected == 0)
+            await asyncio.gather(left, return_exceptions=True)
+
+    run(work())
+
+
+def test_connections_are_counted_over_restarts() -> None:
+    async def work() -> None:
+        async with XSimulator() as sim:
+            sink = Kept()
+            sink.memory["connects"] = [now_us() - 60_000_000] * 40
+            source = await source_for(sim)
+            with pytest.raises(SourceError) as caught:
+                await source.connect(sink)
+            assert caught.value.retry_at is not None
+            assert sim.connects() == []
+
+    run(work())
+
+
+def test_keywords_over_their_budget_or_for_other_networks_are_not_asked_for() -> None:
+    async def work() -> None:
+        sink = Kept()
+        over = kw(2, "cat", held="Its budget of 10 posts a day is used up.")
+        elsewhere = kw(3, "dog", networks=("bluesky",))
+        async with XSimulator() as sim:
+            async with streaming(sim, sink, STORM, over, elsewhere):
+                assert values(sim) == ["storm"]
+                assert sink.states[2] == ("over_budget", over.held)
+                assert 3 not in sink.states
+            source = await source_for(sim, over)
+            with pytest.raises(SourceError) as caught:
+                await source.connect(Kept())
+            assert caught.value.kind == "waiting"
+            assert "over its budget" in caught.value.state
+            assert values(sim) == []
+
+    run(work())
+
+
+def test_what_x_refuses_is_found_by_trying_first_and_costs_only_its_keyword() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim:
+            sim.refused_words = {"forbidden"}
+            async with streaming(sim, sink, STORM, kw(2, "forbidden fruit"), kw(3, "cat")):
+                assert values(sim) == ["storm OR cat"]
+                assert sink.states[2][0] == "refused"
+                assert sink.states[1] == sink.states[3] == ("active", "")
 
     run(work())

@@ -4,17 +4,34 @@ Fields: github.com/bluesky-social/jetstream, lexicons app.bsky.feed.post. The ne
 is `time_us`; `createdAt` is whatever a client wrote.
 """
 
+import re
+
 from tweeter.decode import times
 from tweeter.decode.build import build
 from tweeter.decode.values import Object, inner, items, load_object, number, text, texts
 from tweeter.errors import DecodeError
-from tweeter.records import AccountChange, Event, Ignored, Kind, Link, Post, RawEvent, Removal
+from tweeter.records import (
+    NO_HANDLE,
+    AccountChange,
+    Event,
+    IdentityChange,
+    Ignored,
+    Kind,
+    Link,
+    Post,
+    RawEvent,
+    Removal,
+)
 
 NETWORK = "bluesky"
 POSTS = "app.bsky.feed.post"
 
 _HIDING = ("deleted", "takendown", "suspended", "deactivated")
+HANDLE_CHARACTERS = 190  # as long as a key of the store; DNS allows 253
 _ADULT = ("porn", "sexual", "nudity", "graphic-media", "gore")
+_MEDIA = ("images", "video", "gallery")
+_DID = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]{1,170}")
+_HANDLE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _KINDS = {"com": "commit", "id": "identity", "acc": "account"}
 _OPERATIONS = {"c": "create", "u": "update", "d": "delete"}
 
@@ -36,27 +53,43 @@ def from_object(value: Object, raw: RawEvent) -> list[Event]:
         return [_commit(value, inner(value, "commit"), time_us, raw)]
     if kind == "account":
         return [_account(text(value, "did"), inner(value, "account"), time_us, raw)]
+    if kind == "identity":
+        return [_identity(text(value, "did"), inner(value, "identity"), time_us, raw)]
     return [Ignored(kind[:32], cursor=time_us)]
 
 
+def moment_of(witnessed_at: str, time: str) -> int:
+    """The moment of a v2 event that a cursor means, unix microseconds; 0 if there is none.
+
+    `time` is the same until an operator imports older ones; then only `witnessedAt` grows with
+    the events. Servers before it send `time` alone.
+    """
+    return times.iso(witnessed_at) or times.iso(time) or 0
+
+
 def _second_form(value: Object, raw: RawEvent) -> Event:
-    """Jetstream v2, `subscribeEvents`: the envelope's seq is no time, so no cursor is given."""
+    """Jetstream v2, `subscribeEvents`. Its moment is the cursor: its seq holds on one host only."""
     payload = inner(value, "payload")
     kind = text(payload, "$type").rpartition("#")[2]
-    time_us = times.iso(text(payload, "time")) or 0
+    cursor = moment_of(text(payload, "witnessedAt"), text(payload, "time"))
     if kind == "commit":
-        found = _commit(payload, payload, time_us, raw)
+        found = _commit(payload, payload, cursor, raw)
     elif kind == "account":
-        found = _account(text(payload, "did"), inner(payload, "account"), time_us, raw)
+        found = _account(text(payload, "did"), inner(payload, "account"), cursor, raw)
+    elif kind == "identity":
+        found = _identity(text(payload, "did"), inner(payload, "identity"), cursor, raw)
     elif kind or text(value, "$type") == "error":
-        return Ignored(kind[:32] or "notice")
+        return Ignored(kind[:32] or "notice", cursor=cursor)
     else:
         raise DecodeError("unknown shape", "no payload")
     return found
 
 
 def _commit(value: Object, commit: Object, time_us: int, raw: RawEvent) -> Event:
-    if text(commit, "collection") != POSTS:
+    collection = text(commit, "collection")
+    if not collection:
+        raise DecodeError("unknown shape", "a commit without its collection")
+    if collection != POSTS:
         return Ignored("other collection", cursor=time_us)
     did, rkey = text(value, "did"), text(commit, "rkey")
     if not did or not rkey:
@@ -111,6 +144,7 @@ def _post(record: Object, raw: RawEvent, *, did: str, rkey: str, **fields: objec
         text=text(record, "text"),
         also=also,
         kind=_kind(record, embed),
+        traits=_traits(record, embed, media),
         lang=langs[0] if langs else "",
         author_id=did,
         tags=tags,
@@ -127,6 +161,12 @@ def _kind(record: Object, embed: Object) -> Kind:
     if inner(record, "reply"):
         return "reply"
     return "quote" if inner(embed, "record") else "post"
+
+
+def _traits(record: Object, embed: Object, media: Object) -> list[str]:
+    found = [("reply", inner(record, "reply")), ("quote", inner(embed, "record"))]
+    found.append(("media", media if text(media, "$type").endswith(_MEDIA) else {}))
+    return [name for name, value in found if value]
 
 
 def _facets(record: Object) -> tuple[list[Link], list[str]]:
@@ -150,10 +190,30 @@ def _account(did: str, account: Object, time_us: int, raw: RawEvent) -> Event:
     active, status = account.get("active"), text(account, "status")
     if not did or not isinstance(active, bool):
         raise DecodeError("bad field", "an account event without did or active")
-    status = "active" if active else status
+    # The reason is optional (lexicon com.atproto.sync.subscribeRepos): not active is hidden.
+    status = "active" if active else status or "deactivated"
     if status != "active" and status not in _HIDING:
         return Ignored("account", cursor=time_us)
     occurred_at = min(time_us or raw.received_at, raw.received_at)
     return AccountChange(
         network=NETWORK, author_id=did, status=status, occurred_at=occurred_at, cursor=time_us
+    )
+
+
+def _identity(did: str, identity: Object, time_us: int, raw: RawEvent) -> Event:
+    """What an account is called now; the handle may be absent, or "handle.invalid"
+    (atproto.com/specs/event-stream, "#identity").
+    """
+    did = did or text(identity, "did")
+    if not _DID.fullmatch(did):
+        raise DecodeError("bad field", f"an identity event with the did {did[:80]!r}")
+    handle = text(identity, "handle").lower()
+    if not _HANDLE.fullmatch(handle) or len(handle) > HANDLE_CHARACTERS:
+        handle = ""
+    return IdentityChange(
+        network=NETWORK,
+        author_id=did,
+        handle=NO_HANDLE if handle == "handle.invalid" else handle,
+        occurred_at=min(time_us or raw.received_at, raw.received_at),
+        cursor=time_us,
     )

@@ -67,5 +67,6 @@ def build(*, text: str, also: Iterable[str], **fields: Any) -> Post:
         Link(mend(link.url)[: 4 * NAME_CHARACTERS], mend(link.display)[:NAME_CHARACTERS])
         for link in list(fields.get("links", ()))[:LINKS]
     )
+    fields["traits"] = tuple(fields.get("traits", ()))
     fields["supersedes"] = tuple(stable_key(mend(k)) for k in fields.get("supersedes", ()))[:20]
     return Post(text=cut, also=other_parts, flags=tuple(flags), **fields)

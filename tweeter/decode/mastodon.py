@@ -89,6 +89,7 @@ def _post(value: Object, raw: RawEvent, operation: str) -> Event:
         also=_also(shown, links),
         warning=text(shown, "spoiler_text"),
         kind=_kind(value, boosted),
+        traits=_traits(value, shown, boosted),
         lang=text(shown, "language"),
         author_id=text(account, "url", "uri", "acct"),
         author_handle=_handle(account),
@@ -114,6 +115,16 @@ def _kind(value: Object, boosted: Object) -> Kind:
     if inner(value, "quote"):
         return "quote"
     return "reply" if text(value, "in_reply_to_id") else "post"
+
+
+def _traits(value: Object, shown: Object, boosted: Object) -> list[str]:
+    found = {
+        "repost": bool(boosted),
+        "quote": bool(inner(value, "quote")),
+        "reply": bool(text(value, "in_reply_to_id")),
+        "media": bool(items(shown, "media_attachments")),
+    }
+    return [name for name, holds in found.items() if holds]
 
 
 def _handle(account: Object) -> str:

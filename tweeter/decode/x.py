@@ -81,6 +81,7 @@ def _post(value: Any, includes: _Includes, raw: RawEvent) -> Post:
         text=whole,
         also=_also(value, references, includes),
         kind=_kind(references),
+        traits=_traits(value, references),
         lang=text(value, "lang"),
         author_id=text(value, "author_id"),
         author_handle=handle,
@@ -102,6 +103,12 @@ def _kind(references: dict[str, str]) -> Kind:
         if name in references:
             return kind
     return "post"
+
+
+def _traits(value: Object, references: dict[str, str]) -> list[str]:
+    found = [kind for name, kind in _KINDS.items() if name in references]
+    media = texts(inner(value, "attachments"), "media_keys")
+    return [*found, "media"] if media else list(found)
 
 
 def _whole(value: Object) -> str | None:

@@ -60,6 +60,7 @@ def _post(value: Object, raw: RawEvent) -> Post:
         text=whole,
         also=_also(value),
         kind=_kind(value),
+        traits=_traits(value),
         lang=text(value, "lang"),
         author_id=text(user, "id_str", "id"),
         author_handle=handle,
@@ -90,6 +91,16 @@ def _kind(value: Object) -> Kind:
     if inner(value, "quoted_status") or value.get("is_quote_status") is True:
         return "quote"
     return "reply" if text(value, "in_reply_to_status_id_str", "in_reply_to_status_id") else "post"
+
+
+def _traits(value: Object) -> list[str]:
+    found = {
+        "repost": bool(inner(value, "retweeted_status")),
+        "quote": bool(inner(value, "quoted_status")) or value.get("is_quote_status") is True,
+        "reply": bool(text(value, "in_reply_to_status_id_str", "in_reply_to_status_id")),
+        "media": any(items(entities, "media") for entities in _entities(value)),
+    }
+    return [name for name, holds in found.items() if holds]
 
 
 def _entities(value: Object) -> list[Object]:

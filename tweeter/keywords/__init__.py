@@ -3,19 +3,23 @@
 docs/keywords.md defines it with examples that a test runs. Everything here is pure.
 """
 
-from tweeter.keywords.haystack import PART, haystack, haystack_of
+from tweeter.keywords.accounts import accounts, network_of, tree
+from tweeter.keywords.haystack import PART, haystack
 from tweeter.keywords.matcher import Matcher
 from tweeter.keywords.parse import parse, print_expression
-from tweeter.keywords.x_rules import NotForX, XRules, compile_for_x
+from tweeter.keywords.x_rules import NotForX, XRules, compile_for_x, pieces_of
 
 __all__ = [
     "PART",
     "Matcher",
     "NotForX",
     "XRules",
+    "accounts",
     "compile_for_x",
     "haystack",
-    "haystack_of",
+    "network_of",
     "parse",
+    "pieces_of",
     "print_expression",
+    "tree",
 ]

@@ -60,13 +60,15 @@ WORD = _Word()
 
 
 def stands_alone(haystack: str, start: int, end: int, kind: str) -> bool:
-    """True if haystack[start:end] is a whole word, "tag" or "mention".
+    """True if haystack[start:end] is a whole word, "tag", "mention" or "prefix".
 
     The haystack must have a character before and after. A word whose edge is punctuation, or
     of a script without spaces, needs no boundary there. A tag or name must end where it ends
     in the text, whatever the script: #cat is not found in #cats, nor #猫 in #猫好き.
     """
     before, after = haystack[start - 1], haystack[end]
+    if kind == "prefix":
+        return not (SPACED[before] and SPACED[haystack[start]])
     if kind == "word":
         return not (SPACED[before] and SPACED[haystack[start]]) and not (
             SPACED[after] and SPACED[haystack[end - 1]]

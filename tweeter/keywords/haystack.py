@@ -10,8 +10,3 @@ EDGE = "\x00"  # between parts, and at both ends: in no keyword, so no phrase sp
 def haystack(post: Post) -> str:
     """Everything of a post that keywords are matched against."""
     return f"{EDGE}{normalise(EDGE.join((post.text, *post.also)))}{EDGE}"
-
-
-def haystack_of(text: str, also: str) -> str:
-    """The same for a stored post; `also` are its parts joined by PART."""
-    return f"{EDGE}{normalise(f'{text}{PART}{also}'.replace(PART, EDGE))}{EDGE}"

@@ -1,8 +1,9 @@
 """The engine: all keywords against a post at once.
 
 All words of all keywords go into one Aho-Corasick automaton (contiguous NFA: measured best in
-speed for its memory). Its hits are checked for boundaries; only keywords that a hit touches
-are looked at, which is enough because each needs something to be there (`needs_something`).
+speed for its memory). Its hits are checked for boundaries; only keywords that a hit of a text,
+author or link touches are looked at, which is enough because each needs one
+(`needs_something`). Languages, kinds and the like are asked for only then.
 """
 
 from collections.abc import Iterable
@@ -10,20 +11,22 @@ from collections.abc import Iterable
 from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 
 from tweeter.errors import KeywordSyntaxError
+from tweeter.keywords.accounts import tree
 from tweeter.keywords.boundaries import stands_alone
-from tweeter.keywords.haystack import haystack, haystack_of
-from tweeter.keywords.nodes import And, Atom, Node, Not, Or, pattern
-from tweeter.keywords.parse import parse
+from tweeter.keywords.features import Feature, features
+from tweeter.keywords.haystack import haystack
+from tweeter.keywords.nodes import NARROWING, And, Atom, Field, Node, Not, Or, pattern
 from tweeter.records import Keyword, Match, Post
 
 
 class _Compiled:
-    """A keyword's tree with numbers for its atoms; needed=None: one atom, its hit is enough."""
+    """A keyword's tree with numbers for its atoms; tree=None: one atom, its hit is enough."""
 
-    __slots__ = ("match", "tree")
+    __slots__ = ("match", "networks", "tree")
 
-    def __init__(self, match: Match, tree: "_Tree | None") -> None:
-        self.match = match
+    def __init__(self, keyword: Keyword, tree: "_Tree | None") -> None:
+        self.match = Match(keyword.id, keyword.version)
+        self.networks = keyword.networks
         self.tree = tree
 
 
@@ -37,7 +40,7 @@ class _Tree:
         self.children = children
 
     def holds(self, hits: set[int]) -> bool:
-        """Whether it is true when these atoms are in the text."""
+        """Whether it is true when these atoms are in the post."""
         if self.kind == "not":
             return not _holds(self.children[0], hits)
         if self.kind == "and":
@@ -57,15 +60,17 @@ class Matcher:
 
     def __init__(self, keywords: Iterable[Keyword]) -> None:
         self.broken: dict[int, str] = {}
-        self._numbers: dict[tuple[str, str], int] = {}  # (pattern, kind) -> atom number
+        self._texts: dict[tuple[str, str], int] = {}  # (pattern, kind) -> atom number
+        self._fields: dict[Feature, int] = {}
         self._users: list[list[_Compiled]] = []  # by atom number
         for keyword in keywords:
             try:
-                self._add(keyword, parse(keyword.expression))
+                self._add(keyword, tree(keyword))
             except KeywordSyntaxError as error:
                 self.broken[keyword.id] = str(error)
+        self._anchored = any(name not in NARROWING for name, _ in self._fields)
         patterns: dict[str, list[tuple[str, int]]] = {}
-        for (text, kind), number in self._numbers.items():
+        for (text, kind), number in self._texts.items():
             patterns.setdefault(text, []).append((kind, number))
         self._atoms = list(patterns.values())  # by pattern number: (kind, atom number)
         self._automaton = None
@@ -78,10 +83,8 @@ class Matcher:
 
     def _add(self, keyword: Keyword, node: Node) -> None:
         used: set[int] = set()
-        tree = self._numbered(node, used)
-        compiled = _Compiled(
-            Match(keyword.id, keyword.version), tree if isinstance(tree, _Tree) else None
-        )
+        numbered = self._numbered(node, used)
+        compiled = _Compiled(keyword, numbered if isinstance(numbered, _Tree) else None)
         for number in used:
             self._users[number].append(compiled)
 
@@ -92,39 +95,49 @@ class Matcher:
             kind = "and" if isinstance(node, And) else "or"
             return _Tree(kind, tuple(self._numbered(child, used) for child in node.nodes))
         number = self._number(node)
-        used.add(number)
+        if not (isinstance(node, Field) and node.name in NARROWING):
+            used.add(number)
         return number
 
     def _number(self, atom: Atom) -> int:
-        key = pattern(atom)
-        number = self._numbers.setdefault(key, len(self._users))
+        if isinstance(atom, Field):
+            number = self._fields.setdefault((atom.name, atom.value), len(self._users))
+        else:
+            number = self._texts.setdefault(pattern(atom), len(self._users))
         if number == len(self._users):
             self._users.append([])
         return number
 
     def match(self, post: Post) -> tuple[Match, ...]:
         """The keywords found in a post, by ascending keyword id."""
-        if self._automaton is None:
+        hits = self._text_hits(post)
+        if not hits and not self._anchored:
             return ()
-        return self._found(haystack(post))
+        if self._fields:
+            hits |= self._field_hits(post)
+        if not hits:
+            return ()
+        touched = {user for number in hits for user in self._users[number]}
+        matches = [
+            user.match
+            for user in touched
+            if (user.tree is None or user.tree.holds(hits))
+            and (not user.networks or post.network in user.networks)
+        ]
+        matches.sort(key=lambda match: match.keyword_id)
+        return tuple(matches)
 
-    def match_text(self, text: str, also: str) -> tuple[Match, ...]:
-        """The same for a stored post; `also` are its parts joined by PART."""
-        if self._automaton is None:
-            return ()
-        return self._found(haystack_of(text, also))
-
-    def _found(self, hay: str) -> tuple[Match, ...]:
-        assert self._automaton is not None  # noqa: S101 (both callers look)
-        found = self._automaton.find_matches_as_indexes(hay, overlapping=True)
-        if not found:
-            return ()
+    def _text_hits(self, post: Post) -> set[int]:
         hits: set[int] = set()
-        for index, start, end in found:
+        if self._automaton is None:
+            return hits
+        hay = haystack(post)
+        for index, start, end in self._automaton.find_matches_as_indexes(hay, overlapping=True):
             for kind, number in self._atoms[index]:
                 if number not in hits and stands_alone(hay, start, end, kind):
                     hits.add(number)
-        touched = {user for number in hits for user in self._users[number]}
-        matches = [u.match for u in touched if u.tree is None or u.tree.holds(hits)]
-        matches.sort(key=lambda match: match.keyword_id)
-        return tuple(matches)
+        return hits
+
+    def _field_hits(self, post: Post) -> set[int]:
+        known = self._fields
+        return {known[found] for found in features(post) if found in known}

@@ -1,11 +1,12 @@
 """The tree of a keyword expression, and what can be said of it without a text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from itertools import islice, product
 
 import msgspec
 
 from tweeter.keywords.boundaries import stands_alone
+from tweeter.keywords.features import Feature, domains, languages
 from tweeter.keywords.haystack import EDGE
 from tweeter.keywords.normalise import normalise
 
@@ -30,6 +31,19 @@ class Mention(msgspec.Struct, frozen=True):
     text: str
 
 
+class Prefix(msgspec.Struct, frozen=True):
+    """The beginning of a word, without "*"."""
+
+    text: str
+
+
+class Field(msgspec.Struct, frozen=True):
+    """Something a post is or has, such as lang:en; name and value as in `features`."""
+
+    name: str  # from, lang, is, has, url
+    value: str
+
+
 class Not(msgspec.Struct, frozen=True):
     """Matches where `node` does not."""
 
@@ -48,14 +62,16 @@ class Or(msgspec.Struct, frozen=True):
     nodes: "tuple[Node, ...]"
 
 
-Atom = Word | Tag | Mention
-Node = Word | Tag | Mention | Not | And | Or
+Text = Word | Tag | Mention | Prefix  # looked for in the text
+Atom = Text | Field
+Node = Atom | Not | And | Or
 
-KINDS = {Word: "word", Tag: "tag", Mention: "mention"}
-_SIGNS = {Word: "", Tag: "#", Mention: "@"}
+KINDS = {Word: "word", Tag: "tag", Mention: "mention", Prefix: "prefix"}
+_SIGNS = {Word: "", Tag: "#", Mention: "@", Prefix: ""}
+NARROWING = ("lang", "is", "has")  # true of so many posts that they cannot stand alone
 
 
-def pattern(atom: Atom) -> tuple[str, str]:
+def pattern(atom: Text) -> tuple[str, str]:
     """What to look for in a haystack, and how it must stand: (text, kind)."""
     return _SIGNS[type(atom)] + normalise(atom.text), KINDS[type(atom)]
 
@@ -75,23 +91,27 @@ def pushed_down(node: Node, negate: bool = False) -> Node:
 
 
 def needs_something(node: Node) -> bool:
-    """True if every way to match needs something to be there; False for `NOT cat`."""
+    """True if every way to match needs a text, author or link; False for `NOT cat`, `lang:en`."""
     node = pushed_down(node)
     if isinstance(node, And):
         return any(needs_something(child) for child in node.nodes)
     if isinstance(node, Or):
         return all(needs_something(child) for child in node.nodes)
+    if isinstance(node, Field):
+        return node.name not in NARROWING
     return not isinstance(node, Not)
 
 
-def holds(node: Node, haystack: str) -> bool:
-    """Whether an expression matches a haystack: slow and obvious; the matcher is the fast one."""
+def holds(node: Node, haystack: str, features: Set[Feature] = frozenset()) -> bool:
+    """Whether an expression matches a post: slow and obvious; the matcher is the fast one."""
     if isinstance(node, Not):
-        return not holds(node.node, haystack)
+        return not holds(node.node, haystack, features)
     if isinstance(node, And):
-        return all(holds(child, haystack) for child in node.nodes)
+        return all(holds(child, haystack, features) for child in node.nodes)
     if isinstance(node, Or):
-        return any(holds(child, haystack) for child in node.nodes)
+        return any(holds(child, haystack, features) for child in node.nodes)
+    if isinstance(node, Field):
+        return (node.name, node.value) in features
     wanted, kind = pattern(node)
     start = haystack.find(wanted)
     while start >= 0:
@@ -108,11 +128,32 @@ def can_match(node: Node) -> bool:
     """
     tried = 0
     for needed in _ways(pushed_down(node)):
-        text = EDGE.join("".join(pattern(atom)[:1]) for atom in needed)
-        if holds(node, f"{EDGE}{text}{EDGE}"):
-            return True
         tried += 1
+        features = together([atom for atom in needed if isinstance(atom, Field)])
+        text = EDGE.join(pattern(atom)[0] for atom in needed if not isinstance(atom, Field))
+        if features is not None and holds(node, f"{EDGE}{text}{EDGE}", features):
+            return True
     return tried >= ALTERNATIVES
+
+
+def together(fields: Iterable[Field]) -> Set[Feature] | None:
+    """The features of a post that has all these; None if no post can."""
+    features: set[Feature] = set()
+    for field in fields:
+        if field.name == "url":
+            features |= {("url", domain) for domain in domains(field.value)} | {("has", "link")}
+        elif field.name == "lang":
+            features |= {("lang", lang) for lang in languages(field.value)}
+        else:
+            features.add((field.name, field.value))
+    langs = [value for name, value in features if name == "lang"]
+    authors = [value for name, value in features if name == "from"]
+    if len(authors) > 1 or len({lang.partition("-")[0] for lang in langs}) > 1:
+        return None
+    if len([lang for lang in langs if "-" in lang]) > 1:
+        return None
+    kinds = {value for name, value in features if name == "is"}
+    return None if "repost" in kinds and len(kinds) > 1 else features
 
 
 def _ways(node: Node) -> Iterator[tuple[Atom, ...]]:

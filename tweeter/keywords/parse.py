@@ -2,26 +2,33 @@
 
     expression = together, { "OR", together } ;
     together   = part, { [ "AND" ], part } ;                  (side by side means AND)
-    part       = { "NOT" | "-" }, ( "(", expression, ")" | phrase | tag | name | word ) ;
+    part       = { "NOT" | "-" },
+                 ( "(", expression, ")" | phrase | tag | name | field | prefix | word ) ;
     phrase     = '"', text, '"' ;   tag = "#", letters ;   name = "@", letters ;
+    field      = ( "from" | "lang" | "is" | "has" | "url" | "domain" ), ":", value ;
+    prefix     = word, "*" ;
 
 AND, OR and NOT only in capitals; "-" directly before what it negates. Every error is a
 KeywordSyntaxError that points at a character of the expression as it was typed.
+docs/keywords.md says the same for people.
 """
 
-import re
 import unicodedata
+from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
 from tweeter.errors import KeywordSyntaxError
-from tweeter.keywords.boundaries import is_word
+from tweeter.keywords.boundaries import SPACED, is_word
+from tweeter.keywords.fields import LOOKS_LIKE, field
 from tweeter.keywords.nodes import (
     And,
     Atom,
+    Field,
     Mention,
     Node,
     Not,
     Or,
+    Prefix,
     Tag,
     Word,
     can_match,
@@ -29,7 +36,7 @@ from tweeter.keywords.nodes import (
     pattern,
 )
 
-A = TypeVar("A", Word, Tag, Mention)
+A = TypeVar("A", Word, Tag, Mention, Prefix)
 
 CHARACTERS = 1024  # as long as X's rules
 DEPTH = 50
@@ -38,9 +45,7 @@ _UNOPENED = "This parenthesis was never opened."
 _QUOTE_IT = 'To search for the sign itself put it in quotes: ":)".'
 _QUOTES = {'"': '"', "\u201c": "\u201d", "\u201e": "\u201c\u201d", "\u00ab": "\u00bb"}
 _END = "()" + "".join(_QUOTES)  # what ends a word, beside white space
-_FUTURE = re.compile(
-    r"(from|to|lang|is|has|url|domain|source|since|until|near|list|filter|site):", re.IGNORECASE
-)
+PREFIX_CHARACTERS = 2  # "a*" would be every fifth word
 
 
 class _Token(NamedTuple):
@@ -66,11 +71,7 @@ def parse(expression: str) -> Node:
         raise KeywordSyntaxError(_UNOPENED, parser.token.at, _QUOTE_IT)
     first = tokens[0].at
     if not needs_something(node):
-        raise KeywordSyntaxError(
-            "This would match nearly every post: it only says what must be absent.",
-            first,
-            "Add a word that must be there.",
-        )
+        raise _too_wide(node, first)
     if not can_match(node):
         raise KeywordSyntaxError(
             "No post can match: what is asked for is also forbidden.",
@@ -78,6 +79,21 @@ def parse(expression: str) -> Node:
             "Remove one of the two.",
         )
     return node
+
+
+def _too_wide(node: Node, at: int) -> KeywordSyntaxError:
+    if isinstance(node, Field):
+        return KeywordSyntaxError(
+            f"“{node.name}:{node.value}” cannot stand alone: it is true of too many posts.",
+            at,
+            "Add a word that must be there.",
+        )
+    return KeywordSyntaxError(
+        "This would match nearly every post: it only says what must be absent, or what"
+        " many posts are.",
+        at,
+        "Add a word that must be there.",
+    )
 
 
 # From characters to tokens.
@@ -110,6 +126,13 @@ def _tokens(expression: str) -> list[_Token]:
     return tokens
 
 
+def fields_of(expression: str) -> Iterator[tuple[Field, int]]:
+    """The fields of an expression with the places where they begin; raises KeywordSyntaxError."""
+    for token in _tokens(expression):
+        if isinstance(token.atom, Field):
+            yield token.atom, token.at
+
+
 def _phrase(expression: str, at: int) -> tuple[Word, int]:
     """The phrase that opens at `at`, and the position after its closing quote."""
     closing = _QUOTES[expression[at]]
@@ -126,7 +149,7 @@ def _phrase(expression: str, at: int) -> tuple[Word, int]:
 
 def _visible(atom: A, at: int) -> A:
     """The atom, if something of it is left to look for."""
-    if not pattern(atom)[0].strip("#@" if not isinstance(atom, Word) else ""):
+    if not pattern(atom)[0].strip("#@" if isinstance(atom, Tag | Mention) else ""):
         raise KeywordSyntaxError("There is nothing here to search for.", at, "Write a word.")
     return atom
 
@@ -159,18 +182,21 @@ def _bare(text: str, at: int) -> _Token:
         return _Token("atom", at, _visible(Tag(_checked(text, at, "hashtag", "")), at))
     if text[0] in "@\uff20" and len(text) > 1:
         return _Token("atom", at, _visible(Mention(_checked(text, at, "name", ".-@")), at))
-    future = _FUTURE.match(text)
-    if future:
-        raise KeywordSyntaxError(
-            f"“{future[0]}” is not understood yet.", at, f'For the text itself write "{text}".'
-        )
+    if LOOKS_LIKE.match(text):
+        return _Token("atom", at, field(text, at))
     if len(text) > 1 and text.endswith("*"):
-        raise KeywordSyntaxError(
-            "Beginnings of words (*) are not understood yet.",
-            at + len(text) - 1,
-            f'For the text itself write "{text}".',
-        )
+        return _Token("atom", at, _prefix(text, at))
     return _Token("atom", at, _visible(Word(text), at))
+
+
+def _prefix(text: str, at: int) -> Prefix:
+    prefix = _visible(Prefix(text[:-1]), at)
+    wanted = pattern(prefix)[0]
+    if len(wanted) < PREFIX_CHARACTERS and SPACED[wanted[-1]]:
+        raise KeywordSyntaxError(
+            "One letter is the beginning of too many words.", at, "Write at least two before *."
+        )
+    return prefix
 
 
 def _checked(text: str, at: int, name: str, extra: str) -> str:
@@ -290,6 +316,10 @@ def print_expression(node: Node) -> str:
         return f"#{node.text}"
     if isinstance(node, Mention):
         return f"@{node.text}"
+    if isinstance(node, Field):
+        return f"{node.name}:{node.value}"
+    if isinstance(node, Prefix):
+        return f"{node.text}*"
     return node.text if _is_bare(node.text) else _quoted(node.text)
 
 
@@ -305,7 +335,7 @@ def _is_bare(text: str) -> bool:
         or text in ("AND", "OR", "NOT")
         or any(c.isspace() or c in _END for c in text)
         or (len(text) > 1 and text.endswith("*"))
-        or _FUTURE.match(text)
+        or LOOKS_LIKE.match(text)
     )
 
 

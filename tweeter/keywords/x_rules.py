@@ -13,7 +13,20 @@ from collections.abc import Iterator
 import msgspec
 
 from tweeter.errors import TweeterError
-from tweeter.keywords.nodes import And, Atom, Mention, Node, Not, Or, Tag, Word, pushed_down
+from tweeter.keywords.boundaries import is_word
+from tweeter.keywords.nodes import (
+    And,
+    Atom,
+    Field,
+    Mention,
+    Node,
+    Not,
+    Or,
+    Prefix,
+    Tag,
+    Word,
+    pushed_down,
+)
 from tweeter.keywords.parse import print_expression
 
 LIMIT = 1024  # characters of a rule, pay-per-use plan, August 2026
@@ -21,6 +34,18 @@ LIMIT = 1024  # characters of a rule, pay-per-use plan, August 2026
 _PLAIN = re.compile(r"\w+")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,15}")  # X's own names; others cannot be written there
 _RESERVED = ("and", "or", "not")
+# Languages that X is sure to know (docs.x.com, "operators": lang); it refuses others.
+_LANGUAGES = re.compile(
+    "ar|da|de|el|en|es|fa|fi|fr|hi|hu|it|ja|ko|nl|no|pl|pt|ro|ru|sv|ta|te|th|tr|uk|ur|vi|zh"
+)
+_OPERATORS = {
+    ("is", "reply"): "is:reply",
+    ("is", "repost"): "is:retweet",
+    ("is", "quote"): "is:quote",
+    ("has", "link"): "has:links",
+    ("has", "media"): "has:media",
+}
+_NARROWING = tuple(f"{name}:" for name in ("lang", "is", "has"))
 
 
 class NotForX(TweeterError):
@@ -28,30 +53,56 @@ class NotForX(TweeterError):
 
 
 class XRules(msgspec.Struct, frozen=True):
-    """values: rules that together deliver all that the keyword matches, and maybe more.
+    """pieces: texts that, joined by OR in rules, deliver all that the keyword matches, maybe more;
+    none if no post of X can match.
 
     dropped: clauses that X does not check, as expressions; they are applied here.
     """
 
-    values: tuple[str, ...]
+    pieces: tuple[str, ...]
     dropped: tuple[str, ...]
 
 
 def compile_for_x(node: Node, *, limit: int = LIMIT) -> XRules:
-    """The rules for a keyword, each of at most `limit` characters. Raises NotForX."""
+    """What to ask X for, each piece of at most `limit` characters. Raises NotForX."""
     dropped: list[str] = []
     tree = pushed_down(node)
-    alternatives = tree.nodes if isinstance(tree, Or) else (tree,)
+    alternatives = [
+        alternative
+        for alternative in (tree.nodes if isinstance(tree, Or) else (tree,))
+        if not _never(alternative)
+    ]
     parts: list[str] = []
     for alternative in alternatives:
         parts.extend(_fitting(alternative, limit, dropped))
-    values: list[str] = []
-    for part in dict.fromkeys(parts):
-        if values and len(values[-1]) + len(" OR ") + len(part) <= limit:
-            values[-1] += f" OR {part}"
-        else:
-            values.append(part)
-    return XRules(tuple(values), tuple(dict.fromkeys(dropped)))
+    return XRules(tuple(dict.fromkeys(parts)), tuple(dict.fromkeys(dropped)))
+
+
+def pieces_of(rule: str) -> list[str]:
+    """The pieces that a rule joins by OR; those in its parentheses and quotes are left alone."""
+    pieces, depth, quoted, start = [], 0, False, 0
+    for at, character in enumerate(rule):
+        if character == '"':
+            quoted = not quoted
+        elif not quoted:
+            depth += (character == "(") - (character == ")")
+            if depth == 0 and rule.startswith(" OR ", at):
+                pieces.append(rule[start:at])
+                start = at + len(" OR ")
+    return [*pieces, rule[start:]]
+
+
+def _never(node: Node) -> bool:
+    """True if no post of X can match: it asks for an account that only another network has."""
+    if isinstance(node, And):
+        return any(_never(child) for child in node.nodes)
+    if isinstance(node, Or):
+        return all(_never(child) for child in node.nodes)
+    return isinstance(node, Field) and node.name == "from" and not _is_account(node.value)
+
+
+def _is_account(name: str) -> bool:
+    return bool(_NAME.fullmatch(name))
 
 
 def _fitting(node: Node, limit: int, dropped: list[str]) -> Iterator[str]:
@@ -92,7 +143,7 @@ def _shorter(node: Node, limit: int, dropped: list[str]) -> Node:
 def _text(node: Node, dropped: list[str]) -> str | None:
     """A pushed-down tree as a rule's text that delivers at least as much; None if X has none."""
     if isinstance(node, Or):
-        texts = [_text(child, dropped) for child in node.nodes]
+        texts = [_text(child, dropped) for child in node.nodes if not _never(child)]
         if any(text is None for text in texts):
             return None
         return " OR ".join(text for text in texts if text is not None)
@@ -116,7 +167,9 @@ def _all_of(node: And, dropped: list[str]) -> str | None:
             dropped.append(print_expression(child))
         else:
             positive.append(f"({text})" if isinstance(child, Or) else text)
-    return " ".join(positive + negative) if positive else None
+    if all(text.startswith(_NARROWING) for text in positive):
+        return None  # X refuses a rule without a word, name or link
+    return " ".join(positive + negative)
 
 
 def _excluded(node: Not) -> str | None:
@@ -129,23 +182,52 @@ def _excluded(node: Not) -> str | None:
         _PLAIN.fullmatch(word) and word.isascii() for word in atom.text.split()
     ):
         return None
+    if isinstance(atom, Field):
+        # X has:links counts pictures too, url: finds the name anywhere in an address, and
+        # lang:pt is more than pt-BR.
+        whole = atom.name in ("from", "is") or (atom.name == "lang" and "-" not in atom.value)
+        return _atom(atom) if whole and not _never(atom) else None
     return _atom(atom) if isinstance(atom, Word | Tag | Mention) else None
 
 
 def _atom(atom: Atom) -> str | None:
+    if isinstance(atom, Prefix):
+        return None
+    if isinstance(atom, Field):
+        return _operator(atom)
     if isinstance(atom, Tag):
         return f"#{_clean(atom.text)}"
     if isinstance(atom, Mention):
         if _NAME.fullmatch(atom.text):
             return f"@{atom.text}"
         return _phrase(atom.text)
-    if _PLAIN.fullmatch(atom.text) and atom.text.lower() not in _RESERVED:
-        return atom.text
-    return _phrase(atom.text)
+    written = _written(atom.text)
+    folded = atom.text.casefold()
+    if folded == atom.text.lower():
+        return written
+    # X lowers letters and folds none: our "daß" is found in "dass" too.
+    return f"({written} OR {_written(folded)})" if written else None
+
+
+def _written(text: str) -> str | None:
+    if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED:
+        return text
+    return _phrase(text)
+
+
+def _operator(atom: Field) -> str | None:
+    if atom.name == "from":
+        return f"from:{atom.value}"
+    if atom.name == "url":
+        return f'url:"{atom.value}"'
+    if atom.name == "lang":
+        code = atom.value.partition("-")[0]
+        return f"lang:{code}" if _LANGUAGES.fullmatch(code) else None
+    return _OPERATORS[atom.name, atom.value]
 
 
 def _clean(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text) if c == "_" or c.isalnum())
+    return "".join(c for c in unicodedata.normalize("NFKC", text) if is_word(c))
 
 
 def _phrase(text: str) -> str | None:

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from tweeter.config import Config, installation_id
+from tweeter.config import Config
+from tweeter.errors import SourceError
+from tweeter.keywords.x_limits import PLANS
 from tweeter.sources.base import Source
 from tweeter.sources.bluesky import BlueskySource
 from tweeter.sources.demo import DemoSource
+from tweeter.sources.mastodon import MastodonSource
 from tweeter.sources.replay import ReplaySource
 from tweeter.sources.x import XSource
 
@@ -23,12 +27,29 @@ class Wanted(NamedTuple):
     off: str = ""
 
 
-def _x(config: Config, _: Options) -> Source:
-    return XSource(config.x_bearer_token, config.x_api_base, installation_id(config))
+def _x(config: Config, options: Options) -> Source:
+    return XSource(
+        config.x_bearer_token,
+        config.x_api_base,
+        options["installation"],
+        plan=PLANS[config.x_plan],
+    )
 
 
 def _bluesky(config: Config, options: Options) -> Source:
-    return BlueskySource(options["url"], dictionary=config.bluesky_zstd_dictionary)
+    return BlueskySource(options["urls"], dictionary=config.bluesky_zstd_dictionary)
+
+
+def _mastodon(config: Config, options: Options) -> Source:
+    for server in config.mastodon_servers:
+        if server.url == options["url"]:
+            return MastodonSource(
+                server.url,
+                token=server.token,
+                streaming_url=server.streaming_url,
+                streams=server.streams,
+            )
+    raise SourceError("refused", f"The settings of this worker do not name {options['url']}")
 
 
 def _replay(_: Config, options: Options) -> Source:
@@ -46,6 +67,7 @@ def _demo(_: Config, options: Options) -> Source:
 SOURCES: dict[str, Callable[[Config, Options], Source]] = {
     "x": _x,
     "bluesky": _bluesky,
+    "mastodon": _mastodon,
     "replay": _replay,
     "demo": _demo,
 }
@@ -53,19 +75,35 @@ SOURCES: dict[str, Callable[[Config, Options], Source]] = {
 
 def runnable(config: Config) -> list[str]:
     """The networks that a worker with this configuration can follow."""
-    return [name for name in SOURCES if name != "x" or config.x_bearer_token]
+    missing = {"x": not config.x_bearer_token, "mastodon": not config.mastodon_servers}
+    return [name for name in SOURCES if not missing.get(name)]
 
 
-def wanted(config: Config) -> list[Wanted]:
-    """The streams that the settings ask for."""
+def wanted(config: Config, installation: str) -> list[Wanted]:
+    """The streams that the settings ask for. installation tells our rules at X from others'."""
     no_token = "Off: no token. Set TWEETER_X_BEARER_TOKEN to follow X."  # noqa: S105 (words)
     no_url = "Off: TWEETER_BLUESKY_URL is empty."
+    no_server = "Off: no server. Set TWEETER_MASTODON_URL and TWEETER_MASTODON_TOKEN."
     found = [
-        Wanted("x", "x", {"api": config.x_api_base}, "" if config.x_bearer_token else no_token),
         Wanted(
-            "bluesky", "bluesky", {"url": config.bluesky_url}, "" if config.bluesky_url else no_url
+            "x",
+            "x",
+            {"api": config.x_api_base, "installation": installation},
+            "" if config.x_bearer_token else no_token,
+        ),
+        Wanted(
+            "bluesky",
+            "bluesky",
+            {"urls": list(config.bluesky_url)},
+            "" if config.bluesky_url else no_url,
         ),
     ]
+    found += [
+        Wanted(f"mastodon:{urlsplit(server.url).netloc}", "mastodon", {"url": server.url})
+        for server in config.mastodon_servers
+    ]
+    if not config.mastodon_servers:
+        found.append(Wanted("mastodon", "mastodon", {"url": ""}, no_server))
     found += [
         Wanted(
             f"replay:{path}",

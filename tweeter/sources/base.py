@@ -6,10 +6,10 @@ Waiting, counting failures and telling the page belong to `keep_connected`, so n
 get them wrong in its own way.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-from tweeter.records import RawEvent
+from tweeter.records import Keyword, RawEvent
 
 
 class Sink(Protocol):
@@ -27,6 +27,19 @@ class Sink(Protocol):
     def notice(self, words: str) -> None:
         """Something to say while connected, such as "2 keywords are pending at X"."""
 
+    def missed(self, since: int, until: int, words: str) -> None:
+        """The network no longer had what it was asked for, between two moments (us)."""
+
+    def keywords(self, states: Mapping[int, tuple[str, str]]) -> None:
+        """What the network does with each keyword: id -> (state, cause), see keyword_ledger."""
+
+    def remember(self, **values: Any) -> None:
+        """Keep something of the source's own for its next process; small JSON values."""
+
+    @property
+    def memory(self) -> Mapping[str, Any]:
+        """What was remembered."""
+
     @property
     def cursor(self) -> str:
         """The position to resume from ("" = live). Durable: everything before it is stored."""
@@ -37,6 +50,7 @@ class Source(Protocol):
 
     network: str
     replayable: bool  # True: after a break the server sends again from `cursor`
+    repairable: bool  # True: what was missed can be asked for by other means (sources.past)
 
     async def connect(self, sink: Sink) -> None:
         """Connect, read until the server closes, put every event into the sink.
@@ -45,8 +59,8 @@ class Source(Protocol):
         Must leave within 2 s when cancelled, with its socket closed.
         """
 
-    async def keywords_changed(self, keywords: Sequence[tuple[int, str]]) -> None:
-        """The active (id, expression) pairs, at start and after each change; never blocks long."""
+    async def keywords_changed(self, keywords: Sequence[Keyword]) -> None:
+        """The active keywords, at start and after each change; never blocks long."""
 
     def wait_s(self, kind: str, failures: int) -> float:
         """Seconds to wait after the n-th failure in a row (n >= 1) of a SourceError kind."""

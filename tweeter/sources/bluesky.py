@@ -1,84 +1,154 @@
-"""Bluesky: Jetstream v1 over a WebSocket; no account needed.
+"""Bluesky: Jetstream over a WebSocket; no account needed.
 
-The cursor is the `time_us` of the last event that is stored, minus a few seconds: the server
-sends again from there, and what is stored already is not stored twice. Wire facts:
-github.com/bluesky-social/jetstream, README.
+Two wires: v1 (`/subscribe`) and v2 (`subscribeEvents`); the address says which, or it is found
+out. The cursor is the moment of the last event that is stored, minus a few seconds: the server
+sends again from there, and what is stored already is not stored twice. Moments mean nearly the
+same on every host (each notes when it saw an event itself), so another endpoint takes over where
+one fails, from a little earlier on. Wire facts: github.com/bluesky-social/jetstream, README and
+lexicons.
 """
 
-import asyncio
 import hashlib
 import re
-import time
-from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-import picows
 import zstandard
 
 from tweeter.errors import SourceError
-from tweeter.records import RawEvent, now_us
+from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.backoff import constant, exponential
 from tweeter.sources.base import Sink
+from tweeter.sources.bluesky_wire import Wire, wire_of
+from tweeter.sources.websocket import FRAME_BYTES, Listener, Refused, open_socket, stalled
 
-COLLECTION = "app.bsky.feed.post"
 REWIND_US = 5_000_000
+REWIND_ELSEWHERE_US = 60_000_000  # on another host, which may have seen the events later
 GAP_US = 60_000_000  # a first event so much later than asked for: the server had no more
-FRAME_BYTES = 4 * 1024 * 1024
-PAUSE_EVENTS = 5_000  # waiting here: reading stops until they are taken
 IDLE_S = 15.0  # without a frame for so long a ping is sent; without its pong for as long: stalled
+FAILURES_A_HOST = 3  # in a row, then the next endpoint is used
 DICTIONARY_SHA256 = "b8d77b46"  # beginning; of Jetstream's v1 dictionary, id 1612007021
-
-_TIME_US = re.compile(rb'"time_us":\s*(\d{1,18})')
 
 
 class BlueskySource:
-    """One endpoint. dictionary: Jetstream's zstd dictionary, to halve the traffic."""
+    """Endpoints of which one is used. dictionary: Jetstream's zstd dictionary (v1)."""
 
     network = "bluesky"
     replayable = True
+    repairable = False
 
     def __init__(
         self,
-        url: str,
+        urls: Sequence[str] | str,
         *,
         dictionary: Path | None = None,
         dictionary_sha256: str = DICTIONARY_SHA256,
         idle_s: float = IDLE_S,
     ) -> None:
-        self._url = url
-        self._host = urlsplit(url).hostname
+        self._wires = [wire_of(url) for url in ([urls] if isinstance(urls, str) else urls)]
+        self._at = 0  # which of them
+        self._failures = 0  # in a row, at this one
         self._dictionary = dictionary
         self._sha256 = dictionary_sha256
         self._idle_s = idle_s
         self._waits = {"refused": constant(3600)}
         self._wait = exponential(1, 60, jitter=0.2)
+        self._host = ""  # the last that accepted us
 
-    async def keywords_changed(self, keywords: Sequence[tuple[int, str]]) -> None:
+    @property
+    def wire(self) -> Wire:
+        """The endpoint in use."""
+        return self._wires[self._at]
+
+    async def keywords_changed(self, keywords: Sequence[Keyword]) -> None:
         """Nothing to do: all posts come, and are matched here."""
 
     def wait_s(self, kind: str, failures: int) -> float:
-        """1 s doubled to 60 s, spread a little."""
+        """1 s doubled to 60 s, spread a little; an hour if every endpoint refuses us."""
         return self._waits.get(kind, self._wait)(failures)
 
     async def connect(self, sink: Sink) -> None:
-        """One connection until the server closes it. Raises SourceError."""
-        unpack = self._unpacker()
-        asked_us = min(int(sink.cursor or 0) - REWIND_US, now_us()) if sink.cursor else 0
-        listener = _Listener()
-        transport = await self._open(listener, asked_us, compress=unpack is not None)
-        try:
-            sink.connected("Live.")
+        """One connection until the server closes it. Raises SourceError.
+
+        An endpoint that refuses us is passed over at once; one that fails several times in a
+        row is left for the next.
+        """
+        refusals: list[str] = []
+        while len(refusals) < len(self._wires):
+            began_us = now_us()
+            try:
+                await self._connect(sink)
+            except SourceError as error:
+                if error.kind == "refused":
+                    refusals.append(error.state)
+                    self._next()
+                    continue
+                self._failed(lasted_us=now_us() - began_us)
+                raise
+            self._failed(lasted_us=now_us() - began_us)
+            return
+        raise SourceError("refused", " ".join(refusals))
+
+    def _failed(self, *, lasted_us: int) -> None:
+        """Count failures and early closes at this endpoint; go to the next after a few."""
+        self._failures = 1 if lasted_us > GAP_US else self._failures + 1
+        if self._failures >= FAILURES_A_HOST:
+            self._next()
+
+    def _next(self) -> None:
+        self._at = (self._at + 1) % len(self._wires)
+        self._failures = 0
+
+    async def _connect(self, sink: Sink) -> None:
+        """A connection to the endpoint in use; its wire and its window are found out."""
+        asked_us, too_old_us = self._rewound(sink), 0
+        while True:
+            try:
+                await self._stream(sink, asked_us, too_old_us)
+            except Refused as error:
+                if self.wire.guessed and error.status == 404:
+                    self._wires[self._at] = self.wire.other()
+                elif asked_us and b"CursorTooOld" in error.body:
+                    asked_us, too_old_us = 0, asked_us
+                else:
+                    words = " Check TWEETER_BLUESKY_URL." if error.kind == "refused" else ""
+                    raise SourceError(error.kind, error.state + words) from error
+            else:
+                return
+
+    async def _stream(self, sink: Sink, asked_us: int, too_old_us: int) -> None:
+        """Connect and read to the end. Raises Refused, and SourceError.
+
+        too_old_us: what the server has just said to be older than all it has; 0: nothing.
+        """
+        wire = self.wire
+        unpack = self._unpacker() if wire.can_compress else None
+        listener = Listener("bluesky")
+        url = wire.address(asked_us, compress=unpack is not None)
+        async with open_socket(url, listener, idle_s=self._idle_s, headers=wire.headers):
+            sink.connected("Live." if len(self._wires) == 1 else f"Live, from {wire.host}.")
+            self._accepted(sink)
+            if too_old_us:
+                self._say_missed(sink, too_old_us, now_us())
             await self._take(listener, sink, unpack, asked_us)
-        finally:
-            transport.disconnect()
-            await asyncio.wait_for(_quietly(transport.wait_disconnected()), 2)
-        if listener.silent_s() > 1.5 * self._idle_s:
-            raise SourceError(
-                "stalled", f"{self._host} was silent for {2 * self._idle_s:g} s, even when asked."
-            )
+        ended = stalled(wire.host, listener, self._idle_s)
+        if ended is not None:
+            raise ended
+
+    def _accepted(self, sink: Sink) -> None:
+        """Note the host: the next cursor is by its clock."""
+        self._host = self.wire.host
+        if sink.memory.get("host") != self._host:
+            sink.remember(host=self._host)
+
+    def _rewound(self, sink: Sink) -> int:
+        """The moment to ask for, somewhat before the stored one; 0: live."""
+        if not re.fullmatch(r"\d{1,18}", sink.cursor):
+            return 0
+        last = self._host or sink.memory.get("host") or self.wire.host
+        rewind_us = REWIND_US if last == self.wire.host else REWIND_ELSEWHERE_US
+        return max(min(int(sink.cursor) - rewind_us, now_us()), 1)
 
     def _unpacker(self) -> zstandard.ZstdDecompressor | None:
         if self._dictionary is None:
@@ -93,57 +163,15 @@ class BlueskySource:
             )
         return zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(blob))
 
-    def _address(self, cursor_us: int, *, compress: bool) -> str:
-        parts = urlsplit(self._url)
-        query = parse_qsl(parts.query, keep_blank_values=True)
-        query.append(("wantedCollections", COLLECTION))
-        if cursor_us:
-            query.append(("cursor", str(cursor_us)))
-        if compress:
-            query.append(("compress", "true"))
-        return urlunsplit(parts._replace(query=urlencode(query)))
-
-    async def _open(
-        self, listener: "_Listener", cursor_us: int, *, compress: bool
-    ) -> picows.WSTransport:
-        try:
-            transport, _ = await picows.ws_connect(
-                lambda: listener,
-                self._address(cursor_us, compress=compress),
-                websocket_handshake_timeout=10,
-                max_frame_size=FRAME_BYTES,
-                enable_auto_ping=True,
-                auto_ping_idle_timeout=self._idle_s,
-                auto_ping_reply_timeout=self._idle_s,
-                use_aiofastnet=False,
-            )
-        except picows.WSHandshakeError as error:
-            raise self._refused(error) from error
-        except (OSError, TimeoutError, picows.WSError) as error:
-            words = str(error) or type(error).__name__
-            raise SourceError("network", f"No connection to {self._host}: {words}.") from error
-        return transport
-
-    def _refused(self, error: picows.WSHandshakeError) -> SourceError:
-        if error.response is None:
-            return SourceError("network", f"{self._host} does not speak WebSocket: {error}.")
-        status = int(error.response.status)
-        words = (error.raw_body or b"").decode("utf-8", "replace").strip()[:300]
-        said = f"{self._host} answered {status}{': ' + words if words else ''}."
-        if status in (420, 429):
-            return SourceError("limited", said)
-        if 400 <= status < 500 and status != 408:
-            return SourceError("refused", f"{said} Check TWEETER_BLUESKY_URL.")
-        return SourceError("http", said)
-
     async def _take(
         self,
-        listener: "_Listener",
+        listener: Listener,
         sink: Sink,
         unpack: zstandard.ZstdDecompressor | None,
         asked_us: int,
     ) -> None:
         """Hand events on until the connection ends."""
+        clamped = False
         while True:
             found = await listener.next()
             if not found:
@@ -151,86 +179,24 @@ class BlueskySource:
             if unpack is not None:
                 found = [_unpacked(event, unpack) for event in found]
             if asked_us:
-                self._look_for_gap(found[0], asked_us, sink)
-                asked_us = 0
+                clamped = clamped or any(self.wire.is_clamped(event.body) for event in found[:2])
+                seen_us = next(filter(None, (self.wire.moment(e.body) for e in found)), 0)
+                if seen_us and (clamped or seen_us - asked_us > GAP_US):
+                    # v1 moves a cursor that is older than its window up without a word.
+                    self._say_missed(sink, asked_us, max(seen_us, asked_us))
+                asked_us = 0 if seen_us else asked_us
             await sink.put(found)
+            words = self.wire.problem(found[-1].body)
+            if words:
+                raise SourceError("closed", f"{self.wire.host}: {words}.")
 
-    def _look_for_gap(self, first: RawEvent, asked_us: int, sink: Sink) -> None:
-        """A cursor older than the server's window is moved up by it without a word: say so."""
-        seen = _TIME_US.search(first.body)
-        if seen and int(seen[1]) - asked_us > GAP_US:
-            sink.notice(
-                f"Live. {self._host} no longer had the events from {_clock(asked_us)}"
-                f" to {_clock(int(seen[1]))}."
-            )
-
-
-class _Listener(picows.WSListener):  # type: ignore[misc]
-    """Gathers frames on the loop; stops the reading while too many wait."""
-
-    def __init__(self) -> None:
-        self._events: deque[RawEvent] = deque()
-        self._some = asyncio.Event()
-        self._begun = bytearray()  # of a message in several frames
-        self._transport: picows.WSTransport | None = None
-        self._paused = False
-        self._closed = False
-        self._last_at = time.monotonic()
-        self._ended_at = self._last_at
-        self._said_goodbye = False
-
-    def silent_s(self) -> float:
-        """How long it was silent before it ended; 0 for an orderly close."""
-        return 0.0 if self._said_goodbye else self._ended_at - self._last_at
-
-    def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        self._transport = transport
-
-    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        self._last_at = time.monotonic()
-        if frame.msg_type == picows.WSMsgType.CLOSE:
-            self._said_goodbye = True
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
-            return
-        if frame.msg_type not in (
-            picows.WSMsgType.TEXT,
-            picows.WSMsgType.BINARY,
-            picows.WSMsgType.CONTINUATION,
-        ):
-            return
-        body = frame.get_payload_as_bytes()
-        if not frame.fin or self._begun:
-            self._begun += body
-            if len(self._begun) > FRAME_BYTES:
-                transport.disconnect()
-            if not frame.fin:
-                return
-            body, self._begun = bytes(self._begun), bytearray()
-        self._events.append(RawEvent(shape="bluesky", body=body, received_at=now_us()))
-        if len(self._events) >= PAUSE_EVENTS and not self._paused:
-            self._paused = True
-            transport.underlying_transport.pause_reading()
-        self._some.set()
-
-    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
-        self._closed = True
-        self._ended_at = time.monotonic()
-        self._some.set()
-
-    async def next(self) -> list[RawEvent]:
-        """What has come, at least one event; [] when the connection has ended."""
-        while not self._events:
-            if self._closed:
-                return []
-            self._some.clear()
-            await self._some.wait()
-        found = list(self._events)
-        self._events.clear()
-        if self._paused and self._transport is not None and not self._closed:
-            self._paused = False
-            self._transport.underlying_transport.resume_reading()
-        return found
+    def _say_missed(self, sink: Sink, since_us: int, until_us: int) -> None:
+        words = (
+            f"{self.wire.host} no longer had the events from {_clock(since_us)}"
+            f" to {_clock(until_us)}."
+        )
+        sink.notice(f"Live. {words}")
+        sink.missed(since_us, until_us, words)
 
 
 def _unpacked(event: RawEvent, unpack: zstandard.ZstdDecompressor) -> RawEvent:
@@ -240,13 +206,6 @@ def _unpacked(event: RawEvent, unpack: zstandard.ZstdDecompressor) -> RawEvent:
     except zstandard.ZstdError:
         return event
     return RawEvent(shape=event.shape, body=body, received_at=event.received_at)
-
-
-async def _quietly(waiting: object) -> None:
-    try:
-        await waiting  # type: ignore[misc]
-    except (picows.WSError, OSError):
-        return
 
 
 def _clock(moment: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tweeter.records import RawEvent, now_us
+from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.backoff import constant
 from tweeter.sources.base import Sink
 from tweeter.sources.demo_words import (
@@ -91,6 +91,7 @@ class DemoSource:
 
     network = "demo"
     replayable = False
+    repairable = False
 
     def __init__(self, *, seed: int = 2016) -> None:
         self._seed = seed
@@ -104,7 +105,7 @@ class DemoSource:
             body = msgspec.json.encode(event | {"at": at})
             await sink.put([RawEvent(shape="demo", body=body, received_at=at, origin="demo")])
 
-    async def keywords_changed(self, keywords: Sequence[tuple[int, str]]) -> None:
+    async def keywords_changed(self, keywords: Sequence[Keyword]) -> None:
         """Nothing to do."""
 
     def wait_s(self, kind: str, failures: int) -> float:

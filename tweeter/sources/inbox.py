@@ -19,11 +19,13 @@ class Taken(msgspec.Struct, frozen=True):
 
     covered_until: everything received up to then is in these events or before them.
     journal: (journal id, position after them), or None.
+    position: of a job over the past, after them; "" for a stream.
     """
 
     events: list[RawEvent]
     covered_until: int
     journal: tuple[str, int] | None = None
+    position: str = ""
 
 
 class Inbox:
@@ -40,7 +42,7 @@ class Inbox:
         self._changed = asyncio.Event()
 
     async def put(self, events: Sequence[RawEvent]) -> None:
-        """Take events over; may wait."""
+        """Take events over; may wait. Raises JournalFull, and OSError: nothing was taken."""
         raise NotImplementedError
 
     async def take(self, *, max_events: int, window_s: float) -> Taken | None:
@@ -125,7 +127,7 @@ class JournalInbox(Inbox):
     async def put(self, events: Sequence[RawEvent]) -> None:
         try:
             await asyncio.to_thread(self.journal.append, events, self._stored)
-        except (JournalFull, OSError):
+        except JournalFull:
             self.lost += len(events)
             raise
         self._untaken += len(events)

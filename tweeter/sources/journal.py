@@ -19,6 +19,7 @@ import struct
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tweeter.errors import TweeterError
@@ -164,9 +165,11 @@ def open_free(base: Path, *, shape: str, limit_bytes: int) -> list[Journal]:
             found.append(Journal(base / str(number), shape=shape, limit_bytes=limit_bytes))
         except BlockingIOError:
             continue
-    if not found:
-        new = base / str(numbers[-1] + 1)
-        found.append(Journal(new, shape=shape, limit_bytes=limit_bytes))
+    number = max(numbers, default=0)
+    while not found:  # others take folders at the same moment
+        number += 1
+        with suppress(BlockingIOError):
+            found.append(Journal(base / str(number), shape=shape, limit_bytes=limit_bytes))
     return found
 
 

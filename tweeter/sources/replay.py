@@ -11,14 +11,13 @@ import re
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import zstandard
 
 from tweeter.decode import times
 from tweeter.errors import SourceError
-from tweeter.records import RawEvent, now_us
+from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.backoff import constant
 from tweeter.sources.base import Sink
 
@@ -29,8 +28,8 @@ LONGEST_PAUSE_S = 5.0  # between two posts, however far apart they were written
 
 File = io.BufferedIOBase | gzip.GzipFile
 
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
-_SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
 _TIME = re.compile(rb'"(time_us|created_at|createdAt)"\s*:\s*"?([^",}]+)')
 
 
@@ -42,6 +41,7 @@ class ReplaySource:
 
     network = "replay"
     replayable = True
+    repairable = False
 
     def __init__(self, path: Path, *, speed: str = "max", needs_keyword: bool = False) -> None:
         self._path = path
@@ -53,19 +53,19 @@ class ReplaySource:
         if self._needs_keyword:
             raise SourceError("waiting", f"{self._path.name} waits for the first keyword.")
         try:
-            file = await asyncio.to_thread(_open, self._path)
+            file = await asyncio.to_thread(open_file, self._path)
         except OSError as error:
             raise SourceError(
                 "refused", f"{self._path} cannot be read: {error.strerror or error}."
             ) from error
         skip = int(sink.cursor or 0)
-        reader = _Reader(file, self._path.name)
+        reader = Reader(file, self._path.name)
         sink.connected(f"Reading {self._path.name}.")
         pace = _Pace(self._speed)
         try:
             while block := await asyncio.to_thread(reader.block, skip):
                 await pace.put(block, sink)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise SourceError(
                 "refused",
                 f"{self._path.name} is damaged after line {reader.lines:,}: {error}."
@@ -76,7 +76,7 @@ class ReplaySource:
         finally:
             await asyncio.to_thread(file.close)
 
-    async def keywords_changed(self, keywords: Sequence[tuple[int, str]]) -> None:
+    async def keywords_changed(self, keywords: Sequence[Keyword]) -> None:
         """A file that waits for the first keyword waits no more."""
         if keywords:
             self._needs_keyword = False
@@ -86,7 +86,7 @@ class ReplaySource:
         return constant(3600)(failures)
 
 
-def _open(path: Path) -> File:
+def open_file(path: Path) -> File:
     """The file's bytes, unpacked; known by its first bytes, not by its name."""
     file = path.open("rb")
     start = file.read(4)
@@ -99,13 +99,13 @@ def _open(path: Path) -> File:
     return file
 
 
-class _Reader:
-    """Events of an open file, in blocks; used from one thread at a time."""
+class Reader:
+    """Events of an open file, in blocks; used from one thread at a time. lines: read so far."""
 
     def __init__(self, file: File, name: str) -> None:
         self._file = file
         self._name = name
-        self.lines = 0  # read so far
+        self.lines = 0
         self._events = self._all()
 
     def block(self, skip: int) -> list[RawEvent]:
@@ -115,12 +115,12 @@ class _Reader:
         """
         found: list[RawEvent] = []
         try:
-            for event in islice(self._events, BLOCK_EVENTS):
+            for event in self._events:
                 if int(event.cursor) > skip:
                     found.append(event)
-            if not found and (more := next(self._events, None)) is not None:
-                return [more] if int(more.cursor) > skip else self.block(skip)
-        except _DAMAGED as error:
+                if len(found) == BLOCK_EVENTS:
+                    break
+        except DAMAGED as error:
             if not found:
                 raise
             self._events = _raising(error)
@@ -130,7 +130,7 @@ class _Reader:
         first = self._line()
         if first is None:
             return
-        yield from (self._blocks if first.startswith(_SSE) else self._json_lines)(first)
+        yield from (self._blocks if first.startswith(SSE) else self._json_lines)(first)
 
     def _line(self) -> bytes | None:
         """The next line without its end, None at the end; a far too long one is cut."""

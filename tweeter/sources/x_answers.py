@@ -6,35 +6,14 @@ Statuses and problem types: docs.x.com, "handling disconnections", "response cod
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from tweeter.errors import SourceError
 from tweeter.records import now_us
+from tweeter.sources.clock import clock_words, skew_s
 
-SKEW_S = 30  # a clock further off is named
+OCCUPIED = "Another program holds the only connection that X allows this app."
 MONTH_CHECK_S = 6 * 3600  # out of credits: looked at again so often
-
-
-def skew_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds by which this machine's clock is ahead of the server's; None if it gives none."""
-    try:
-        server = parsedate_to_datetime(headers.get("Date", ""))
-    except (TypeError, ValueError):
-        return None
-    if server.tzinfo is None:
-        return None
-    return now_us() / 1e6 - server.timestamp()
-
-
-def clock_words(headers: Mapping[str, str]) -> str:
-    """A sentence about a wrong clock, "" if it is right."""
-    off_s = skew_s(headers)
-    if off_s is None or abs(off_s) <= SKEW_S:
-        return ""
-    minutes, seconds = divmod(int(abs(off_s)), 60)
-    way = "ahead" if off_s > 0 else "slow"
-    return f" This machine's clock is {minutes} min {seconds} s {way}: set it first."
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
@@ -131,9 +110,7 @@ def _forbidden(problem: Mapping[str, Any]) -> str:
 
 def _too_many(headers: Mapping[str, str], problem: Mapping[str, Any]) -> SourceError:
     if _is(problem, "TooManyConnections") or _is(problem, "ConnectionException"):
-        return SourceError(
-            "limited", "Another program holds the only connection that X allows this app."
-        )
+        return SourceError("occupied", OCCUPIED)
     reset = headers.get("x-rate-limit-reset", "")
     if not reset.isdigit():
         return SourceError("limited", "X limits our rate.")

@@ -9,7 +9,7 @@ connection at a time and hands on bytes.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +20,8 @@ from tweepy.asynchronous import AsyncStreamingClient
 
 from tweeter.errors import SourceError
 from tweeter.records import now_us
-from tweeter.sources.x_answers import clock_words, refusal
+from tweeter.sources.reaching import reaching
+from tweeter.sources.x_answers import refusal
 
 SILENCE_S = 20.0  # X sends a line break at least so often: handling-disconnections
 CONNECT_S = 10.0
@@ -28,6 +29,7 @@ LINE_BYTES = 2 * 1024 * 1024
 CUT_BYTES = 64 * 1024
 
 RULES = "/2/tweets/search/stream/rules"
+CONNECTIONS = "/2/connections"
 FIELDS = {
     "tweet_fields": [
         "created_at,author_id,lang,entities,conversation_id,in_reply_to_user_id",
@@ -52,14 +54,14 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
         self._base = base
         self._host = urlsplit(base).hostname
         self.session = session
-        self._opened: Callable[[str], None] = lambda _: None
+        self._opened: Callable[[Mapping[str, str]], None] = lambda _: None
         self._lines: Lines | None = None
         self.silence_s = SILENCE_S
 
-    async def stream(self, opened: Callable[[str], None], lines: Lines) -> None:
+    async def stream(self, opened: Callable[[Mapping[str, str]], None], lines: Lines) -> None:
         """One connection; returns when X closes it. Raises SourceError.
 
-        opened is called once X accepted us, with a sentence about our clock or "".
+        opened is called once X accepted us, with the answer's headers.
         """
         self._opened, self._lines = opened, lines
         task = self.filter(**FIELDS)
@@ -73,15 +75,27 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
         answer = await self.request("GET", RULES, params={"max_results": "1000", **page})
         return await answer.json()
 
+    async def connections(self) -> list[dict[str, Any]]:
+        """The app's stream connections that X counts as open."""
+        answer = await self.request("GET", CONNECTIONS, params={"status": "active"})
+        found = (await answer.json()).get("data") or []
+        return [c for c in found if c.get("endpoint_name") in (None, "filtered_stream")]
+
+    async def end_connections(self) -> None:
+        """Close all of the app's connections, also those whose program is gone."""
+        await self.request("DELETE", f"{CONNECTIONS}/all")
+
     async def request(
         self, method: str, route: str, params: Any = None, json: Any = None, user_auth: bool = False
     ) -> "Answer":
         """tweepy's requests, to our address. Raises SourceError for all but 2xx."""
-        async with self._call(method, route, params=params, json=json) as response:
+        # tweepy gives dry_run as a bool, which aiohttp does not take.
+        given = {k: str(v).lower() if isinstance(v, bool) else v for k, v in (params or {}).items()}
+        async with self._call(method, route, params=given, json=json) as response:
             body = await response.read()
             if not 200 <= response.status < 300:
                 raise refusal(response.status, response.headers, body)
-            return Answer(await response.json(content_type=None))
+            return Answer(await response.json(content_type=None), response.headers)
 
     async def _connect(self, method: str, endpoint: str, params: Any = None, **_: Any) -> None:
         """tweepy's `filter` ends here."""
@@ -89,7 +103,7 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
         async with self._call(method, route, params=params) as response:
             if response.status != 200:
                 raise refusal(response.status, response.headers, await response.read())
-            self._opened(clock_words(response.headers))
+            self._opened(response.headers)
             await self._read(response)
 
     async def _read(self, response: aiohttp.ClientResponse) -> None:
@@ -115,25 +129,19 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
         self, method: str, route: str, **options: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"Authorization": f"Bearer {self.bearer_token}", "User-Agent": self.user_agent}
-        try:
+        with reaching(self._host or self._base):
             async with self.session.request(
                 method, self._base + route, headers=headers, allow_redirects=False, **options
             ) as response:
                 yield response
-        except aiohttp.ClientConnectorDNSError as error:
-            raise SourceError("network", f"The name {self._host} was not found.") from error
-        except aiohttp.ClientSSLError as error:
-            raise SourceError("network", f"No safe connection to {self._host}: {error}.") from error
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            words = str(error) or type(error).__name__
-            raise SourceError("network", f"No connection to {self._host}: {words}.") from error
 
 
 class Answer:
     """What tweepy's `return_type=dict` asks of a response."""
 
-    def __init__(self, value: dict[str, Any]) -> None:
+    def __init__(self, value: dict[str, Any], headers: Mapping[str, str]) -> None:
         self._value = value
+        self.headers = headers
         self.received_at = now_us()
 
     async def json(self) -> dict[str, Any]:

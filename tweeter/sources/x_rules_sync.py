@@ -1,43 +1,93 @@
 """X's rules kept in step with the keywords, while the stream stays open.
 
 Rules are live at X: a change needs no reconnect. Ours carry the tag "tweeter:<installation>";
-rules that other programs of the same app made are left alone.
+rules that other programs of the same app made are left alone, and shown. New rules are tried
+first (`dry_run`), so a clause that X refuses costs its keyword and no other. If the plan has too
+few rules for all keywords, the oldest get in and each of the others is told so.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from tweeter.errors import KeywordSyntaxError, SourceError
-from tweeter.keywords import NotForX, compile_for_x, parse
+from tweeter.keywords import NotForX, compile_for_x, pieces_of, tree
+from tweeter.keywords.x_fit import fitting
+from tweeter.keywords.x_limits import XPlan
+from tweeter.keywords.x_pack import TooManyRules, difference, pack
+from tweeter.records import Keyword
 from tweeter.sources.backoff import exponential
 from tweeter.sources.x_client import StreamRule, XClient
 
 CHANGES = 90  # POSTs in WINDOW_S; X allows 100
 WINDOW_S = 900.0
+POSTS_A_SYNC = 4  # try, add, delete, and once again
 GATHER_S = 0.5  # changes made together are sent together
 RULES_A_POST = 100
+NAMED = 3  # keywords without a rule that are named in the stream's words
+
+ACCEPTED = ("active", "")
+PENDING = ("pending", "X has not taken the keyword's rule yet.")
 
 _retry_s = exponential(5, 320)
 
+Meaning = tuple[str, tuple[tuple[str, str], ...]]  # a keyword's expression and its accounts
+States = dict[int, tuple[str, str]]  # keyword id -> (state of keyword_ledger, cause)
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What is on the account: ours as value -> id, and the others' values."""
+
+    ours: dict[str, str]
+    foreign: tuple[str, ...]
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What the account should have: rules, the pieces in them -> keywords that want each.
+
+    states: of every keyword for X. left_out: those for which the plan has no rule left.
+    """
+
+    rules: tuple[str, ...]
+    pieces: dict[str, set[int]]
+    states: States
+    left_out: tuple[Keyword, ...]
+
 
 class RuleKeeper:
-    """Holds what the rules should be, and makes them so."""
+    """Holds what the rules should be, and makes them so.
 
-    def __init__(self, installation: str) -> None:
+    tell is given each keyword's state after every sync. rules is their number on the account.
+    """
+
+    def __init__(self, installation: str, plan: XPlan) -> None:
         self._tag = f"tweeter:{installation}"
-        self._keywords: Sequence[tuple[int, str]] = ()
+        self._plan = plan
+        self._keywords: Sequence[Keyword] = ()
         self._changed = asyncio.Event()
         self._posted_at: deque[float] = deque()
-        self.problems: list[str] = []  # sentences for the page
-        self.rules = 0  # on the account after the last sync, ours and foreign
+        self._accepted: set[str] = set()
+        self._refused: dict[str, str] = {}  # piece -> X's reason
+        self._compiled: dict[Meaning, tuple[str, ...] | str] = {}  # pieces, or why not
+        self._fit = ""  # words, if not all keywords fit
+        self.tell: Callable[[States], None] = lambda _: None
+        self.foreign: tuple[str, ...] = ()
+        self.rules = 0
 
-    def set_keywords(self, keywords: Sequence[tuple[int, str]]) -> None:
-        """The active (id, expression) pairs; the next sync brings them to X."""
-        self._keywords = tuple(keywords)
-        self._changed.set()
+    def set_keywords(self, keywords: Sequence[Keyword]) -> None:
+        """The active keywords; the next sync brings those for X to it."""
+        ours = tuple(k for k in keywords if not k.networks or "x" in k.networks)
+        if ours != self._keywords:
+            self._keywords = ours
+            self._changed.set()
+
+    def waits_for_budget(self) -> bool:
+        """True if there are keywords, and all of them are over their budget."""
+        return bool(self._keywords) and all(keyword.held for keyword in self._keywords)
 
     async def keep(self, client: XClient, notice: Callable[[str], None]) -> None:
         """Sync at each change until cancelled. Raises SourceError only if we are refused."""
@@ -61,53 +111,122 @@ class RuleKeeper:
                 await asyncio.sleep(_retry_s(failures))
                 continue
             failures = 0
-            notice(" ".join(["Live.", *self.problems]))
+            notice(self.words())
+
+    def words(self) -> str:
+        """For the page, while connected."""
+        words = f"Live, with {self.rules} rules at X."
+        if self.foreign:
+            words += f" {len(self.foreign)} of them belong to other programs and are left alone."
+        return words + self._fit
 
     def _wait_s(self) -> float:
-        """Seconds until X's limit of changes leaves room for a sync (two POSTs)."""
+        """Seconds until X's limit of changes leaves room for a sync."""
         now_s = time.monotonic()
         while self._posted_at and now_s - self._posted_at[0] > WINDOW_S:
             self._posted_at.popleft()
-        if len(self._posted_at) + 2 <= CHANGES:
+        if len(self._posted_at) + POSTS_A_SYNC <= CHANGES:
             return 0.0
         return self._posted_at[0] + WINDOW_S - now_s
 
     async def sync(self, client: XClient) -> None:
         """Make the rules right once. Raises SourceError."""
         self._changed.clear()
-        wanted = self._wanted()
-        ours, foreign = await self._list(client)
-        missing = [value for value in wanted if value not in ours and value not in foreign]
-        stale = [rule_id for value, rule_id in ours.items() if value not in wanted]
-        kept = len(ours) - len(stale) + len(foreign)
-        failed = await self._add(client, missing)
-        if stale:
-            self._posted_at.append(time.monotonic())
-            await client.delete_rules(stale)
-        if failed and stale:  # there may be room now
-            failed = await self._add(client, failed)
-        for value, reason in failed.items():
-            self.problems.append(f"Keyword {wanted[value]} is not followed on X: {reason}.")
-        self.rules = kept + len(missing) - len(failed)
+        keywords = self._keywords
+        found = await self._list(client)
+        self.foreign = found.foreign
+        # In a thread: 10,000 keywords take half a second, and the streams share the event loop.
+        wanted = await asyncio.to_thread(self._wanted, keywords, found)
+        self.tell(wanted.states | self._pending(wanted.pieces, found))
+        if await self._try(client, difference(found.ours, wanted.rules)[0]):
+            wanted = await asyncio.to_thread(self._wanted, keywords, found)
+        failed = await self._change(client, found, wanted.rules)
+        refused: States = {
+            keyword_id: ("refused", f"X refuses its rule: {failed[piece]}.")
+            for piece, ids in wanted.pieces.items()
+            for keyword_id in ids
+            if piece in failed
+        }
+        self.tell(wanted.states | refused)
+        self._accepted = set(wanted.pieces) - set(failed)
+        self.rules = len(wanted.rules) + len(found.foreign)
+        self._fit = _of_left_out(wanted)
 
-    def _wanted(self) -> dict[str, int]:
-        """Rule value -> the keyword that asks for it first."""
-        self.problems = []
-        values: dict[str, int] = {}
-        for keyword_id, expression in self._keywords:
+    def _wanted(self, keywords: Sequence[Keyword], found: Rules) -> Wanted:
+        """What the account should have for these keywords. Runs in a thread, one at a time."""
+        known = {_meaning(keyword) for keyword in keywords}
+        self._compiled = {m: done for m, done in self._compiled.items() if m in known}
+        states: States = {}
+        by_keyword: dict[int, tuple[str, ...]] = {}
+        for keyword in sorted(keywords, key=lambda keyword: keyword.id):  # the oldest first
+            state, pieces = self._of_keyword(keyword)
+            if state is not None:
+                states[keyword.id] = state
+            if pieces:
+                by_keyword[keyword.id] = pieces
+        rules, left_out = self._packed(by_keyword, found)
+        no_room = ("refused", self._no_room(len(left_out), found))
+        for keyword_id in left_out:
+            states[keyword_id] = no_room
+            del by_keyword[keyword_id]
+        wanted: dict[str, set[int]] = {}
+        for keyword_id, pieces in by_keyword.items():
+            for piece in pieces:
+                wanted.setdefault(piece, set()).add(keyword_id)
+        out = set(left_out)
+        return Wanted(rules, wanted, states, tuple(k for k in keywords if k.id in out))
+
+    def _of_keyword(self, keyword: Keyword) -> tuple[tuple[str, str] | None, tuple[str, ...]]:
+        """A keyword's state and the pieces to ask for; no state if it no longer parses."""
+        if keyword.held:
+            return ("over_budget", keyword.held), ()
+        meaning = _meaning(keyword)
+        if meaning not in self._compiled:
+            self._compiled[meaning] = _compiled(keyword, self._plan.characters)
+        pieces = self._compiled[meaning]
+        if isinstance(pieces, str):
+            return (("refused", pieces) if pieces else None), ()  # the page says so
+        reason = next((self._refused[piece] for piece in pieces if piece in self._refused), "")
+        if reason:
+            return ("refused", f"X refuses its rule: {reason}."), ()
+        return ACCEPTED, pieces
+
+    def _packed(
+        self, by_keyword: Mapping[int, tuple[str, ...]], found: Rules
+    ) -> tuple[tuple[str, ...], list[int]]:
+        """The rules, and the keywords that do not get into them."""
+        room = self._plan.rules - len(found.foreign)
+        present = tuple(found.ours)
+        limit = self._plan.characters
+        left_out: list[int] = []
+        if room > 0:
+            pieces = {piece for wanted in by_keyword.values() for piece in wanted}
             try:
-                for value in compile_for_x(parse(expression)).values:
-                    values.setdefault(value, keyword_id)
-            except NotForX as error:
-                self.problems.append(f"Keyword {keyword_id}: {error}")
-            except KeywordSyntaxError:
-                continue  # the page says so
-        return values
+                return pack(pieces, limit=limit, present=present, max_rules=room).rules, left_out
+            except TooManyRules:
+                pass
+        inside, left_out = fitting(by_keyword, limit=limit, max_rules=room)
+        pieces = {piece for keyword_id in inside for piece in by_keyword[keyword_id]}
+        return pack(pieces, limit=limit, present=present, max_rules=room).rules, left_out
 
-    async def _list(self, client: XClient) -> tuple[dict[str, str], set[str]]:
-        """Our rules as value -> id, and the values of the others."""
+    def _no_room(self, left_out: int, found: Rules) -> str:
+        words = f"No rule is left for it at X: the plan has {self._plan.rules:,}"
+        if found.foreign:
+            words += f", {len(found.foreign):,} of them taken by other programs"
+        return (
+            f"{words}. The oldest keywords come first; {left_out:,} do not fit. Remove keywords"
+            " that are no longer needed, or choose other networks for them."
+        )
+
+    def _pending(self, pieces: Mapping[str, set[int]], found: Rules) -> States:
+        there = {piece for value in found.ours for piece in pieces_of(value)}
+        there |= self._accepted
+        new = (ids for piece, ids in pieces.items() if piece not in there)
+        return {keyword_id: PENDING for ids in new for keyword_id in ids}
+
+    async def _list(self, client: XClient) -> Rules:
         ours: dict[str, str] = {}
-        foreign: set[str] = set()
+        foreign: list[str] = []
         page: dict[str, str] = {}
         while True:
             answer = await client.list_rules(page)
@@ -115,27 +234,82 @@ class RuleKeeper:
                 if str(rule.get("tag", "")).split(":")[:2] == self._tag.split(":"):
                     ours[rule["value"]] = str(rule["id"])
                 else:
-                    foreign.add(rule["value"])
+                    foreign.append(rule["value"])
             token = (answer.get("meta") or {}).get("next_token")
             if not token:
-                return ours, foreign
+                return Rules(ours, tuple(foreign))
             page = {"pagination_token": token}
 
-    async def _add(self, client: XClient, values: Sequence[str] | dict[str, str]) -> dict[str, str]:
+    async def _try(self, client: XClient, values: Sequence[str]) -> bool:
+        """Ask X whether it would take the rules; True if some piece of them is refused."""
+        refused = await self._add(client, values, dry_run=True)
+        if not refused:
+            return False
+        suspects = [piece for value in refused for piece in pieces_of(value)]
+        found = await self._add(client, suspects, dry_run=True)
+        # A rule whose pieces are all fine is refused for another reason: the account is full.
+        self._refused |= {piece: reason for piece, reason in found.items() if "cap" not in reason}
+        return bool(found)
+
+    async def _change(self, client: XClient, found: Rules, wanted: Sequence[str]) -> dict[str, str]:
+        """Add, then delete, so that nothing is unwatched meanwhile; the refused as piece -> why."""
+        new, stale = difference(found.ours, wanted)
+        full = len(found.ours) + len(found.foreign) + len(new) > self._plan.rules
+        if stale and full:  # no room for both: seconds without some rules
+            await self._delete(client, stale)
+        failed = await self._add(client, [v for v in new if v not in found.foreign])
+        if stale and not full:
+            await self._delete(client, stale)
+        return {piece: reason for value, reason in failed.items() for piece in pieces_of(value)}
+
+    async def _delete(self, client: XClient, rule_ids: Sequence[str]) -> None:
+        for start in range(0, len(rule_ids), RULES_A_POST):
+            self._posted_at.append(time.monotonic())
+            await client.delete_rules(list(rule_ids[start : start + RULES_A_POST]))
+
+    async def _add(
+        self, client: XClient, values: Sequence[str], *, dry_run: bool = False
+    ) -> dict[str, str]:
         """Add rules; returns those that X refused, with its reason. A duplicate is no refusal."""
         failed: dict[str, str] = {}
-        wanted = list(values)
-        for start in range(0, len(wanted), RULES_A_POST):
-            rules = [StreamRule(value=v, tag=self._tag) for v in wanted[start:][:RULES_A_POST]]
+        for start in range(0, len(values), RULES_A_POST):
+            rules = [StreamRule(value=v, tag=self._tag) for v in values[start:][:RULES_A_POST]]
             self._posted_at.append(time.monotonic())
-            answer = await client.add_rules(rules)
+            answer = await client.add_rules(rules, dry_run=dry_run)
             for error in answer.get("errors") or []:  # also in an answer of 200
                 if "duplicate" not in str(error.get("title", "")).lower():
                     failed[str(error.get("value", ""))] = _reason(error)
-        return {value: reason for value, reason in failed.items() if value in wanted}
+        return {value: reason for value, reason in failed.items() if value in values}
+
+
+def _meaning(keyword: Keyword) -> Meaning:
+    return keyword.expression, keyword.accounts
+
+
+def _compiled(keyword: Keyword, limit: int) -> tuple[str, ...] | str:
+    """The pieces of a keyword, or why X is not asked for it ("": it no longer parses)."""
+    try:
+        return compile_for_x(tree(keyword), limit=limit).pieces
+    except NotForX as error:
+        return str(error)
+    except KeywordSyntaxError:
+        return ""
+
+
+def _of_left_out(wanted: Wanted) -> str:
+    """How many keywords have a rule, and the names of those that have none; "" if all have."""
+    if not wanted.left_out:
+        return ""
+    fit = len({keyword_id for ids in wanted.pieces.values() for keyword_id in ids})
+    named = ", ".join(f"“{keyword.expression[:40]}”" for keyword in wanted.left_out[:NAMED])
+    more = len(wanted.left_out) - NAMED
+    named += f" and {more:,} more" if more > 0 else ""
+    return f" {fit:,} keywords fit into the plan's rules; not followed at X: {named}."
 
 
 def _reason(error: dict[str, object]) -> str:
     details = error.get("details")
     first = details[0] if isinstance(details, list) and details else None
-    return str(first or error.get("detail") or error.get("title") or "refused")[:200].rstrip(".")
+    words = str(first or error.get("detail") or error.get("title") or "refused")[:200].rstrip(".")
+    cap = "cap" in str(error.get("title", "")).lower()
+    return f"{words} (rule cap)" if cap else words

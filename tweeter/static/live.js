@@ -2,13 +2,10 @@
 // further down, hovers or holds the page, they wait behind a button: nothing moves under the eye.
 
 import { card } from "./card.js";
+import { STATES, draw } from "./streams.js";
 
 const SHOWN = 100; // cards kept in the page
 const DEAD_MS = 30_000; // a line without a beat for so long is not up
-const STATES = {
-  live: "●", waiting: "◌", down: "▲", limited: "▲", needs_attention: "■", off: "○",
-  done: "✓", failed: "■",
-};
 
 const feed = document.getElementById("feed");
 const lamp = document.getElementById("lamp");
@@ -90,32 +87,6 @@ function heard(event) {
   say("live", held ? "Held: new posts wait" : "Connected");
 }
 
-function streams(overview) {
-  const warning = document.getElementById("warning");
-  warning.textContent = overview.warning;
-  warning.hidden = !overview.warning;
-  const rows = overview.streams.map((stream) => {
-    const row = document.createElement("tr");
-    const name = document.createElement("th");
-    name.scope = "row";
-    name.textContent = stream.name;
-    const state = document.createElement("td");
-    const word = document.createElement("span");
-    word.className = `state state-${stream.state}`;
-    word.textContent = `${STATES[stream.state] ?? "·"} ${stream.state.replaceAll("_", " ")}`;
-    state.append(word);
-    const stored = document.createElement("td");
-    stored.className = "number";
-    stored.textContent = stream.counts.stored.toLocaleString("en");
-    const words = document.createElement("td");
-    words.className = "words";
-    words.textContent = stream.words;
-    row.append(name, state, stored, words);
-    return row;
-  });
-  if (rows.length > 0) document.querySelector("#streams tbody").replaceChildren(...rows);
-}
-
 function connect() {
   if (line) line.close();
   const query = new URLSearchParams({ after: position });
@@ -132,7 +103,8 @@ function connect() {
   for (const kind of ["beat", "position"]) line.addEventListener(kind, heard);
   line.addEventListener("streams", (event) => {
     heard(event);
-    streams(JSON.parse(event.data));
+    const overview = JSON.parse(event.data);
+    draw(overview.streams, overview.warning);
   });
   line.addEventListener("reload", () => {
     line.close();

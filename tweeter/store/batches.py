@@ -14,14 +14,24 @@ import msgspec
 from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.exc import IntegrityError
 
-from tweeter.errors import LeaseLost, StoreError, TweeterError
-from tweeter.records import AccountChange, Match, Post, Removal
-from tweeter.store import edits, feed, keywords, matches, quarantine, removals
-from tweeter.store.engine import db_now, insert_new, writing
-from tweeter.store.leases import LEASE_S, Lease
-from tweeter.store.schema import journals, post_aliases, posts, streams
+from tweeter.errors import StoreError, TweeterError
+from tweeter.keywords import PART
+from tweeter.records import AccountChange, IdentityChange, Match, Post, Removal
+from tweeter.store import (
+    edits,
+    feed,
+    fences,
+    identities,
+    keywords,
+    matches,
+    quarantine,
+    reads,
+    removals,
+)
+from tweeter.store.engine import db_now, insert_new, repeated, writing
+from tweeter.store.leases import JobLease, Lease
+from tweeter.store.schema import post_aliases, posts
 
-PART = "\u241e"  # between the parts of `also`; no word, so no phrase spans two parts
 SALTS = 8  # other row ids to try when two posts hash to one
 
 
@@ -39,6 +49,9 @@ class Batch(msgspec.Struct, kw_only=True):
     revision   of the keywords the posts were matched with
     cursor     position after the batch, "" = unchanged
     covered_until  everything received up to this moment is in this or an earlier batch
+    reads      posts that X charges for, by keyword id, reads.EVERYTHING for all
+    identities what accounts are called now
+    checked    posts.id of stored posts that their network was asked about just now
     journal    (journal id, position) after the batch, for sources that cannot replay
     """
 
@@ -49,6 +62,9 @@ class Batch(msgspec.Struct, kw_only=True):
     cursor: str = ""
     covered_until: int = 0
     journal: tuple[str, int] | None = None
+    reads: Counter[int] = msgspec.field(default_factory=Counter)
+    identities: list[IdentityChange] = msgspec.field(default_factory=list)
+    checked: Sequence[int] = ()
 
 
 class Outcome(msgspec.Struct):
@@ -68,12 +84,13 @@ def row_id(sort_us: int, key: str, salt: int = 0) -> int:
     return ms << 20 | int.from_bytes(digest) >> 4
 
 
-def commit(engine: Engine, lease: Lease, batch: Batch) -> Outcome:
+@repeated
+def commit(engine: Engine, lease: Lease | JobLease, batch: Batch) -> Outcome:
     """Store a batch; returns what it changed.
 
-    Raises LeaseLost (nothing written), KeywordsChanged (nothing written: match again) and
-    SQLAlchemy's errors when the database fails (nothing written, or, if COMMIT itself failed,
-    unknown: doing it again is safe).
+    Raises LeaseLost (nothing written), KeywordsChanged (nothing written: match again), Held
+    (nothing written: wait) and SQLAlchemy's errors when the database fails (nothing written, or,
+    if COMMIT itself failed, unknown: doing it again is safe).
     """
     for salt in range(SALTS):
         try:
@@ -85,22 +102,25 @@ def commit(engine: Engine, lease: Lease, batch: Batch) -> Outcome:
     raise StoreError("Posts clash in the table of posts.")
 
 
-def _commit(connection: Connection, lease: Lease, batch: Batch, salt: int) -> Outcome:
-    held = connection.execute(
-        select(streams.c.epoch).where(streams.c.id == lease.stream_id).with_for_update()
-    ).scalar()
-    if held != lease.epoch:
-        raise LeaseLost(f"Stream {lease.stream_id} belongs to another process now.")
+def _commit(connection: Connection, lease: Lease | JobLease, batch: Batch, salt: int) -> Outcome:
+    fences.prove(connection, lease)
     if keywords.revision(connection, lock=True) != batch.revision:
         raise KeywordsChanged("The keywords changed while the batch was matched.")
     now = int(connection.execute(select(db_now(connection))).scalar_one())
     outcome, changes = Outcome(), []
     if batch.items:
         changes = _apply(connection, batch, outcome, salt, now)
+    changed = identities.apply(connection, batch.identities)
+    outcome.applied += changed
+    outcome.ignored += len(batch.identities) - changed
     for rejected in batch.rejected:
         quarantine.put(connection, lease.stream_id, rejected, now)
+    if batch.checked:
+        which = posts.c.id.in_(batch.checked)
+        connection.execute(update(posts).where(which).values(checked_at=now))
+    reads.add(connection, "x", now, batch.reads)
     feed.publish(connection, changes, now)
-    _advance(connection, lease, batch, outcome, now)
+    fences.advance(connection, lease, batch, outcome, now)
     return outcome
 
 
@@ -220,6 +240,7 @@ def _row(post: Post, hidden: str, salt: int) -> dict[str, Any]:
         "also": PART.join(post.also),
         "warning": post.warning,
         "kind": post.kind,
+        "traits": " ".join(post.traits),
         "lang": post.lang[:35],
         "author_id": post.author_id[:190],
         "author_handle": post.author_handle,
@@ -237,28 +258,5 @@ def _row(post: Post, hidden: str, salt: int) -> dict[str, Any]:
         "hidden": hidden,
         "removed_at": None,
         "removed_reason": "",
+        "checked_at": 0,
     }
-
-
-def _advance(
-    connection: Connection, lease: Lease, batch: Batch, outcome: Outcome, now: int
-) -> None:
-    """Move the cursor and the counters, and renew the lease: all part of the same truth."""
-    counts = dict(batch.counts)
-    for name in Outcome.__struct_fields__:
-        counts[name] = counts.get(name, 0) + getattr(outcome, name)
-    counts["quarantined"] = len(batch.rejected)
-    values: dict[str, Any] = {n: streams.c[n] + c for n, c in counts.items() if c}
-    values |= {"heartbeat_at": now, "lease_until": now + int(LEASE_S * 1e6)}
-    if batch.cursor:
-        values["cursor"] = batch.cursor
-    if batch.covered_until:
-        values["covered_until"] = batch.covered_until
-    if outcome.stored:
-        values["last_post_at"] = now
-    connection.execute(update(streams).where(streams.c.id == lease.stream_id).values(values))
-    if batch.journal:
-        journal_id, position = batch.journal
-        connection.execute(
-            update(journals).where(journals.c.journal_id == journal_id).values(position=position)
-        )

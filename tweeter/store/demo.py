@@ -75,7 +75,11 @@ def _remove_keywords(connection: Connection) -> None:
     ours = select(keyword_table.c.id, keyword_table.c.posts).where(keyword_table.c.demo)
     for row in connection.execute(ours).all():
         if row.posts == 0:
-            connection.execute(delete(job_table).where(job_table.c.subject == row.id))
+            connection.execute(
+                delete(job_table).where(
+                    job_table.c.subject == row.id, job_table.c.kind.in_(jobs.KINDS)
+                )
+            )
             keywords.forget(connection, row.id)
         else:
             connection.execute(

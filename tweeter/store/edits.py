@@ -30,6 +30,7 @@ def apply(
         return []
     values = {name: value for name, value in row.items() if name not in _KEPT}
     values["edited_at"] = row["edited_at"] or row["received_at"]
-    connection.execute(update(posts).where(posts.c.id == stored.id).values(values))
+    if not connection.execute(update(posts).where(posts.c.id == stored.id).values(values)).rowcount:
+        return None  # deleted meanwhile: its days were over
     matches.follow(connection, stored.id, stored.occurred_at, found)
     return [("edit", stored.id)]

@@ -9,9 +9,9 @@ gives no such promise, and a reader that remembers the highest id skips rows for
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 
-from tweeter.store.engine import reading
+from tweeter.store.engine import insert_all, reading
 from tweeter.store.schema import feed, positions
 
 
@@ -34,13 +34,11 @@ def publish(connection: Connection, changes: Sequence[tuple[str, int]], now: int
     )
     last = head(connection)
     first = last - len(changes) + 1
-    connection.execute(
-        insert(feed),
-        [
-            {"seq": first + n, "kind": kind, "post_id": post_id, "at": now}
-            for n, (kind, post_id) in enumerate(changes)
-        ],
-    )
+    rows = [
+        {"seq": first + n, "kind": kind, "post_id": post_id, "at": now}
+        for n, (kind, post_id) in enumerate(changes)
+    ]
+    insert_all(connection, feed, rows)
 
 
 def head(connection: Connection) -> int:

@@ -5,17 +5,21 @@ position in the same transaction as its effects. Killed anywhere, the next part 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 
-from tweeter.records import Match
+from tweeter.records import Match, Post
+from tweeter.store import job_rows
 from tweeter.store import matches as match_rows
-from tweeter.store.engine import db_now, reading, writing
+from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, is_dead
+from tweeter.store.posts import as_post
 from tweeter.store.schema import jobs, keywords, matches, post_aliases, posts
 
+ALL = 0  # as a job's subject: every keyword that is not complete
+KINDS = ("rematch", "purge")  # whose subject is a keyword
 STEP_POSTS = 500  # a transaction's length: a few hundredths of a second
 PART_S = 30.0  # a task's length: below every time-out of the broker
 
@@ -32,7 +36,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     done: int
 
 
-Matches = Callable[[str, str], bool]  # (text, also) -> does the keyword match?
+Matches = Callable[[Post], Sequence[Match]]  # of the keyword, or of all for a job over ALL
 
 
 def start_rematch(connection: Connection, keyword_id: int, version: int, now: int) -> None:
@@ -40,26 +44,31 @@ def start_rematch(connection: Connection, keyword_id: int, version: int, now: in
     _start(connection, "rematch", keyword_id, version, now)
 
 
-def _start(connection: Connection, kind: str, subject: int, version: int, now: int) -> None:
-    connection.execute(delete(jobs).where(jobs.c.subject == subject, jobs.c.state == "waiting"))
-    top = int(connection.execute(select(func.max(posts.c.id))).scalar() or 0)
+def drop_rematch(connection: Connection, keyword_id: int) -> None:
+    """A removed keyword is matched with nothing any more: messages about it find no job."""
     connection.execute(
-        insert(jobs).values(
-            kind=kind,
-            subject=subject,
-            version=version,
-            position=top + 1,
-            state="waiting",
-            owner="",
-            lease_until=0,
-            epoch=0,
-            done=0,
-            created_at=now,
-            ended_at=None,
+        delete(jobs).where(
+            jobs.c.subject == keyword_id, jobs.c.state == "waiting", jobs.c.kind == "rematch"
         )
     )
 
 
+def start_rematch_of_all(connection: Connection, now: int) -> None:
+    """Match all posts stored so far for every keyword that was not matched with them yet."""
+    _start(connection, "rematch", ALL, 1, now)
+
+
+def _start(connection: Connection, kind: str, subject: int, version: int, now: int) -> None:
+    connection.execute(
+        delete(jobs).where(
+            jobs.c.subject == subject, jobs.c.state == "waiting", jobs.c.kind.in_(KINDS)
+        )
+    )
+    top = int(connection.execute(select(func.max(posts.c.id))).scalar() or 0)
+    job_rows.add(connection, kind, subject, now, version=version, position=top + 1)
+
+
+@repeated
 def start_due_purges(engine: Engine) -> int:
     """Start the purge of removed keywords whose time to undo is over; returns how many."""
     with reading(engine) as connection:
@@ -85,7 +94,7 @@ def waiting(engine: Engine) -> list[int]:
     with reading(engine) as connection:
         rows = connection.execute(
             select(jobs.c.id, jobs.c.owner, jobs.c.lease_until, db_now(connection).label("now"))
-            .where(jobs.c.state == "waiting")
+            .where(jobs.c.state == "waiting", jobs.c.kind.in_(KINDS))
             .order_by(jobs.c.id)
         )
         return [
@@ -95,8 +104,13 @@ def waiting(engine: Engine) -> list[int]:
         ]
 
 
+@repeated
 def claim(engine: Engine, job_id: int, owner: str) -> Job | None:
     """Take the job, or None if somebody alive works on it or it has ended."""
+    with reading(engine) as connection:  # a thousand old messages must not queue for the lock
+        state = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar()
+        if state != "waiting":
+            return None
     with writing(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         row = connection.execute(
@@ -120,7 +134,13 @@ def claim(engine: Engine, job_id: int, owner: str) -> Job | None:
         )
 
 
-def work(engine: Engine, job: Job, does_match: Matches) -> bool:
+def work(
+    engine: Engine,
+    job: Job,
+    does_match: Matches,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> bool:
     """Work on the job for at most PART_S; True when it has ended.
 
     Leaves quietly (False) when the job was taken over, replaced or its keyword edited.
@@ -132,11 +152,12 @@ def work(engine: Engine, job: Job, does_match: Matches) -> bool:
             return False
         if position == 0:
             return True
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or should_stop():
             _release(engine, job)
             return False
 
 
+@repeated
 def _step(engine: Engine, job: Job, does_match: Matches) -> int | None:
     """One transaction; returns the new position, 0 when ended, None when the job is not ours."""
     with writing(engine) as connection:
@@ -159,38 +180,38 @@ def _step(engine: Engine, job: Job, does_match: Matches) -> int | None:
         if position == 0:
             values |= {"state": "done", "owner": "", "ended_at": now}
             if job.kind == "rematch":
-                connection.execute(
-                    update(keywords)
-                    .where(keywords.c.id == job.subject, keywords.c.version == job.version)
-                    .values(complete_at=now)
-                )
+                _mark_complete(connection, job, now)
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
         return position
+
+
+def _mark_complete(connection: Connection, job: Job, now: int) -> None:
+    if job.subject == ALL:
+        made = select(jobs.c.created_at).where(jobs.c.id == job.id).scalar_subquery()
+        which = keywords.c.complete_at.is_(None) & (keywords.c.changed_at <= made)
+    else:
+        which = (keywords.c.id == job.subject) & (keywords.c.version == job.version)
+    connection.execute(update(keywords).where(which).values(complete_at=now))
 
 
 def _rematch(
     connection: Connection, job: Job, position: int, does_match: Matches
 ) -> tuple[int, int]:
     rows = connection.execute(
-        select(
-            posts.c.id,
-            posts.c.text,
-            posts.c.also,
-            posts.c.occurred_at,
-            matches.c.keyword_version,
-        )
+        select(posts, matches.c.keyword_version)
         .outerjoin(
             matches, (matches.c.post_id == posts.c.id) & (matches.c.keyword_id == job.subject)
         )
         .where(posts.c.id < position, posts.c.removed_at.is_(None))
         .order_by(posts.c.id.desc())
         .limit(STEP_POSTS)
+        .with_for_update(read=True, of=posts)  # retention must not delete them meanwhile
     ).all()
     added, dropped = [], []
     for row in rows:
-        if does_match(row.text, row.also):
-            if row.keyword_version is None:
-                found = (Match(job.subject, job.version),)
+        found = tuple(does_match(as_post(row)))
+        if found:
+            if row.keyword_version is None:  # else there is a row already
                 added.append((row.id, row.occurred_at, found))
         elif row.keyword_version is not None and row.keyword_version < job.version:
             dropped.append(row.id)
@@ -228,6 +249,7 @@ def delete_unmatched(connection: Connection, ids: list[int]) -> None:
     connection.execute(delete(posts).where(posts.c.id.in_(gone)))
 
 
+@repeated
 def _release(engine: Engine, job: Job) -> None:
     with writing(engine) as connection:
         connection.execute(
@@ -241,7 +263,7 @@ def progress(engine: Engine, keyword_id: int) -> int | None:
     """Posts looked at by the job under way for a keyword, or None if there is none."""
     with reading(engine) as connection:
         statement = select(jobs.c.done).where(
-            jobs.c.subject == keyword_id, jobs.c.state == "waiting"
+            jobs.c.subject == keyword_id, jobs.c.state == "waiting", jobs.c.kind.in_(KINDS)
         )
         found = connection.execute(statement).scalar()
         return None if found is None else int(found)

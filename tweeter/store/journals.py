@@ -2,10 +2,11 @@
 
 from sqlalchemy import Engine, select
 
-from tweeter.store.engine import insert_new, writing
+from tweeter.store.engine import insert_new, repeated, writing
 from tweeter.store.schema import journals
 
 
+@repeated
 def position(engine: Engine, journal_id: str, stream_id: int) -> int:
     """Bytes of the journal that are stored; 0 for a new one, which is entered here."""
     with writing(engine) as connection:

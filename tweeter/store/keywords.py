@@ -5,6 +5,7 @@ matched with the current revision (`batches.commit`), so every post committed af
 is matched with it; posts stored before are matched again by a job.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,9 +14,16 @@ from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, u
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.keywords import parse, print_expression
 from tweeter.records import Keyword
-from tweeter.store import jobs
-from tweeter.store.engine import db_now, reading, writing
-from tweeter.store.schema import keyword_versions, keywords, positions
+from tweeter.store import followed, jobs, keyword_ledger
+from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.followed import NONE, Answers
+from tweeter.store.schema import (
+    followed_names,
+    keyword_intervals,
+    keyword_versions,
+    keywords,
+    positions,
+)
 
 UNDO_S = 600  # a removed keyword's posts are purged no sooner than this
 
@@ -34,6 +42,25 @@ class KeywordRow(msgspec.Struct, frozen=True, kw_only=True):
     purge_at: int | None
     complete_at: int | None
     posts: int
+    networks: str  # joined by a space; "": all
+    day_budget: int  # posts read at X a UTC day; 0: no limit
+    month_budget: int
+    keep_days: int  # 0: for ever
+    looked_back: int  # version whose past was asked for
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person chooses beside the expression; the defaults are no choice at all."""
+
+    networks: tuple[str, ...] = ()  # (): all
+    day_budget: int = 0  # posts read at X a UTC day; 0: no limit
+    month_budget: int = 0
+    keep_days: int = 0  # 0: for ever
+
+    def values(self) -> dict[str, Any]:
+        """As columns of the row."""
+        named = msgspec.structs.asdict(self)
+        return named | {"networks": " ".join(sorted(set(self.networks)))}
 
 
 class KeywordNotFound(TweeterError):
@@ -72,17 +99,20 @@ def _get(connection: Connection, keyword_id: int) -> KeywordRow:
     return _row(row)
 
 
-def _bump(connection: Connection) -> None:
+def bump(connection: Connection) -> None:
     """Raise the revision; on databases with row locks this waits for batches under way."""
     connection.execute(
         update(positions).where(positions.c.name == "keywords").values(value=positions.c.value + 1)
     )
 
 
-def _refuse_twin(connection: Connection, text: str, but: int = 0) -> None:
+def _refuse_twin(connection: Connection, text: str, networks: str, but: int = 0) -> None:
     twin = connection.execute(
         select(keywords).where(
-            keywords.c.canonical == text, keywords.c.state != "removed", keywords.c.id != but
+            keywords.c.canonical == text,
+            keywords.c.networks == networks,
+            keywords.c.state != "removed",
+            keywords.c.id != but,
         )
     ).first()
     if twin is not None:
@@ -97,18 +127,25 @@ def _record_version(connection: Connection, row: KeywordRow, at: int) -> None:
     )
 
 
+@repeated
 def add(
-    engine: Engine, expression: str, *, demo: bool = False, max_keywords: int = 0
+    engine: Engine,
+    expression: str,
+    options: Options = Options(),  # noqa: B008 (frozen)
+    *,
+    demo: bool = False,
+    max_keywords: int = 0,
+    answers: Answers = NONE,
 ) -> KeywordRow:
-    """Add a keyword and start matching stored posts again.
+    """Add a keyword and start matching stored posts again; answers: of its accounts, by name.
 
     Raises KeywordSyntaxError, KeywordExists, and TooManyKeywords (max_keywords 0: no limit).
     """
     expression = expression.strip()
     text = canonical(expression)
     with writing(engine) as connection:
-        _bump(connection)
-        _refuse_twin(connection, text)
+        bump(connection)
+        _refuse_twin(connection, text, options.values()["networks"])
         if max_keywords:
             living = select(keywords.c.id).where(keywords.c.state != "removed")
             if len(connection.execute(living).all()) >= max_keywords:
@@ -117,39 +154,62 @@ def add(
                     " (TWEETER_MAX_KEYWORDS). Remove one first."
                 )
         now = connection.execute(select(db_now(connection))).scalar_one()
-        values: dict[str, Any] = {
-            "expression": expression,
-            "canonical": text,
-            "version": 1,
-            "state": "active",
-            "demo": demo,
-            "created_at": now,
-            "changed_at": now,
-            "purge_at": None,
-            "complete_at": None,
-            "posts": 0,
-        }
-        result = connection.execute(insert(keywords).values(values))
-        new_id = result.inserted_primary_key[0]  # type: ignore[index]
-        row = _get(connection, int(new_id))
-        _record_version(connection, row, now)
-        jobs.start_rematch(connection, row.id, row.version, now)
-        return _get(connection, row.id)
+        new_id = insert_row(connection, expression, text, options, int(now), demo=demo)
+        return _begin(connection, _get(connection, new_id), int(now), answers)
 
 
-def edit(engine: Engine, keyword_id: int, expression: str) -> KeywordRow:
-    """Give a keyword another expression: a new version; its stored posts are matched again.
+def insert_row(
+    connection: Connection,
+    expression: str,
+    text: str,
+    options: Options,
+    now: int,
+    *,
+    demo: bool = False,
+) -> int:
+    """The row of a new keyword; text is its canonical form. Returns its id."""
+    values: dict[str, Any] = {
+        "expression": expression,
+        "canonical": text,
+        "version": 1,
+        "state": "active",
+        "demo": demo,
+        "created_at": now,
+        "changed_at": now,
+        "purge_at": None,
+        "complete_at": None,
+        "posts": 0,
+        **options.values(),
+    }
+    result = connection.execute(insert(keywords).values(values))
+    return int(result.inserted_primary_key[0])  # type: ignore[index]
 
-    The same expression again changes nothing. Raises as `add` does, and KeywordNotFound.
+
+@repeated
+def edit(
+    engine: Engine,
+    keyword_id: int,
+    expression: str,
+    options: Options | None = None,
+    answers: Answers = NONE,
+) -> KeywordRow:
+    """Give a keyword another expression or other networks: a new version, matched again.
+
+    options=None leaves them as they are. Budgets and days are no new version; what stays the
+    same changes nothing. Raises as `add` does, and KeywordNotFound.
     """
     expression = expression.strip()
     text = canonical(expression)
     with writing(engine) as connection:
         row = _get(connection, keyword_id)
-        if row.expression == expression:
-            return row
-        _bump(connection)
-        _refuse_twin(connection, text, but=keyword_id)
+        chosen = options.values() if options else {"networks": row.networks}
+        if options is not None:
+            bump(connection)
+            connection.execute(update(keywords).where(keywords.c.id == keyword_id).values(chosen))
+        if row.expression == expression and row.networks == chosen["networks"]:
+            return _get(connection, keyword_id)
+        bump(connection)
+        _refuse_twin(connection, text, chosen["networks"], but=keyword_id)
         now = connection.execute(select(db_now(connection))).scalar_one()
         connection.execute(
             update(keywords)
@@ -162,12 +222,27 @@ def edit(engine: Engine, keyword_id: int, expression: str) -> KeywordRow:
                 complete_at=None,
             )
         )
-        row = _get(connection, keyword_id)
-        _record_version(connection, row, now)
-        jobs.start_rematch(connection, row.id, row.version, now)
-        return _get(connection, keyword_id)
+        return _begin(connection, _get(connection, keyword_id), int(now), answers)
 
 
+def _begin(connection: Connection, row: KeywordRow, now: int, answers: Answers) -> KeywordRow:
+    """A new version begins: keep it, match stored posts, and wait for X to take its rule."""
+    _record_version(connection, row, now)
+    names = followed.names(row.expression, row.networks.split())
+    followed.sync(connection, row.id, names, answers, now)
+    jobs.start_rematch(connection, row.id, row.version, now)
+    if pending_at_x(row.networks.split()):
+        state, cause = keyword_ledger.PENDING_AT_X
+        keyword_ledger.turn(connection, row.id, state, cause, now, network="x")
+    return _get(connection, row.id)
+
+
+def pending_at_x(networks: Sequence[str]) -> bool:
+    """Whether X must be asked for a keyword of these networks (none: all)."""
+    return not networks or "x" in networks
+
+
+@repeated
 def set_state(engine: Engine, keyword_id: int, state: str, *, purge: bool = False) -> KeywordRow:
     """Make a keyword "active", "paused" or "removed"; purge=True also deletes its posts later.
 
@@ -178,18 +253,22 @@ def set_state(engine: Engine, keyword_id: int, state: str, *, purge: bool = Fals
         row = _get(connection, keyword_id)
         if row.state == state and not purge:
             return row
-        _bump(connection)
+        bump(connection)
         now = connection.execute(select(db_now(connection))).scalar_one()
         values: dict[str, Any] = {"state": state, "changed_at": now, "purge_at": None}
         if state == "removed" and purge:
             values["purge_at"] = now + UNDO_S * 1_000_000
         if row.state == "removed" and state != "removed":
-            _refuse_twin(connection, row.canonical, but=keyword_id)
+            _refuse_twin(connection, row.canonical, row.networks, but=keyword_id)
+        if state == "removed":
+            jobs.drop_rematch(connection, row.id)
         if state == "active":
             # What came for other keywords meanwhile belongs to this one too.
             values["complete_at"] = None
             jobs.start_rematch(connection, row.id, row.version, now)
         connection.execute(update(keywords).where(keywords.c.id == keyword_id).values(values))
+        words = {"paused": "A person paused it.", "removed": "A person removed it."}
+        keyword_ledger.turn(connection, keyword_id, state, words.get(state, ""), now)
         return _get(connection, keyword_id)
 
 
@@ -208,6 +287,38 @@ def list_all(engine: Engine, *, removed: bool = False) -> list[KeywordRow]:
         return [_row(row) for row in connection.execute(statement).mappings()]
 
 
+def page(
+    engine: Engine, *, removed: bool = False, older: int = 0, limit: int = 100
+) -> tuple[list[KeywordRow], int]:
+    """Keywords that are not removed (or those that are), newest first, before the id `older`.
+
+    Returns them and the `older` of the next page, 0 at the end.
+    """
+    state = keywords.c.state
+    statement = select(keywords).where(state == "removed" if removed else state != "removed")
+    if older:
+        statement = statement.where(keywords.c.id < older)
+    statement = statement.order_by(keywords.c.id.desc()).limit(limit + 1)
+    with reading(engine) as connection:
+        rows = [_row(row) for row in connection.execute(statement).mappings()]
+    return rows[:limit], rows[limit - 1].id if len(rows) > limit else 0
+
+
+def names(engine: Engine, keyword_ids: Iterable[int]) -> dict[int, str]:
+    """Expressions by id, for the words under a post; removed keywords have none."""
+    ids = sorted(set(keyword_ids))
+    found: dict[int, str] = {}
+    with reading(engine) as connection:
+        for start in range(0, len(ids), 500):
+            rows = connection.execute(
+                select(keywords.c.id, keywords.c.expression).where(
+                    keywords.c.id.in_(ids[start : start + 500]), keywords.c.state != "removed"
+                )
+            )
+            found.update({row.id: row.expression for row in rows})
+    return found
+
+
 def revision(connection: Connection, *, lock: bool = False) -> int:
     """The revision of all keywords; lock=True holds changes back until the transaction ends."""
     statement = select(positions.c.value).where(positions.c.name == "keywords")
@@ -221,17 +332,36 @@ def active(engine: Engine) -> tuple[int, list[Keyword]]:
     with reading(engine) as connection:
         at = revision(connection)
         rows = connection.execute(select(keywords).where(keywords.c.state == "active"))
-        return at, [
-            Keyword(id=r.id, expression=r.expression, version=r.version, state=r.state)
-            for r in rows
-        ]
+        names = followed.ids(connection)
+        return at, [_record(row, names) for row in rows]
+
+
+def one(engine: Engine, keyword_id: int) -> Keyword:
+    """A keyword, in whatever state, as it is matched with; raises KeywordNotFound."""
+    with reading(engine) as connection:
+        row = _get(connection, keyword_id)
+        return _record(row, followed.ids(connection, keyword_id))
+
+
+def _record(row: Any, names: Mapping[int, tuple[tuple[str, str], ...]]) -> Keyword:
+    return Keyword(
+        id=row.id,
+        expression=row.expression,
+        version=row.version,
+        state=row.state,
+        networks=tuple(row.networks.split()),
+        day_budget=row.day_budget,
+        month_budget=row.month_budget,
+        accounts=names.get(row.id, ()),
+    )
 
 
 def forget(connection: Connection, keyword_id: int) -> None:
     """Delete a keyword's own rows (its matches must be gone)."""
-    connection.execute(delete(keyword_versions).where(keyword_versions.c.keyword_id == keyword_id))
+    for table in (keyword_versions, keyword_intervals, followed_names):
+        connection.execute(delete(table).where(table.c.keyword_id == keyword_id))
     connection.execute(delete(keywords).where(keywords.c.id == keyword_id))
-    _bump(connection)
+    bump(connection)
 
 
 __all__ = ["KeywordRow", "KeywordSyntaxError", "active", "add", "edit", "get", "list_all"]

@@ -20,11 +20,27 @@ class Lease(NamedTuple):
     epoch: int
 
 
+class JobLease(NamedTuple):
+    """The right to store what a job over a stream's past, or a part of a file, finds."""
+
+    stream_id: int
+    epoch: int
+    job_id: int
+    counts: bool = False  # True: what it finds is added to the stream's counters too
+
+
 @cache
 def host() -> str:
-    """This machine and boot: processes of an earlier boot are dead for certain."""
+    """This machine and boot: processes of an earlier boot are dead for certain.
+
+    Containers with one name and one kernel may count their processes each from 1: a name space
+    of process ids is a machine of its own here.
+    """
     boot = Path("/proc/sys/kernel/random/boot_id")
+    space = Path("/proc/self/ns/pid")
     name = socket.gethostname()[:60]
+    if space.is_symlink():
+        name += f".{space.readlink().name.strip('pid:[]')}"
     return f"{name}|{boot.read_text().strip()[:13] if boot.exists() else ''}"
 
 

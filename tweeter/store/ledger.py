@@ -5,28 +5,40 @@ the one before at the same moment.
 """
 
 import msgspec
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from tweeter.store.engine import reading, writing
+from tweeter.store.engine import reading, repeated, writing
 from tweeter.store.schema import intervals
+
+LIVE = "live"
+WAITING = "waiting"
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of a stream's life. ended_at is None while it lasts.
 
     state: "live" or the reason's kind (down, limited, waiting, needs_attention, paused).
-    outcome: "replayed" if the network sent all of it again, "lost" if it cannot; "" if open.
+    kind: of the SourceError that began it (network, http, stalled, …), "" if none did.
+    outcome: "replayed" if the network sent all of it again, "repairing" while it is asked for
+    again, "repaired" when that is done, "lost" if it cannot be had; "" if open or live.
+    repair: a sentence on how it ended; repaired_posts: how many posts that brought.
     """
 
+    id: int
     stream_id: int
     state: str
+    kind: str
     cause: str
     started_at: int
     ended_at: int | None
     outcome: str
+    repair: str
+    repaired_posts: int
 
 
-def close_open(connection: Connection, stream_id: int, at: int, outcome: str = "") -> None:
+def close_open(
+    connection: Connection, stream_id: int, at: int, outcome: str = "", repair: str = ""
+) -> None:
     """End the interval that is open; one that would end before it began is made empty."""
     connection.execute(
         update(intervals)
@@ -35,29 +47,32 @@ def close_open(connection: Connection, stream_id: int, at: int, outcome: str = "
             intervals.c.ended_at.is_(None),
             intervals.c.started_at <= at,
         )
-        .values(ended_at=at, outcome=outcome)
+        .values(ended_at=at, outcome=outcome, repair=repair)
     )
     connection.execute(
         update(intervals)
         .where(intervals.c.stream_id == stream_id, intervals.c.ended_at.is_(None))
-        .values(ended_at=intervals.c.started_at, outcome=outcome)
+        .values(ended_at=intervals.c.started_at, outcome=outcome, repair=repair)
     )
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """From `at` on a stream is in `state`, because of `cause`.
 
-    outcome is what became of the interval that ends here. only_from: do nothing while another
-    state than this one is open.
+    outcome is what became of the gap that ends here, with all its causes. only_from: do nothing
+    while another state than this one is open.
     """
 
     state: str
     cause: str
     at: int
     outcome: str = ""
+    repair: str = ""
+    kind: str = ""
     only_from: str = ""
 
 
+@repeated
 def enter(engine: Engine, stream_id: int, turn: Turn) -> None:
     """Enter a turn; nothing happens if the stream is in that state for that cause already."""
     with writing(engine) as connection:
@@ -70,7 +85,9 @@ def enter(engine: Engine, stream_id: int, turn: Turn) -> None:
             return
         if turn.only_from and current is not None and current.state != turn.only_from:
             return
-        close_open(connection, stream_id, turn.at, turn.outcome)
+        close_open(connection, stream_id, turn.at)
+        if turn.outcome:
+            _conclude(connection, stream_id, turn)
         connection.execute(
             insert(intervals).values(
                 stream_id=stream_id,
@@ -79,8 +96,111 @@ def enter(engine: Engine, stream_id: int, turn: Turn) -> None:
                 started_at=max(turn.at, current.started_at) if current else turn.at,
                 ended_at=None,
                 outcome="",
+                kind=turn.kind,
             )
         )
+
+
+def _conclude(connection: Connection, stream_id: int, turn: Turn) -> None:
+    """Enter what became of the gap that ends here: of all its causes, back to when it was live.
+
+    Time in which nothing was missed (live, or waiting for a keyword) has no outcome.
+    """
+    last_live = select(func.max(intervals.c.id)).where(
+        intervals.c.stream_id == stream_id, intervals.c.state == LIVE
+    )
+    since = int(connection.execute(last_live).scalar() or 0)
+    connection.execute(
+        update(intervals)
+        .where(
+            intervals.c.stream_id == stream_id,
+            intervals.c.id > since,
+            intervals.c.state.not_in((LIVE, WAITING)),
+            intervals.c.outcome == "",
+        )
+        .values(outcome=turn.outcome, repair=turn.repair)
+    )
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the time between two moments: outcome, a sentence, and posts it brought."""
+
+    since: int
+    until: int
+    outcome: str
+    repair: str
+    posts: int = 0
+
+
+@repeated
+def settle(engine: Engine, stream_id: int, done: Settled) -> None:
+    """Enter what became of time that was not live; intervals are cut at the two moments.
+
+    posts are counted to the first stretch only, so that sums are right.
+    """
+    since, until, outcome, repair = done.since, done.until, done.outcome, done.repair
+    with writing(engine) as connection:
+        _cut(connection, stream_id, since)
+        _cut(connection, stream_id, until)
+        inside = (
+            intervals.c.stream_id == stream_id,
+            intervals.c.state != LIVE,
+            intervals.c.started_at >= since,
+            intervals.c.ended_at <= until,
+        )
+        connection.execute(update(intervals).where(*inside).values(outcome=outcome, repair=repair))
+        first = connection.execute(
+            select(intervals.c.id).where(*inside).order_by(intervals.c.started_at).limit(1)
+        ).scalar()
+        if first is not None and done.posts:
+            connection.execute(
+                update(intervals)
+                .where(intervals.c.id == first)
+                .values(repaired_posts=intervals.c.repaired_posts + done.posts)
+            )
+
+
+def _cut(connection: Connection, stream_id: int, at: int) -> None:
+    """Make two of the missed interval that `at` lies within, if there is one."""
+    found = connection.execute(
+        select(intervals).where(
+            intervals.c.stream_id == stream_id,
+            intervals.c.state != LIVE,
+            intervals.c.started_at < at,
+            intervals.c.ended_at > at,
+        )
+    ).mappings()
+    row = found.first()
+    if row is None:
+        return
+    connection.execute(update(intervals).where(intervals.c.id == row["id"]).values(ended_at=at))
+    second = {k: v for k, v in row.items() if k != "id"} | {"started_at": at, "repaired_posts": 0}
+    connection.execute(insert(intervals).values(second))
+
+
+def to_repair(engine: Engine) -> list[Interval]:
+    """The gaps that can be asked for again and were not yet."""
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(intervals)
+            .where(intervals.c.outcome == "repairing", intervals.c.ended_at.is_not(None))
+            .order_by(intervals.c.id)
+        ).mappings()
+        return [Interval(**row) for row in rows]
+
+
+def between(connection: Connection, stream_id: int, since: int, until: int) -> list[Interval]:
+    """The intervals of a stream that touch a range, oldest first."""
+    rows = connection.execute(
+        select(intervals)
+        .where(
+            intervals.c.stream_id == stream_id,
+            intervals.c.started_at < until,
+            intervals.c.ended_at.is_(None) | (intervals.c.ended_at > since),
+        )
+        .order_by(intervals.c.started_at, intervals.c.id)
+    ).mappings()
+    return [Interval(**row) for row in rows]
 
 
 def of_stream(engine: Engine, stream_id: int, *, limit: int = 500) -> list[Interval]:
@@ -92,5 +212,4 @@ def of_stream(engine: Engine, stream_id: int, *, limit: int = 500) -> list[Inter
             .order_by(intervals.c.started_at.desc(), intervals.c.id.desc())
             .limit(limit)
         ).mappings()
-        names = Interval.__struct_fields__
-        return [Interval(**{name: row[name] for name in names}) for row in rows][::-1]
+        return [Interval(**row) for row in rows][::-1]

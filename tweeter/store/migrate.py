@@ -1,5 +1,14 @@
-"""Bring a database to this program's schema, by Alembic's numbered steps."""
+"""Bring a database to this program's schema, by Alembic's numbered steps.
 
+On SQLite and PostgreSQL an upgrade is one transaction: killed anywhere, nothing has happened.
+MySQL and MariaDB commit each change of a table at once: there a backup is the way back.
+"""
+
+import logging
+import os
+import sqlite3
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -7,12 +16,17 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, insert, inspect, select
+from sqlalchemy.exc import DBAPIError
 
-from tweeter.errors import StoreError
-from tweeter.store.engine import reading, writing
+from tweeter.errors import MustEnd, StoreError
+from tweeter.store import changes, held, mysql
+from tweeter.store.engine import reading, repeated, was_taken_back, writing
 from tweeter.store.schema import positions
 
+MOVING = "move_progress"  # the table of an unfinished move into a database (`move`)
 _FOLDER = Path(__file__).parent / "migrations"
+# It writes two lines for each look at the revision, and processes look every few seconds.
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 
 def _alembic(engine: Engine) -> AlembicConfig:
@@ -28,25 +42,31 @@ def version(engine: Engine) -> str:
         return MigrationContext.configure(connection).get_current_revision() or ""
 
 
+@cache  # of the files as they were at the start: an upgrade replaces them under a process
 def newest() -> str:
     """The revision that this program is written for."""
     return ScriptDirectory(str(_FOLDER)).get_current_head() or ""
 
 
+def _known() -> set[str]:
+    return {script.revision for script in ScriptDirectory(str(_FOLDER)).walk_revisions()}
+
+
 def upgrade(engine: Engine) -> tuple[str, str]:
     """Create what is missing; safe to run twice. Returns (revision before, revision now).
 
-    Raises StoreError if the database is newer than this program.
+    An SQLite database with something in it is kept as it was beside itself (`kept_at`).
+    Raises StoreError if the database is newer than this program, or in use.
     """
+    _refuse_unfit_server(engine)
     before = version(engine)
-    known = {script.revision for script in ScriptDirectory(str(_FOLDER)).walk_revisions()}
-    if before and before not in known:
+    if before and before not in _known():
         raise StoreError(
             f"The database is at revision {before}, which this version of tweeter does not know:"
             " it was used by a newer one. Install that version again, or restore a backup."
         )
     if before != newest():
-        command.upgrade(_alembic(engine), "head")
+        _step(engine, newest(), keep=before)
     with writing(engine) as connection:
         names = set(connection.execute(select(positions.c.name)).scalars())
         for name in {"feed", "keywords"} - names:
@@ -54,14 +74,110 @@ def upgrade(engine: Engine) -> tuple[str, str]:
     return before, newest()
 
 
-def check(engine: Engine) -> None:
-    """Raise StoreError, saying what to do, unless the database is at this program's revision."""
-    with reading(engine) as connection:
-        if not inspect(connection).has_table("streams"):
-            raise StoreError("The database is empty. Create it: python database_init.py")
-    found = version(engine)
-    if found != newest():
+def downgrade(engine: Engine, revision: str) -> tuple[str, str]:
+    """Take back the steps after `revision`; what only they could hold is gone.
+
+    Returns (revision before, revision now). Raises StoreError as `upgrade` does.
+    """
+    before = version(engine)
+    if revision not in _known() or before not in _known() or revision > before:
         raise StoreError(
-            f"The database is at revision {found or 'none'}, this tweeter needs {newest()}."
+            f"The database is at revision {before or 'none'}; it can go down to one of"
+            f" {', '.join(sorted(known for known in _known() if known < before)) or 'none'}."
+        )
+    if revision != before:
+        _step(engine, revision, keep=before, down=True)
+    return before, revision
+
+
+def _step(engine: Engine, to: str, *, keep: str, down: bool = False) -> None:
+    run = repeated(command.downgrade if down else command.upgrade)
+    if keep and engine.dialect.name == "sqlite":
+        with reading(engine) as connection:
+            if changes.is_on(connection):  # a changed table would lose its triggers
+                raise StoreError(
+                    "The database is being moved: finish that first, or: tweeter db move --cancel"
+                )
+        backup(engine, kept_at(engine, keep))
+    try:
+        run(_alembic(engine), to)
+    except DBAPIError as error:
+        if not was_taken_back(error):
+            raise
+        raise StoreError(
+            f"The tables could not be brought to revision {to}: other connections use them."
+            " Stop tweeter everywhere (and long queries), then try again."
+        ) from error
+
+
+def kept_at(engine: Engine, revision: str) -> Path:
+    """Where an SQLite database is kept before it leaves a revision."""
+    file = Path(engine.url.database or "")
+    return file.with_name(f"{file.name}.{revision}.backup")
+
+
+def backup(engine: Engine, path: Path) -> None:
+    """Copy an SQLite database, also while it is written to; the copy is one moment's.
+
+    The file appears whole or not at all, readable by its owner only, and takes the place of
+    one of that name. Raises StoreError if it cannot be written, or on another database.
+    """
+    if engine.dialect.name != "sqlite":
+        tool = "pg_dump" if engine.dialect.name == "postgresql" else "mariadb-dump"
+        raise StoreError(f"tweeter backs up SQLite only. Here use: {tool}")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with (
+            closing(sqlite3.connect(str(engine.url.database))) as source,
+            closing(sqlite3.connect(part)) as copy,
+        ):
+            source.backup(copy)
+        os.replace(part, path)
+    except (OSError, sqlite3.Error) as error:
+        part.unlink(missing_ok=True)
+        raise StoreError(f"The backup {path} cannot be written: {error}.") from error
+
+
+def check(engine: Engine) -> None:
+    """Raise StoreError, saying what to do, unless the database is fit for this program."""
+    _refuse_unfit_server(engine)
+    with reading(engine) as connection:
+        found = inspect(connection)
+        if not found.has_table("streams"):
+            raise StoreError("The database is empty. Create it: python database_init.py")
+        if found.has_table(MOVING):
+            raise StoreError(
+                "A move into this database is not finished. Run `tweeter db move` again, with"
+                " TWEETER_DATABASE_URL still set to the old one."
+            )
+    at = version(engine)
+    if at != newest():
+        raise StoreError(
+            f"The database is at revision {at or 'none'}, this tweeter needs {newest()}."
             " Stop tweeter, then run: python database_init.py"
+        )
+
+
+def _refuse_unfit_server(engine: Engine) -> None:
+    if engine.dialect.name in ("sqlite", "postgresql"):
+        return
+    with reading(engine) as connection:
+        mysql.check(connection)
+
+
+def refuse_change(engine: Engine) -> None:
+    """Raise MustEnd if the database was upgraded or moved away under a running process.
+
+    Asked every few seconds by whoever writes. A database that is away is no reason to end:
+    SQLAlchemy's errors pass through.
+    """
+    if held.state(engine) == held.MOVED:
+        raise MustEnd(held.MOVED_WORDS)
+    at = version(engine)
+    if at != newest():
+        raise MustEnd(
+            f"The database was brought to revision {at or 'none'} by another version of tweeter;"
+            f" this process knows {newest()} and ends. Start the new version."
         )

@@ -7,7 +7,7 @@ lease: a process that was killed cannot say that it is gone.
 import msgspec
 from sqlalchemy import Engine, select
 
-from tweeter.store import streams, workers
+from tweeter.store import streams, trouble, workers
 from tweeter.store.engine import db_now, reading
 from tweeter.store.leases import is_dead
 from tweeter.store.streams import Stream
@@ -43,7 +43,8 @@ def overview(engine: Engine) -> Overview:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
     living = workers.alive(engine)
     states = [_state(stream, now, bool(living)) for stream in streams.list_all(engine)]
-    return Overview(workers=len(living), warning="" if living else _no_worker(), streams=states)
+    warning = trouble.disk(trouble.folder(engine)) or ("" if living else _no_worker())
+    return Overview(workers=len(living), warning=warning, streams=states)
 
 
 def _no_worker() -> str:

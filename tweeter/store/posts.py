@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, func, select
 
-from tweeter.records import Link
+from tweeter.keywords import PART
+from tweeter.records import Link, Post
+from tweeter.store import identities
 from tweeter.store.engine import reading
 from tweeter.store.schema import keywords, matches, posts
 
@@ -51,7 +53,7 @@ class StoredPost(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     lang: str
     author_id: str
-    author_handle: str
+    author_handle: str  # as the post says, else as the account is called now, where it is known
     author_name: str
     reply_to: str
     created_at: int
@@ -73,12 +75,18 @@ class Page(msgspec.Struct, frozen=True):
     older: str
 
 
-def _stored(row: RowMapping, keyword_ids: list[int]) -> StoredPost:
+def _stored(row: RowMapping, keyword_ids: list[int], names: identities.Names) -> StoredPost:
+    values = {name: row[name] for name in _NAMES}
+    called = names.get((row["network"], row["author_id"]))
+    if called is not None:
+        values["author_handle"] = called.handle
+        if row["removed_at"] is None:
+            values["author_name"] = row["author_name"] or called.name
     return StoredPost(
         tags=msgspec.json.decode(row["tags"], type=list[str]),
         links=msgspec.json.decode(row["links"], type=list[Link]),
         keywords=keyword_ids,
-        **{name: row[name] for name in _NAMES},
+        **values,
     )
 
 
@@ -93,7 +101,34 @@ def _with_keywords(connection: Connection, rows: Sequence[RowMapping]) -> list[S
         )
         for post_id, keyword_id in pairs:
             found[post_id].append(keyword_id)
-    return [_stored(row, found[row["id"]]) for row in rows]
+    silent = {(r["network"], r["author_id"]) for r in rows if not r["author_handle"]}
+    names = identities.known(connection, silent)
+    return [_stored(row, found[row["id"]], {} if row["author_handle"] else names) for row in rows]
+
+
+def as_post(row: Any) -> Post:
+    """A row of posts as it was decoded: to be matched again."""
+    return Post(
+        network=row.network,
+        key=row.key,
+        post_id=row.post_id,
+        url=row.url,
+        text=row.text,
+        also=tuple(row.also.split(PART)) if row.also else (),
+        warning=row.warning,
+        kind=row.kind,
+        traits=tuple(row.traits.split()),
+        lang=row.lang,
+        author_id=row.author_id,
+        author_handle=row.author_handle,
+        author_name=row.author_name,
+        links=msgspec.json.decode(row.links, type=tuple[Link, ...]),
+        reply_to=row.reply_to,
+        created_at=row.created_at,
+        occurred_at=row.occurred_at,
+        received_at=row.received_at,
+        sort_us=0,
+    )
 
 
 def _position(value: str) -> tuple[int, int]:
@@ -103,12 +138,19 @@ def _position(value: str) -> tuple[int, int]:
 
 
 def page(
-    engine: Engine, *, keyword_id: int | None = None, older: str = "", limit: int = 50
+    engine: Engine,
+    *,
+    keyword_id: int | None = None,
+    older: str = "",
+    limit: int = 50,
+    since: int = 0,
+    until: int = 0,
 ) -> Page:
     """Posts of a keyword (or of all), newest first by (occurred_at, id).
 
-    `older` is `Page.older` of the page before; raises ValueError if it is not one. Stable
-    while posts arrive: a page never repeats or skips one that was there when paging began.
+    since and until (0: open) bound occurred_at, until without itself. `older` is `Page.older`
+    of the page before; raises ValueError if it is not one. Stable while posts arrive: a page
+    never repeats or skips one that was there when paging began.
     """
     when, which = matches.c.occurred_at, matches.c.post_id
     statement = select(posts).join(matches, which == posts.c.id).where(posts.c.hidden == "")
@@ -117,6 +159,10 @@ def page(
     else:
         statement = statement.group_by(posts.c.id)
         when, which = posts.c.occurred_at, posts.c.id
+    if since:
+        statement = statement.where(when >= since)
+    if until:
+        statement = statement.where(when < until)
     if older:
         at, post_id = _position(older)
         statement = statement.where((when < at) | ((when == at) & (which < post_id)))
@@ -150,11 +196,15 @@ def latest(engine: Engine, *, limit: int = 50) -> list[StoredPost]:
         return _with_keywords(connection, rows.all())
 
 
-def every(engine: Engine, *, keyword_id: int | None = None) -> Iterator[StoredPost]:
+def every(
+    engine: Engine, *, keyword_id: int | None = None, since: int = 0, until: int = 0
+) -> Iterator[StoredPost]:
     """All visible posts of a keyword or of all, newest first, in pages of constant memory."""
     older = ""
     while True:
-        found = page(engine, keyword_id=keyword_id, older=older, limit=500)
+        found = page(
+            engine, keyword_id=keyword_id, older=older, limit=500, since=since, until=until
+        )
         yield from found.posts
         older = found.older
         if not older:

@@ -73,3 +73,38 @@ def by_reason(engine: Engine, stream_id: int | None = None) -> dict[str, int]:
         statement = statement.where(quarantine.c.stream_id == stream_id)
     with reading(engine) as connection:
         return {reason: int(count) for reason, count in connection.execute(statement)}
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that could not be read, for people: body is the beginning of it as text."""
+
+    reason: str
+    detail: str
+    place: str
+    body: str
+    size: int
+    count: int
+    last_at: int
+
+
+def newest(engine: Engine, stream_id: int, *, limit: int) -> list[Kept]:
+    """The events of a stream that came last to quarantine."""
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(quarantine)
+            .where(quarantine.c.stream_id == stream_id)
+            .order_by(quarantine.c.last_at.desc(), quarantine.c.id.desc())
+            .limit(limit)
+        )
+        return [
+            Kept(
+                reason=row.reason,
+                detail=row.detail,
+                place=row.place,
+                body=bytes(row.body[:500]).decode("utf-8", "replace"),
+                size=row.size,
+                count=row._mapping["count"],  # a row's own `count` is a method
+                last_at=row.last_at,
+            )
+            for row in rows
+        ]

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from tweeter.records import AccountChange, Removal
+from tweeter.store import identities
 from tweeter.store.engine import insert_new
 from tweeter.store.schema import hidden_authors as authors
 from tweeter.store.schema import post_aliases, posts, tombstones
@@ -112,6 +113,8 @@ def apply_accounts(
         if before == "deleted":
             continue  # final
         connection.execute(delete(authors).where(*whose))
+        if change.status == "deleted":
+            identities.forget(connection, change.network, change.author_id)
         mine = (posts.c.network == change.network) & (posts.c.author_id == change.author_id)
         if change.status != "active":
             connection.execute(
@@ -126,8 +129,6 @@ def apply_accounts(
             continue  # was never hidden: nothing to show again
         visible = mine & posts.c.removed_at.is_(None)
         ids = list(connection.execute(select(posts.c.id).where(visible)).scalars())
-        if not ids:
-            continue
         hidden = "" if change.status == "active" else change.status
         connection.execute(update(posts).where(mine).values(hidden=hidden))
         if change.status == "deleted":

@@ -48,6 +48,11 @@ keywords = Table(
     Column("purge_at", BigInteger),  # removed and its posts to be deleted, from then on
     Column("complete_at", BigInteger),  # stored posts were all matched again; NULL: under way
     Column("posts", BigInteger, nullable=False),  # exact number of rows in matches
+    Column("networks", String(64), nullable=False, default=""),  # joined by a space; "": all
+    Column("day_budget", BigInteger, nullable=False, default=0),  # of posts read at X; 0: none
+    Column("month_budget", BigInteger, nullable=False, default=0),
+    Column("keep_days", Integer, nullable=False, default=0),  # older posts go; 0: for ever
+    Column("looked_back", Integer, nullable=False, default=0),  # version asked for in the past
 )
 
 keyword_versions = Table(
@@ -72,6 +77,7 @@ posts = Table(
     Column("also", LongText, nullable=False),  # other matched strings, joined by PART
     Column("warning", Text, nullable=False),
     Column("kind", String(8), nullable=False),
+    Column("traits", String(64), nullable=False, default=""),  # all that hold, joined by a space
     Column("lang", String(35), nullable=False),
     Column("author_id", KeyText, nullable=False),
     Column("author_handle", Text, nullable=False),
@@ -89,8 +95,10 @@ posts = Table(
     Column("hidden", String(16), nullable=False),  # "" or the account's status
     Column("removed_at", BigInteger),
     Column("removed_reason", String(32), nullable=False),
+    Column("checked_at", BigInteger, nullable=False, default=0),  # seen at its network; 0: never
     UniqueConstraint("network", "key"),
     Index("ix_posts_network_author_id", "network", "author_id"),
+    Index("ix_posts_network_occurred_at", "network", "occurred_at"),  # for retention
 )
 
 matches = Table(
@@ -110,6 +118,7 @@ post_aliases = Table(
     Column("network", String(16), primary_key=True),
     Column("alias", KeyText, primary_key=True),
     Column("key", KeyText, nullable=False),
+    Index("ix_post_aliases_network_key", "network", "key"),
 )
 
 tombstones = Table(
@@ -169,6 +178,7 @@ streams = Table(
     Column("retry_at", BigInteger, nullable=False),
     Column("last_post_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("memory", LongText, nullable=False, default=""),  # JSON of its source
     *(
         Column(name, BigInteger, nullable=False)
         for name in (
@@ -201,7 +211,10 @@ intervals = Table(
     Column("cause", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
-    Column("outcome", String(16), nullable=False),  # "", replayed, lost
+    Column("outcome", String(16), nullable=False),  # "", replayed, repaired, lost
+    Column("kind", String(16), nullable=False, default=""),  # of the SourceError that began it; ""
+    Column("repair", Text, nullable=False, default=""),  # what was repaired or why not, a sentence
+    Column("repaired_posts", BigInteger, nullable=False, default=0),
     Index("ix_intervals_stream_id_started_at", "stream_id", "started_at"),
 )
 
@@ -241,12 +254,62 @@ slots = Table(
     Column("started_at", BigInteger, nullable=False),
 )
 
+keyword_intervals = Table(
+    "keyword_intervals",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("keyword_id", BigInteger, nullable=False),
+    Column("network", String(16), nullable=False),  # "": everywhere
+    Column("state", String(16), nullable=False),  # paused, pending, refused, over_budget
+    Column("cause", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("ix_keyword_intervals_keyword_id_started_at", "keyword_id", "started_at"),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("network", String(16), primary_key=True),
+    Column("author_id", KeyText, primary_key=True),
+    Column("handle", KeyText, nullable=False, index=True),  # "": the network knows none
+    Column("name", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),  # when the network said so
+    Column("due_at", BigInteger, nullable=False, index=True),  # from then on it is asked again
+)
+
+followed_names = Table(
+    "followed_names",
+    metadata,
+    # The accounts that a keyword names by `from:`. Of each keyword's own: a name that was
+    # followed last year may be another account's today.
+    Column("keyword_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", KeyText, primary_key=True, index=True),  # case folded
+    Column("network", String(16), nullable=False),
+    Column("author_id", KeyText, nullable=False, index=True),  # "": not known yet
+    Column("words", Text, nullable=False),  # why it is not known
+    Column("tries", Integer, nullable=False),
+    Column("retry_at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),  # when the id became known
+)
+
+reads = Table(
+    "reads",
+    metadata,
+    # Posts that a network charges for, by UTC day; keyword 0 counts each delivered post once.
+    Column("network", String(16), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),  # days since 1970
+    Column("keyword_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("posts", BigInteger, nullable=False),
+)
+
 jobs = Table(
     "jobs",
     metadata,
     Column("id", AutoId, primary_key=True, autoincrement=True),
-    Column("kind", String(16), nullable=False),  # rematch, purge
-    Column("subject", BigInteger, nullable=False),  # keyword id
+    # rematch, purge, look_back, repair, recheck, names, import
+    Column("kind", String(16), nullable=False),
+    Column("subject", BigInteger, nullable=False),  # keyword id, or stream id of the last three
     Column("version", Integer, nullable=False),  # of the keyword
     Column("position", BigInteger, nullable=False),  # posts.id reached, going down
     Column("state", String(16), nullable=False),  # waiting, done, failed
@@ -254,6 +317,25 @@ jobs = Table(
     Column("lease_until", BigInteger, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("done", BigInteger, nullable=False),  # posts looked at
+    Column("options", Text, nullable=False, default=""),  # JSON: {from_us, until_us, …}
+    Column("words", Text, nullable=False, default=""),  # how far it is, or why it failed
+    Column("stored", BigInteger, nullable=False, default=0),  # posts that it found
+    Column("retry_at", BigInteger, nullable=False, default=0),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
+)
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", String(32), primary_key=True),  # "id"
+    Column("value", Text, nullable=False),
+)
+
+leaders = Table(
+    "leaders",
+    metadata,
+    Column("name", String(32), primary_key=True),  # of what only one process does: "scheduler"
+    Column("owner", KeyText, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
 )

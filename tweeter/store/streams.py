@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, sel
 
 from tweeter.errors import LeaseLost
 from tweeter.store import ledger
-from tweeter.store.engine import db_now, reading, writing
+from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, Lease, is_dead
-from tweeter.store.schema import intervals, journals, quarantine, streams
+from tweeter.store.schema import intervals, jobs, journals, quarantine, streams
 
 COUNTS = (
     "lines",
@@ -50,16 +50,18 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     retry_at: int
     last_post_at: int
     created_at: int
+    memory: dict[str, Any]  # what its source wants to know again
     counts: dict[str, int]
 
 
 def _stream(row: RowMapping) -> Stream:
-    values = {k: v for k, v in row.items() if k not in COUNTS and k != "options"}
-    return Stream(
-        options=msgspec.json.decode(row["options"]), counts={k: row[k] for k in COUNTS}, **values
-    )
+    values = {k: v for k, v in row.items() if k not in COUNTS}
+    values["options"] = msgspec.json.decode(row["options"])
+    values["memory"] = msgspec.json.decode(row["memory"] or "{}")
+    return Stream(counts={k: row[k] for k in COUNTS}, **values)
 
 
+@repeated
 def ensure(
     engine: Engine, name: str, network: str, options: Mapping[str, Any], *, off: str = ""
 ) -> int:
@@ -126,12 +128,20 @@ def get(engine: Engine, stream_id: int) -> Stream | None:
         return _stream(found) if found else None
 
 
+@repeated
 def claim(
-    engine: Engine, owner: str, *, networks: Sequence[str], only: int | None = None
+    engine: Engine,
+    owner: str,
+    *,
+    networks: Sequence[str],
+    only: int | None = None,
+    chosen: Sequence[int] | None = None,
+    besides: Sequence[int] = (),
 ) -> list[tuple[Stream, Lease]]:
     """Take every free stream of these networks that is wanted and whose waiting time is over.
 
-    `only` restricts to one stream. Each taken stream gets a new epoch and a lease of LEASE_S.
+    `only` restricts to one stream, `chosen` to some; those in `besides` are left alone. Each
+    taken stream gets a new epoch and a lease of LEASE_S.
     """
     with reading(engine) as connection:
         now = db_now(connection)
@@ -139,9 +149,12 @@ def claim(
             streams.c.wanted,
             streams.c.lease_until < now,
             streams.c.network.in_(list(networks)),
+            streams.c.id.not_in(list(besides)),
         ]
         if only is not None:
             condition.append(streams.c.id == only)
+        if chosen is not None:
+            condition.append(streams.c.id.in_(list(chosen)))
         free = connection.execute(select(streams.c.id).where(*condition)).scalars().all()
     taken: list[tuple[Stream, Lease]] = []
     if not free:
@@ -166,6 +179,7 @@ def claim(
         return taken
 
 
+@repeated
 def renew(engine: Engine, leases: Sequence[Lease], covered: Mapping[int, int]) -> set[int]:
     """Extend the leases; returns the ids of streams that are still ours and still wanted.
 
@@ -195,6 +209,7 @@ def _held(lease: Lease) -> tuple[Any, Any]:
     return streams.c.id == lease.stream_id, streams.c.epoch == lease.epoch
 
 
+@repeated
 def set_state(
     engine: Engine,
     lease: Lease,
@@ -218,6 +233,15 @@ def set_state(
         connection.execute(update(streams).where(*_held(lease)).values(values))
 
 
+@repeated
+def remember(engine: Engine, lease: Lease, memory: Mapping[str, Any]) -> None:
+    """Keep what a stream's source wants to know again; nothing happens if it is not ours."""
+    encoded = msgspec.json.encode(dict(memory)).decode()
+    with writing(engine) as connection:
+        connection.execute(update(streams).where(*_held(lease)).values(memory=encoded))
+
+
+@repeated
 def finish(engine: Engine, lease: Lease, state: str, reason: str) -> None:
     """End a stream for good: "done" or "failed". It is never claimed again."""
     with writing(engine) as connection:
@@ -240,12 +264,14 @@ def finish(engine: Engine, lease: Lease, state: str, reason: str) -> None:
         ledger.close_open(connection, lease.stream_id, now)
 
 
+@repeated
 def release(engine: Engine, lease: Lease) -> None:
     """Give the stream back at once, for the next process to take; harmless if it is lost."""
     with writing(engine) as connection:
         connection.execute(update(streams).where(*_held(lease)).values(owner="", lease_until=0))
 
 
+@repeated
 def free_dead(engine: Engine) -> list[str]:
     """Free the leases of owners of this host that no longer run; returns the streams' names."""
     with reading(engine) as connection:
@@ -265,6 +291,7 @@ def free_dead(engine: Engine) -> list[str]:
     return [row.name for row in dead]
 
 
+@repeated
 def set_wanted(engine: Engine, stream_id: int, wanted: bool, reason: str) -> None:
     """Switch a stream on or off; its holder leaves within a second or two."""
     state = "waiting" if wanted else "off"
@@ -296,4 +323,6 @@ def remove(connection: Connection, stream_id: int) -> None:
     """Delete a stream and all that is only about it (not its posts)."""
     for table in (journals, intervals, quarantine):
         connection.execute(delete(table).where(table.c.stream_id == stream_id))
+    of_past = jobs.c.kind.in_(("look_back", "repair", "recheck", "import"))
+    connection.execute(delete(jobs).where(of_past, jobs.c.subject == stream_id))
     connection.execute(delete(streams).where(streams.c.id == stream_id))

@@ -3,7 +3,7 @@
 import msgspec
 from sqlalchemy import Engine, delete, insert, select, update
 
-from tweeter.store.engine import db_now, reading, writing
+from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import is_dead
 from tweeter.store.schema import slots, workers
 
@@ -20,6 +20,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     slots: int
 
 
+@repeated
 def beat(engine: Engine, worker_id: str, name: str) -> None:
     """Say that a worker's main process lives; forgets the dead ones."""
     with writing(engine) as connection:
@@ -43,6 +44,7 @@ def beat(engine: Engine, worker_id: str, name: str) -> None:
                 connection.execute(delete(workers).where(workers.c.id == row.id))
 
 
+@repeated
 def leave(engine: Engine, worker_id: str) -> None:
     """A worker ends in order."""
     with writing(engine) as connection:
@@ -73,6 +75,7 @@ def alive(engine: Engine) -> list[Worker]:
         ]
 
 
+@repeated
 def take_slot(engine: Engine, worker_id: str, count: int, owner: str) -> int | None:
     """Take one of a worker's `count` slots for a process; None if all are held by living ones."""
     with writing(engine) as connection:
@@ -100,6 +103,7 @@ def take_slot(engine: Engine, worker_id: str, count: int, owner: str) -> int | N
     return None
 
 
+@repeated
 def leave_slot(engine: Engine, worker_id: str, number: int, owner: str) -> None:
     """Give a slot back."""
     with writing(engine) as connection:

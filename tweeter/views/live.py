@@ -3,21 +3,31 @@
 Events: `post`, `edit`, `remove` (id: the feed's position, data: JSON), `streams` (the state of
 every stream, in words), `beat` (every BEAT_S: the line is up) and `reload` (this page missed
 more than can be sent again). A browser that reconnects sends the last id by itself.
+
+A reader that takes nothing for STALLED_S is cut: what it missed it is told when it comes back.
+Until then it holds one answer of the log at most (broadcast.PULL changes).
 """
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
 from tweeter.broadcast import Broadcast, Change, Gap
+from tweeter.store import trouble
+from tweeter.store.overview import Overview
 from tweeter.views.guard import refusal
 
 BEAT_S = 15.0
 STREAMS_S = 1.0
+STALLED_S = 20.0
+
+log = logging.getLogger("tweeter.live")
 
 
 class LiveHandler(RequestHandler):
@@ -49,22 +59,33 @@ class LiveHandler(RequestHandler):
         finally:
             ended.cancel()
             sending.cancel()
-            with suppress(asyncio.CancelledError, StreamClosedError):
-                await sending
-            self._broadcast.leave()
+            try:
+                with suppress(asyncio.CancelledError, StreamClosedError):
+                    await sending
+            except (TimeoutError, SQLAlchemyError) as error:
+                log.warning("reader_cut reason=%s", type(error).__name__)
+                self.request.connection.stream.close()  # type: ignore[union-attr]
+            finally:
+                self._broadcast.leave()
 
     def _number(self, name: str) -> int | None:
         value = self.get_query_argument(name, "")
         return int(value) if value.isdigit() and len(value) < 19 else None
 
     async def _send_all(self, after: int | None, keyword_id: int | None) -> None:
-        states = asyncio.create_task(self._send_states())
+        """Changes and states side by side, until either ends."""
+        both = [
+            asyncio.create_task(self._send_changes(after, keyword_id)),
+            asyncio.create_task(self._send_states()),
+        ]
         try:
-            await self._send_changes(after, keyword_id)
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            states.cancel()
-            with suppress(asyncio.CancelledError, StreamClosedError):
-                await states
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
 
     async def _send_changes(self, after: int | None, keyword_id: int | None) -> None:
         position = self._broadcast.head if after is None else after
@@ -82,7 +103,7 @@ class LiveHandler(RequestHandler):
     async def _send_states(self) -> None:
         sent, beaten_at = "", -BEAT_S
         while True:
-            states = await self._broadcast.overview()
+            states = await self._overview()
             text = msgspec.json.encode(states).decode()
             if text != sent:
                 await self._send(f"event: streams\ndata: {text}\n\n")
@@ -92,9 +113,18 @@ class LiveHandler(RequestHandler):
                 beaten_at = time.monotonic()
             await asyncio.sleep(STREAMS_S)
 
+    async def _overview(self) -> Overview:
+        """A database that is away ends no reader: it is what the reader must be told."""
+        try:
+            return await self._broadcast.overview()
+        except SQLAlchemyError as error:
+            return Overview(workers=0, warning=trouble.words(error), streams=[])
+
     async def _send(self, text: str) -> None:
+        """Raises TimeoutError for a reader that takes nothing for STALLED_S."""
         self.write(text)
-        await self.flush()
+        async with asyncio.timeout(STALLED_S):
+            await self.flush()
 
 
 def _frame(change: Change) -> str:

@@ -4,6 +4,7 @@ this file tames what is left: control characters, and marks stacked hundreds hig
 import re
 import unicodedata
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 MARKS = 6  # combining marks shown on one character; real scripts need at most 4
@@ -42,6 +43,23 @@ def exact(moment: int | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{us:06d}Z"
 
 
+def readable(value: Any) -> Any:
+    """Plain values for programs: moments as ISO 8601; posts.id, which is over 2^53, as text."""
+    if isinstance(value, list | tuple):
+        return [readable(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {}
+    for name, item in value.items():
+        if name.endswith(("_at", "_us")) or name in ("since", "until"):
+            found[name.removesuffix("_us")] = exact(item) if isinstance(item, int) else item
+        elif name == "id" and isinstance(item, int) and item > 1 << 53:
+            found[name] = str(item)
+        else:
+            found[name] = readable(item)
+    return found
+
+
 def clock(moment: int) -> str:
     """Microseconds for people: "24 Nov 2026 05:04:12 UTC"; "" for 0."""
     if not moment:
@@ -61,3 +79,12 @@ def host(url: str) -> str:
 def number(value: int) -> str:
     """With thousands set apart."""
     return f"{value:,}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: "15 s", "12 min", "7.5 h"."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

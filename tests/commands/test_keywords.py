@@ -1,0 +1,139 @@
+"""`tweeter keyword …` and `tweeter posts`: what they print, and how they fail."""
+
+import json
+
+from tests.commands.conftest import Person, follow
+from tests.store.posts import AT, post, store
+from tweeter.store import keywords
+from tweeter.views.show import exact
+
+
+def test_flags_are_kept_and_what_an_edit_does_not_name_stays(person: Person) -> None:
+    (row,) = person.json(
+        "keyword", "add", "storm", "--network", "x", "--day-budget", "500", "--keep-days", "30"
+    )
+    assert (row["networks"], row["day_budget"], row["keep_days"]) == ("x", 500, 30)
+    (edited,) = person.json("keyword", "edit", str(row["id"]), "--month-budget", "9000")
+    assert (edited["expression"], edited["networks"], edited["version"]) == ("storm", "x", 1)
+    assert (edited["day_budget"], edited["month_budget"]) == (500, 9000)
+    (wider,) = person.json("keyword", "edit", str(row["id"]), "storm*", "--network", "all")
+    assert (wider["networks"], wider["version"], wider["day_budget"]) == ("", 2, 500)
+    nothing = person.run("keyword", "edit", str(row["id"]))
+    assert (nothing.exit_code, "Nothing to change" in nothing.stderr) == (2, True)
+
+
+def test_a_syntax_error_points_at_the_character_or_is_a_problem_document(person: Person) -> None:
+    shown = person.run("keyword", "add", "storm OR (flood")
+    assert shown.exit_code == 2
+    caret = shown.stderr.splitlines()[1]
+    assert caret == "  " + " " * 9 + "^"
+    for words in (("add",), ("preview",)):
+        result = person.run("keyword", *words, "storm OR (flood", "--json")
+        problem = json.loads(result.stderr)
+        assert (problem["code"], problem["position"]) == ("keyword_syntax", 9)
+        assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_what_is_not_there_ends_with_7(person: Person) -> None:
+    for words in (
+        ("keyword", "show", "9"),
+        ("keyword", "pause", "9"),
+        ("posts", "--keyword", "9"),
+        ("tail", "--keyword", "9"),
+        ("gaps", "list", "--keyword", "9"),
+        ("gaps", "list", "--stream", "none"),
+        ("quarantine", "list", "--stream", "none"),
+        ("source", "check", "none"),
+    ):
+        result = person.run(*words)
+        assert result.exit_code == 7, words
+        assert result.stderr.startswith("There is no "), words
+
+
+def test_totals_say_how_much_was_covered(person: Person) -> None:
+    row = keywords.add(person.engine, "storm")
+    lease = follow(person.engine, gap_s=(60, 120))
+    store(person.engine, lease, post(1), post(200_000_000))
+    until = exact(AT + 240 * 1_000_000)
+    assert until is not None
+    result = person.run(
+        "posts", "--keyword", str(row.id), "--since", str(exact(AT)), "--until", until, "--json"
+    )
+    assert [json.loads(line)["post_id"] for line in result.stdout.splitlines()] == [
+        "200000000",
+        "1",
+    ]
+    assert result.stderr == "≥ 2 posts, 75.0 % covered.\n"
+    bounded = person.run(
+        "posts",
+        "--keyword",
+        str(row.id),
+        "--since",
+        str(exact(AT)),
+        "--until",
+        str(exact(AT + 60_000_000)),
+    )
+    assert bounded.stderr == "1 post.\n"
+    assert len(bounded.stdout.splitlines()) == 1
+    assert "≥ 2 posts, " in person.run("keyword", "list").stdout
+    (listed,) = person.json("keyword", "list")
+    (shown,) = person.json("keyword", "show", str(row.id))
+    assert 0 < listed["covered"] < 1
+    assert shown["figure"].startswith("≥ 2 posts, ")
+    assert 0 < shown["covered"] < 1
+    assert "% covered" in person.run("keyword", "show", str(row.id)).stdout
+
+
+def test_show_names_networks_budgets_and_what_holds_it(person: Person) -> None:
+    (row,) = person.json("keyword", "add", "storm", "--network", "x", "--day-budget", "5")
+    shown = person.run("keyword", "show", str(row["id"])).stdout
+    assert "networks  x" in shown
+    assert "0 read today of 5" in shown
+    assert "X has not taken the keyword's rule yet." in shown
+
+
+def test_preview_tells_what_would_be_found_and_what_each_network_does(person: Person) -> None:
+    keywords.add(person.engine, "storm")
+    lease = follow(person.engine)
+    store(person.engine, lease, post(1, "a storm"), post(2, "a storm and a flood"), post(3, "sun"))
+    text = person.run("keyword", "preview", "storm AND flood").stdout
+    assert "1 of the newest 3 stored posts (33.3 %)" in text
+    assert "near miss bluesky  a storm  (without flood)" in text
+    assert "x         off" in text
+    (found,) = person.json("keyword", "preview", "storm", "--network", "bluesky")
+    assert found["preview"]["found"] == 2
+    assert found["preview"]["twin"] == 1
+    assert {line["network"]: line["verdict"] for line in found["networks"]}["x"] == "off"
+    assert [row.expression for row in keywords.list_all(person.engine)] == ["storm"]
+
+
+def test_an_import_gives_a_verdict_a_line(person: Person) -> None:
+    keywords.add(person.engine, "known")
+    text = "# a remark\nstorm\n(flood\nknown\n STORM \n#tag\n"
+    dry = person.run("keyword", "import", "-", "--dry-run", given=text)
+    assert (dry.exit_code, "Nothing was changed" in dry.stderr) == (2, True)
+    assert person.run("keyword", "import", "-", "--all-or-none", given=text).exit_code == 2
+    assert len(keywords.list_all(person.engine)) == 1
+    result = person.run("keyword", "import", "-", "--json", given=text)
+    assert result.exit_code == 6
+    verdicts = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(v["line"], v["verdict"]) for v in verdicts] == [
+        (2, "good"),
+        (3, "wrong"),
+        (4, "known"),
+        (5, "twice"),
+        (6, "good"),
+    ]
+    assert [v["id"] for v in verdicts] == [2, None, None, None, 3]
+    assert verdicts[1]["position"] == 0
+    csv = 'expression,networks\n"""night train""",x bluesky\n'
+    assert person.json("keyword", "import", "-", given=csv)[0]["networks"] == ["x", "bluesky"]
+
+
+def test_an_import_takes_ten_thousand_lines_and_no_more(person: Person) -> None:
+    lines = "\n".join(f"word{n}" for n in range(10_000))
+    done = person.run("keyword", "import", "-", given=lines)
+    assert (done.exit_code, "10,000 keywords added" in done.stderr) == (0, True)
+    more = person.run("keyword", "import", "-", given=f"{lines}\nmore")
+    assert (more.exit_code, "at most 10,000" in more.stderr) == (2, True)
+    assert person.run("keyword", "import", "-", given=b"\xff\xfe").exit_code == 2

@@ -1,0 +1,97 @@
+"""Bluesky's app view: app.bsky.feed.getPosts and app.bsky.actor.getProfiles.
+
+Wire facts: lexicons of bluesky-social/atproto: at most 25 names a call; what is not there, or is
+of an account that is not shown, is left out of the answer.
+"""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+
+class BlueskyPostsSimulator:
+    """`url` is there after `start`. Publish Jetstream's events (as JSON) of posts.
+
+    deleted: at-uris; hidden: accounts that are not shown; answers: (status, headers, body) for
+    the next requests.
+    """
+
+    def __init__(self, *, port: int = 0) -> None:
+        self.port = port
+        self.records: dict[str, dict[str, Any]] = {}
+        self.deleted: set[str] = set()
+        self.hidden: set[str] = set()
+        self.answers: list[tuple[int, dict[str, str], Any]] = []
+        self.asked: list[list[str]] = []
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_get("/xrpc/app.bsky.feed.getPosts", self._posts)
+        app.router.add_get("/xrpc/app.bsky.actor.getProfiles", self._profiles)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def __aenter__(self) -> "BlueskyPostsSimulator":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def keep(self, event: dict[str, Any] | bytes) -> str:
+        """Know the post of a Jetstream event; returns its at-uri."""
+        value = json.loads(event) if isinstance(event, bytes | str) else event
+        commit = value["commit"]
+        uri = f"at://{value['did']}/{commit['collection']}/{commit['rkey']}"
+        self.records[uri] = dict(commit["record"])
+        return uri
+
+    async def _posts(self, request: web.Request) -> web.Response:
+        return self._answer(request, "uris", "posts", self._view)
+
+    async def _profiles(self, request: web.Request) -> web.Response:
+        return self._answer(request, "actors", "profiles", self._profile)
+
+    def _answer(self, request: web.Request, given: str, name: str, view: Any) -> web.Response:
+        if self.answers:
+            status, headers, body = self.answers.pop(0)
+            return web.json_response(body, status=status, headers=headers)
+        asked = request.query.getall(given, [])
+        if not 1 <= len(asked) <= 25:
+            words = f"Error: {given} must have at most 25 elements"
+            return web.json_response({"error": "InvalidRequest", "message": words}, status=400)
+        self.asked.append(asked)
+        return web.json_response({name: [v for v in map(view, asked) if v is not None]})
+
+    def _view(self, uri: str) -> dict[str, Any] | None:
+        did = uri.removeprefix("at://").partition("/")[0]
+        if uri in self.deleted or did in self.hidden or uri not in self.records:
+            return None
+        return {
+            "uri": uri,
+            "cid": "bafyreisim",
+            "author": self._profile(did),
+            "record": self.records[uri],
+            "indexedAt": datetime.fromtimestamp(time.time(), UTC).isoformat(),
+            "likeCount": 0,
+            "labels": [],
+        }
+
+    def _profile(self, did: str) -> dict[str, Any] | None:
+        if did in self.hidden or not did.startswith("did:"):
+            return None
+        return {"did": did, "handle": "sim.example", "labels": []}

@@ -1,0 +1,145 @@
+"""X's rules when the keywords are many: more than fit, thousands at once."""
+
+import asyncio
+import time
+from typing import Any
+
+from tests.keywords.invented import keywords
+from tests.simulators.x import XSimulator
+from tests.sources.sink import Kept, until
+from tests.sources.test_x import kw, streaming, values
+from tweeter.keywords import NotForX, compile_for_x, parse
+from tweeter.keywords.x_limits import PLANS
+from tweeter.keywords.x_pack import pack
+from tweeter.records import Keyword
+from tweeter.sources.x_rules_sync import RuleKeeper, Rules
+
+SMALL = PLANS["small"]
+
+
+def small() -> XSimulator:
+    sim = XSimulator()
+    sim.max_rules, sim.max_length = SMALL.rules, SMALL.characters
+    return sim
+
+
+def run(work: Any) -> None:
+    asyncio.run(work)
+
+
+def invented(count: int) -> list[Keyword]:
+    return [kw(n, text) for n, text in enumerate(keywords(5, count), 1)]
+
+
+def with_state(sink: Kept, state: str) -> list[int]:
+    return sorted(number for number, (found, _) in sink.states.items() if found == state)
+
+
+def test_what_does_not_fit_into_a_small_plan_is_named_and_the_oldest_are_followed() -> None:
+    async def work() -> None:
+        sink, every = Kept(), invented(1_000)
+        async with small() as sim:
+            async with streaming(sim, sink, *every, plan=SMALL) as (source, _):
+                active = with_state(sink, "active")
+                out = [n for n in with_state(sink, "refused") if "No rule" in sink.states[n][1]]
+                assert len(values(sim)) == SMALL.rules
+                assert 300 < len(active) < 700
+                assert max(active[:300]) < min(out)  # the oldest come first
+                assert all(first in active for first in range(1, 200) if for_x(every[first - 1]))
+                delivered(values(sim), [every[n - 1] for n in active])
+                assert f"{len(out):,} do not fit" in sink.states[out[0]][1]
+                assert "the plan has 25" in sink.states[out[0]][1]
+                words = sink.words[0]
+                fit = sum(for_x(every[n - 1]) for n in active)  # others ask for no account of X
+                assert f"{fit} keywords fit into the plan's rules" in words
+                assert f"“{every[out[0] - 1].expression[:40]}”" in words
+                assert f"and {len(out) - 3} more" in words
+
+                # Room made by the removal of older ones goes to the next.
+                await source.keywords_changed(every[150:])
+                sink.states.clear()
+                await until(lambda: sink.states.get(out[0]) == ("active", ""))
+                assert len(values(sim)) <= SMALL.rules
+                delivered(values(sim), [every[n - 1] for n in with_state(sink, "active")])
+
+                # When all fit again, nothing is said of it any more.
+                await source.keywords_changed(every[:100])
+                await until(lambda: sink.words[-1] == f"Live, with {len(values(sim))} rules at X.")
+            assert len(sim.connects()) == 1
+
+    run(work())
+
+
+def for_x(keyword: Keyword) -> bool:
+    try:
+        return bool(compile_for_x(parse(keyword.expression), limit=SMALL.characters).pieces)
+    except NotForX:
+        return False
+
+
+def delivered(rules: list[str], followed: list[Keyword]) -> None:
+    """Each of the keywords' pieces is in a rule, or implied by one that is."""
+    pieces = [
+        piece
+        for keyword in followed
+        for piece in compile_for_x(parse(keyword.expression), limit=SMALL.characters).pieces
+    ]
+    assert sorted(pack(pieces, limit=SMALL.characters, present=rules).rules) == rules
+
+
+def test_a_keyword_of_hundreds_of_words_keeps_nobody_else_away() -> None:
+    async def work() -> None:
+        sink = Kept()
+        huge = [kw(n, " OR ".join(f"w{n}x{m}" for m in range(90))) for n in range(1, 21)]
+        async with small() as sim, streaming(sim, sink, *huge, kw(99, "storm"), plan=SMALL):
+            assert with_state(sink, "active")[:5] == [1, 2, 3, 4, 5]
+            assert sink.states[20][0] == "refused"
+            assert sink.states[99] == ("active", "")
+
+    run(work())
+
+
+def test_rules_of_other_programs_take_room() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with small() as sim:
+            sim._add_rules([{"value": f"theirs{n}"} for n in range(SMALL.rules)], False)
+            async with streaming(sim, sink, kw(1, "storm"), kw(2, "cat"), plan=SMALL):
+                assert "25 of them taken by other programs" in sink.states[1][1]
+                assert sink.states[2][0] == "refused"
+                assert "0 keywords fit" in sink.words[0]
+                assert len(values(sim)) == SMALL.rules
+
+    run(work())
+
+
+def test_thousands_of_keywords_do_not_hold_up_the_event_loop() -> None:
+    """All streams of a worker share it."""
+    every = invented(10_000)
+
+    class NoServer:
+        async def list_rules(self, page: dict[str, str]) -> dict[str, Any]:
+            return {"meta": {}}
+
+        async def add_rules(self, rules: Any, *, dry_run: bool) -> dict[str, Any]:
+            return {}
+
+    async def work() -> tuple[float, float]:
+        keeper = RuleKeeper("abcd1234", PLANS["pay-per-use"])
+        began_at = time.monotonic()
+        keeper._wanted(every, Rules({}, ()))
+        whole_s = time.monotonic() - began_at
+        keeper = RuleKeeper("abcd1234", PLANS["pay-per-use"])
+        keeper.set_keywords(every)
+        longest_s, last_at = 0.0, time.monotonic()
+        syncing = asyncio.create_task(keeper.sync(NoServer()))  # type: ignore[arg-type]
+        while not syncing.done():
+            await asyncio.sleep(0.005)
+            longest_s = max(longest_s, time.monotonic() - last_at)
+            last_at = time.monotonic()
+        await syncing
+        assert keeper.rules > 100
+        return whole_s, longest_s
+
+    whole_s, longest_s = asyncio.run(work())
+    assert longest_s < whole_s / 2

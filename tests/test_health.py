@@ -1,0 +1,186 @@
+"""The health page and /healthz: the verdict, its reasons, and that they come when things fail."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, update
+
+from tests.integration.running import free_port
+from tests.store.posts import post, store, take
+from tweeter import config
+from tweeter.store import jobs, keywords, ledger, streams, trouble, workers
+from tweeter.store.engine import make_engine, writing
+from tweeter.store.leases import owner
+from tweeter.store.ledger import Turn
+from tweeter.store.schema import jobs as job_table
+from tweeter.store.schema import streams as stream_table
+from tweeter.web import create_app
+
+P95_S = 0.1
+
+
+def client_of(engine: Engine, folder: Path) -> FlaskClient:
+    made = config.load({"TWEETER_DATA_DIR": str(folder), "TWEETER_SECRET_KEY": "k" * 32})
+    return create_app(made, engine).test_client()
+
+
+@pytest.fixture
+def client(engine: Engine, tmp_path: Path) -> FlaskClient:
+    return client_of(engine, tmp_path)
+
+
+def asked(client: FlaskClient) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/healthz").get_json()
+    return found
+
+
+def test_all_is_well_with_a_worker_and_a_stream(engine: Engine, client: FlaskClient) -> None:
+    keywords.add(engine, "storm")
+    workers.beat(engine, owner(), "worker1@here")
+    lease = take(engine)
+    streams.set_state(engine, lease, "live", "Live.")
+    store(engine, lease, post(1))
+    found = asked(client)
+    assert (found["status"], found["workers"], found["problems"]) == ("ok", 1, [])
+    (held,) = found["leases"]
+    assert (held["stream"], held["owner"], held["epoch"]) == ("test", owner(), 1)
+    assert 0 < held["left_s"] <= 15
+    assert abs(found["clock_off_s"]) < 1
+    assert found["storage"]["bytes"] > 0
+    page = client.get("/health").get_data(as_text=True)
+    assert "All is well: 1 stream is followed and stored." in page
+    assert page.index("All is well") < page.index("<h2>"), "the verdict comes first"
+
+
+def test_no_worker_is_said_and_is_no_failure_of_the_storing(client: FlaskClient) -> None:
+    answer = client.get("/healthz")
+    assert answer.status_code == 200
+    found = answer.get_json()
+    assert found["status"] == "attention"
+    assert "No worker is running" in found["verdict"]
+
+
+def test_gaps_quarantine_and_jobs_are_counted(engine: Engine, client: FlaskClient) -> None:
+    keyword = keywords.add(engine, "storm")
+    workers.beat(engine, owner(), "w")
+    lease = take(engine)
+    now = time.time_ns() // 1000
+    for state, at in (("live", now - 50), ("down", now - 40), ("live", now - 10)):
+        turn = Turn(state=state, cause="x", at=at, outcome="lost")
+        ledger.enter(engine, lease.stream_id, turn)
+    with writing(engine) as connection:
+        jobs.start_rematch(connection, keyword.id, 1, now - 3_600_000_000)
+    found = asked(client)
+    if now % 86_400_000_000 > 1_000_000:  # not within a second of midnight
+        assert (found["gaps_today"]["count"], found["gaps_today"]["lost"]) == (1, 1)
+    assert found["jobs"]["waiting"] >= 1
+    assert found["jobs"]["oldest_s"] > 3_500
+    assert any("A job waits for 60 min" in words for words in found["problems"])
+
+
+def test_a_stream_that_is_down_is_named(engine: Engine, client: FlaskClient) -> None:
+    workers.beat(engine, owner(), "w")
+    lease = take(engine)
+    streams.set_state(engine, lease, "down", "The network is away.")
+    found = asked(client)
+    assert found["status"] == "attention"
+    assert found["verdict"] == "test: The network is away."
+
+
+def test_a_dead_holder_is_seen_whatever_its_row_says(engine: Engine, client: FlaskClient) -> None:
+    workers.beat(engine, owner(), "w")
+    lease = take(engine)
+    streams.set_state(engine, lease, "live", "Live.")
+    gone = owner().rpartition("|")[0].rpartition("|")[0] + "|999999999|1"
+    with writing(engine) as connection:
+        connection.execute(update(stream_table).values(owner=gone))
+    found = asked(client)
+    assert not found["leases"][0]["alive"]
+    assert found["streams"][0]["state"] == "waiting"
+
+
+def test_a_full_disk_is_503_and_on_every_page(
+    engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trouble, "free_bytes", lambda _: 1_000)
+    answer = client.get("/healthz")
+    assert answer.status_code == 503
+    assert answer.get_json()["status"] == "failing"
+    assert "The disk is full" in client.get("/health").get_data(as_text=True)
+    if engine.dialect.name == "sqlite":
+        assert "The disk is full" in client.get("/").get_data(as_text=True)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    assert trouble.writes(tmp_path) == ""
+    assert str(tmp_path / "gone") in trouble.writes(tmp_path / "gone")
+    assert not list(tmp_path.iterdir()), "the probe is left behind"
+
+
+def test_a_database_that_is_away_is_said_and_no_page_breaks(tmp_path: Path) -> None:
+    url = f"postgresql+psycopg://postgres@127.0.0.1:{free_port()}/postgres"
+    client = client_of(make_engine(url), tmp_path)
+    for path in ("/", "/health", "/healthz", "/live", "/sources"):
+        answer = client.get(path)
+        assert answer.status_code == 503, path
+        assert "The database does not answer" in answer.get_data(as_text=True), path
+
+
+def test_a_locked_or_full_database_is_told_apart(sqlite_url: str) -> None:
+    engine = make_engine(sqlite_url)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x BLOB)")
+        connection.exec_driver_sql("PRAGMA max_page_count = 3")
+        with pytest.raises(Exception, match="full") as caught:
+            connection.exec_driver_sql("INSERT INTO t VALUES (zeroblob(1000000))")
+        assert trouble.words(caught.value) == trouble.FULL
+    other = make_engine(sqlite_url)
+    with writing(engine), other.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 10")
+        with pytest.raises(Exception, match="locked") as caught:
+            connection.exec_driver_sql("CREATE TABLE u (x)")
+        assert "holds the lock" in trouble.words(caught.value)
+
+
+def test_health_is_quick(engine: Engine, client: FlaskClient) -> None:
+    keywords.add(engine, "storm")
+    workers.beat(engine, owner(), "w")
+    lease = take(engine)
+    store(engine, lease, *(post(n) for n in range(2_000)))
+    took = []
+    for _ in range(40):
+        began = time.perf_counter()
+        client.get("/healthz")
+        took.append(time.perf_counter() - began)
+    assert sorted(took)[37] < P95_S
+
+
+def test_a_removed_keywords_jobs_are_gone_and_messages_about_them_do_nothing(
+    engine: Engine,
+) -> None:
+    keyword = keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, *(post(n) for n in range(10)))
+    keywords.set_state(engine, keyword.id, "paused")
+    keywords.set_state(engine, keyword.id, "active")
+    waiting = jobs.waiting(engine)
+    assert waiting
+    keywords.set_state(engine, keyword.id, "removed")
+    assert jobs.waiting(engine) == []
+    began = time.perf_counter()
+    assert [jobs.claim(engine, waiting[0], owner()) for _ in range(1_000)] == [None] * 1_000
+    assert time.perf_counter() - began < 10
+    with engine.connect() as connection:
+        assert not connection.execute(job_table.select()).all()
+
+
+def test_streams_that_we_follow_are_not_taken_anew_when_the_clock_jumps(engine: Engine) -> None:
+    lease = take(engine)
+    with writing(engine) as connection:  # an hour passed in a moment
+        connection.execute(update(stream_table).values(lease_until=1))
+    ours = [lease.stream_id]
+    assert streams.claim(engine, owner(), networks=["bluesky"], besides=ours) == []
+    assert streams.renew(engine, [lease], {}) == {lease.stream_id}

@@ -1,0 +1,83 @@
+"""What a stream claims of its line after it slept, and turns that wait for the database."""
+
+import pytest
+
+from tweeter import line
+from tweeter.line import Line, Unsaid
+from tweeter.store.ledger import Turn
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that nobody sets; clock[0] is now."""
+    now = [1_000.0]
+    monkeypatch.setattr(line, "awake_s", lambda: now[0])
+    return now
+
+
+def test_a_line_that_is_heard_is_sure_up_to_its_last_byte(clock: list[float]) -> None:
+    one = Line()
+    for at in range(10, 100, 10):
+        clock[0] += 10
+        one.heard(at)
+        assert one.sure_until(at + 10) == at + 10
+
+
+def test_after_a_sleep_the_line_is_in_doubt_until_it_has_stayed_open(clock: list[float]) -> None:
+    one = Line()
+    clock[0] += 3_600  # the lid was closed; then what lay in buffers is read
+    one.heard(500)
+    clock[0] += 1
+    one.heard(4_100)
+    assert one.sure_until(4_101) == 500, "the network may have hung up an hour ago"
+    clock[0] += line.PROVEN_S
+    one.heard(4_102)
+    assert one.sure_until(4_103) == 4_103
+
+
+def test_two_sleeps_in_a_row_are_doubted_from_the_first(clock: list[float]) -> None:
+    one = Line()
+    clock[0] += 100
+    one.heard(500)
+    clock[0] += 10
+    one.doubt(9_000)
+    assert one.sure_until(9_500) == 500
+
+
+def turn(state: str, at: int) -> Turn:
+    return Turn(state=state, cause="", at=at)
+
+
+def test_turns_are_entered_in_order_and_kept_while_the_database_is_away() -> None:
+    waiting, entered, away = Unsaid(), [], [True]
+
+    def write(one: Turn) -> None:
+        if away[0]:
+            raise ConnectionError
+        entered.append(one.at)
+
+    for at in range(3):
+        waiting.add(turn("down", at))
+        with pytest.raises(ConnectionError):
+            waiting.enter(write)
+    away[0] = False
+    waiting.enter(write)
+    assert entered == [0, 1, 2]
+    assert not waiting
+
+
+def test_too_many_turns_join_gaps_and_never_drop_one() -> None:
+    waiting, entered = Unsaid(), []
+    for at in range(10_000):
+        waiting.add(turn("down" if at % 2 == 0 else "live", at))
+    assert len(waiting) <= line.UNSAID + 1
+    waiting.enter(entered.append)
+    gaps, since = [], None
+    for one in entered:
+        if one.state == "down" and since is None:
+            since = one.at
+        elif one.state == "live" and since is not None:
+            gaps.append((since, one.at))
+            since = None
+    for began in range(0, 10_000, 2):
+        assert any(a <= began and began + 1 <= b for a, b in gaps), began

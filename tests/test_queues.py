@@ -1,0 +1,102 @@
+"""Celery's settings are the documented ones, and every task has a queue and its limits."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tweeter import queues
+
+PAGE = (Path(__file__).parent.parent / "docs" / "celery.md").read_text()
+ROW = re.compile(r"^\| `(\w+)` \| `([^`]+)` \| \w", re.M)
+
+SHOW = """
+import json, sys
+from tweeter import keeper, tasks
+conf = tasks.app.conf
+found = {name: conf[name] for name in json.loads(sys.argv[1])}
+late = {
+    name: [task.soft_time_limit, task.time_limit, task.acks_late]
+    for name, task in tasks.app.tasks.items() if name.startswith("tweeter.")
+}
+queued = {name: tasks.app.amqp.router.route({}, name)["queue"].name for name in late}
+print(json.dumps([found, late, queued, conf.broker_transport_options]))
+"""
+
+
+def documented() -> dict[str, Any]:
+    return {name: json.loads(value) for name, value in ROW.findall(PAGE)}
+
+
+def running(folder: Path, broker: str, names: list[str]) -> list[dict[str, Any]]:
+    """The program's own settings, from a process of its own: Celery keeps them for good."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("TWEETER_")}
+    env |= {"TWEETER_DATA_DIR": str(folder), "TWEETER_BROKER_URL": broker}
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW, json.dumps(names)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("broker", ["", "redis://localhost", "amqp://localhost"])
+def test_the_page_of_settings_is_what_runs(tmp_path: Path, broker: str) -> None:
+    ours = set(queues.settings("redis")) - {"broker_transport_options", "task_queues"}
+    ours -= {"task_routes"}
+    transport = queues.AMQP_TRANSPORT if broker.startswith("amqp") else queues.REDIS_TRANSPORT
+    found, tasks, routes, options = running(tmp_path, broker, sorted(ours))
+    page = documented()
+    assert ours | set(queues.PART) <= set(page)
+    wrong = {n for n in ours if found[n] != page[n]}
+    assert wrong == ({"worker_disable_prefetch"} if broker.startswith("amqp") else set())
+    assert {n: page[n] for n in queues.PART} == queues.PART
+    assert {n: options[n] for n in transport} == transport
+    assert {n: page[n] for n in transport} == transport
+    for name, (soft_s, hard_s, is_late) in tasks.items():
+        if is_late:
+            assert 0 < soft_s <= 60 < hard_s < queues.VISIBLE_AGAIN_S, name
+        else:
+            assert soft_s is hard_s is None, name
+    wanted = {name: f"tweeter.{queues.ROUTES.get(name, 'maintenance')}" for name in tasks}
+    assert routes == wanted
+
+
+def test_each_queue_carries_the_installation() -> None:
+    for broker in ("redis+socket:///x", "amqp://localhost"):
+        found = queues.settings(broker, "tweeter-12345678")
+        names = [queue.name for queue in found["task_queues"]]
+        assert names == [f"tweeter-12345678.{name}" for name in queues.NAMES]
+        assert found["control_exchange"].startswith("tweeter-12345678")
+    assert queues.settings("redis://x", "a")["broker_transport_options"]["global_keyprefix"] == "a:"
+
+
+def test_ingest_leaves_a_process_free_and_a_killed_one_frees_its_lane() -> None:
+    lanes = queues.Lanes()
+    lanes.count = 1
+    out, into = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with lanes.take() as is_free:
+            os.write(into, b"1" if is_free else b"0")
+            time.sleep(60)
+        os._exit(1)
+    try:
+        assert os.read(out, 1) == b"1"
+        with lanes.take() as is_free:
+            assert not is_free, "the other process has the only lane"
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    with lanes.take() as is_free:
+        assert is_free

@@ -1,0 +1,100 @@
+"""`tweeter db`: the database's steps up and down, its backup, and its move to a server."""
+
+from pathlib import Path
+
+import click
+import msgspec
+from sqlalchemy import Engine
+
+from tweeter import config as configuration
+from tweeter.checks import CHECKS, Fault
+from tweeter.errors import ConfigError, StoreError
+from tweeter.store import migrate, move, workers
+from tweeter.store.engine import make_engine
+
+
+def _say(words: str) -> None:
+    click.echo(words, err=True)
+
+
+def _engine() -> Engine:
+    config = configuration.load()
+    configuration.make_data_dir(config)
+    return make_engine(config.database_url)
+
+
+@click.group()
+def db() -> None:
+    """Upgrade, downgrade, back up and move the database."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the tables to this version; the same as `tweeter init`."""
+    engine = _engine()
+    before, now = migrate.upgrade(engine)
+    _say(f"The database is at revision {now}." if before == now else f"{before or 'none'} -> {now}")
+
+
+@db.command()
+@click.argument("revision")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def downgrade(revision: str, yes: bool) -> None:
+    """Bring the tables back to REVISION; what only newer ones hold is deleted."""
+    engine = _engine()
+    running = workers.alive(engine) if migrate.version(engine) == migrate.newest() else []
+    if running:
+        raise StoreError(f"{len(running)} workers are running. Stop tweeter first.")
+    if not yes:
+        click.confirm(f"Delete what revision {revision} has no place for?", abort=True, err=True)
+    before, now = migrate.downgrade(engine, revision)
+    _say(f"{before} -> {now}")
+    if engine.dialect.name == "sqlite" and before != now:
+        _say(f"As it was: {migrate.kept_at(engine, before)}")
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup(file: Path) -> None:
+    """Copy an SQLite database to FILE, also while tweeter runs."""
+    migrate.backup(_engine(), file)
+    _say(f"Written: {file}")
+
+
+@db.command(name="move")
+@click.option("--to", "url", help="postgresql://… or mysql://…, an empty database.")
+@click.option("--cancel", is_flag=True, help="Give up a move; the SQLite file is used as before.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def run_move(url: str | None, cancel: bool, as_json: bool) -> None:
+    """Move a running SQLite installation to a server.
+
+    Run it again if it was interrupted: it goes on where it was. Writing is held back for seconds
+    at the end; then tweeter stops by itself, to be started with the new TWEETER_DATABASE_URL.
+    """
+    source = _engine()
+    if source.dialect.name != "sqlite":
+        raise StoreError("Only an SQLite database can be moved; TWEETER_DATABASE_URL is another.")
+    if cancel:
+        _say("Cancelled." if move.cancel(source) else "There was no move to cancel.")
+        return
+    target = make_engine(_checked(url))
+    sums = move.Move(source, target, _say).run()
+    if as_json:
+        click.echo(msgspec.json.encode({n: s._asdict() for n, s in sums.items()}).decode())
+    else:
+        for name, found in sums.items():
+            click.echo(f"{name:<20} {found.rows:>12,} rows  {found.checksum:016x}  equal")
+    _say(
+        f"Moved. Set TWEETER_DATABASE_URL={target.url.render_as_string()} (with its password),"
+        " then start tweeter again. The SQLite file is left as it is and refuses to be written."
+    )
+
+
+def _checked(url: str | None) -> str:
+    try:
+        checked = str(CHECKS["database_url"](url or ""))
+    except Fault as expected:
+        raise ConfigError([f"--to: expected {expected}."]) from expected
+    if not checked or checked.startswith("sqlite"):
+        raise ConfigError(["--to: expected a URL that begins with postgresql:// or mysql://."])
+    return checked

@@ -1,0 +1,138 @@
+"""What all commands stand on: data to stdout, words to stderr, errors as sentences.
+
+Exit codes: 0 done · 1 failed · 2 something that the person can mend (the message says how) ·
+4 token or plan · 5 limited or out of budget · 6 partly done · 7 not found · 130 stopped.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+import msgspec
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from tweeter import config as configuration
+from tweeter import moments, problems
+from tweeter.config import Config
+from tweeter.errors import MUST_END, KeywordSyntaxError, MustEnd, TweeterError
+from tweeter.records import now_us
+from tweeter.store import migrate
+from tweeter.store.engine import make_engine
+from tweeter.views.show import readable
+
+FAILED, MEND, CREDENTIALS, LIMITED, PARTLY, NOT_FOUND = 1, 2, 4, 5, 6, 7
+
+_AS_JSON = "tweeter.as_json"  # in the context: whether errors are wanted as JSON too
+
+
+def _remember(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    context.meta[_AS_JSON] = value
+    return value
+
+
+JSON = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_remember,
+    help="Print JSON, one value a line; errors as problem documents.",
+)
+
+
+class Moment(click.ParamType[int]):
+    """2d, 36h, 30m (so long ago) or ISO 8601, as microseconds."""
+
+    name = "moment"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> int:
+        try:
+            return value if isinstance(value, int) else moments.read(value, now_us())
+        except moments.BadMoment as error:
+            self.fail(str(error), param, context)
+
+
+MOMENT = Moment()
+
+
+def say(words: str) -> None:
+    """Tell the person; never mixed with data."""
+    click.echo(words, err=True)
+
+
+def data(value: Any) -> None:
+    """Print one JSON value as one line."""
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def moments_as_text(value: Any) -> Any:
+    """A value for `data` as the API gives it: moments in ISO 8601, long ids as text."""
+    return readable(msgspec.to_builtins(value))
+
+
+def fail(words: str, code: int = MEND) -> NoReturn:
+    """Say what is wrong and leave."""
+    say(words)
+    sys.exit(code)
+
+
+class Guarded(click.Group):
+    """Turns our exceptions into a sentence (or a problem document) and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (TweeterError, SQLAlchemyError) as error:
+            problem = problems.of(error)
+            if ctx.meta.get(_AS_JSON):
+                click.echo(msgspec.json.encode(problem.document()).decode(), err=True)
+            else:
+                say(_sentence(error))
+            sys.exit(MUST_END if isinstance(error, MustEnd) else _code(problem))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OperationalError):
+        return f"The database does not answer: {error.orig}"
+    if isinstance(error, SQLAlchemyError):
+        return f"The database failed: {type(error).__name__}: {error}"
+    return str(error)
+
+
+def _code(problem: problems.Problem) -> int:
+    if problem.code == "database" and problem.title == "The database does not answer":
+        return FAILED
+    return NOT_FOUND if problem.status == 404 else MEND
+
+
+@contextmanager
+def pointing_at(expression: str) -> Iterator[None]:
+    """Shows a syntax error under the expression (unless the person wants JSON)."""
+    try:
+        yield
+    except KeywordSyntaxError as error:
+        if not click.get_current_context().meta.get(_AS_JSON):
+            say(f"  {expression}\n  {' ' * error.position}^")
+        raise
+
+
+def set_up(*, check: bool = True) -> tuple[Config, Engine]:
+    """The settings and this process's engine; check: refuse a database that is not ready."""
+    config = configuration.load()
+    configuration.make_data_dir(config)
+    engine = make_engine(config.database_url)
+    if check:
+        migrate.check(engine)
+    return config, engine
+
+
+def log_to_stderr(config: Config) -> None:
+    """One line an event."""
+    logging.basicConfig(
+        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )

@@ -1,0 +1,66 @@
+"""`tweeter posts` and `tweeter tail`: stored posts, and new ones as they come."""
+
+import sys
+import time
+
+import click
+import msgspec
+
+from tweeter.cli_ground import JSON, MOMENT, data, say, set_up
+from tweeter.records import now_us
+from tweeter.store import feed, figures, keywords, posts
+from tweeter.store.posts import StoredPost
+from tweeter.views.show import clock, exact
+
+
+@click.command(name="posts")
+@click.option("--keyword", "keyword_id", type=int, help="Only this keyword's.")
+@click.option("--since", type=MOMENT, default=0, help="Not older: 2d, 36h, or ISO 8601.")
+@click.option("--until", type=MOMENT, default=0, help="Older than this.")
+@JSON
+def print_posts(keyword_id: int | None, since: int, until: int, as_json: bool) -> None:
+    """Stored posts, newest first; of a keyword also how much of the time was covered."""
+    _, engine = set_up()
+    if keyword_id is not None:
+        keywords.get(engine, keyword_id)
+    count = 0
+    for post in posts.every(engine, keyword_id=keyword_id, since=since, until=until):
+        _print_post(post, as_json)
+        count += 1
+    if keyword_id is None:
+        return
+    figure = figures.of_keyword(engine, keyword_id, since, until or now_us())
+    if not (as_json and figure.is_whole):  # a program need not be told that all is well
+        say(f"{figure.words(count)}.")
+
+
+def _print_post(post: StoredPost, as_json: bool) -> None:
+    if as_json:
+        value = msgspec.to_builtins(post)
+        value |= {name: exact(value[name]) for name in value if name.endswith("_at")}
+        data(value | {"id": str(post.id)})  # over 2^53: as text
+        return
+    text = " ".join(post.text.split()) if post.removed_at is None else "(removed)"
+    who = post.author_handle or post.author_name or post.author_id
+    click.echo(f"{clock(post.occurred_at)}  {post.network:<9} {who}: {text}")
+
+
+@click.command()
+@click.option("--keyword", "keyword_id", type=int, help="Only this keyword's.")
+@JSON
+def tail(keyword_id: int | None, as_json: bool) -> None:
+    """Print each new post as it is stored, until Ctrl-C."""
+    _, engine = set_up()
+    if keyword_id is not None:
+        keywords.get(engine, keyword_id)
+    position = feed.last(engine)
+    while True:
+        entries = feed.since(engine, position)
+        found = posts.by_ids(engine, [entry.post_id for entry in entries])
+        for entry in entries:
+            position = entry.seq
+            post = found.get(entry.post_id)
+            if entry.kind == "post" and post and keyword_id in (None, *post.keywords):
+                _print_post(post, as_json)
+        sys.stdout.flush()
+        time.sleep(0.2)

@@ -1,0 +1,82 @@
+"""What each network will do with a keyword, in a line each, with the cost where there is one."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tweeter.config import Config
+from tweeter.keywords import NotForX, compile_for_x, parse
+from tweeter.keywords.x_limits import AS_OF, PLANS
+from tweeter.store.preview import Preview
+
+NETWORKS = ("x", "bluesky", "mastodon")
+LABELS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon"}
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """verdict: "ok", "note" (something is filtered here), "off", "refused"."""
+
+    network: str
+    verdict: str
+    words: str
+    rule: str = ""  # what X is asked
+    day_posts: float | None = None  # expected to be read a day, where it is known
+    day_usd: float | None = None
+
+
+def lines(
+    config: Config, expression: str, networks: Sequence[str], found: Preview | None = None
+) -> list[Line]:
+    """What each network will do. Raises KeywordSyntaxError."""
+    chosen = set(networks or NETWORKS)
+    off = {
+        "x": "" if config.x_bearer_token else "No token: set TWEETER_X_BEARER_TOKEN.",
+        "bluesky": "" if config.bluesky_url else "Switched off in the settings.",
+        "mastodon": "" if config.mastodon_servers else "No server: set TWEETER_MASTODON_URL.",
+    }
+    result = []
+    for network in NETWORKS:
+        if network not in chosen:
+            result.append(Line(network=network, verdict="off", words="Not chosen."))
+        elif network == "x":
+            result.append(_x(config, expression, found, off["x"]))
+        elif off[network]:
+            result.append(Line(network=network, verdict="off", words=off[network]))
+        else:
+            words = "All posts come, and are matched here: every clause counts."
+            if network == "mastodon":
+                hosts = len(config.mastodon_servers)
+                servers = "the server" if hosts == 1 else f"the {hosts} servers"
+                words = f"Posts that reach {servers} you follow are matched here."
+            result.append(Line(network=network, verdict="ok", words=words))
+    return result
+
+
+def _x(config: Config, expression: str, found: Preview | None, off: str) -> Line:
+    plan = PLANS[config.x_plan]
+    try:
+        rules = compile_for_x(parse(expression.strip()), limit=plan.characters)
+    except NotForX as error:
+        return Line(network="x", verdict="refused", words=str(error))
+    if not rules.pieces:
+        words = "No post of X can match: it asks for an account of another network."
+        return Line(network="x", verdict="refused", words=words)
+    rule = " OR ".join(rules.pieces)
+    words = f"{len(rule):,} of {plan.characters:,} characters of a rule."
+    if rules.dropped:
+        words += f" X cannot check {', '.join(rules.dropped)}: filtered here, and paid for."
+    verdict = "note" if rules.dropped else "ok"
+    day = _expected(found)
+    usd = None if day is None else day * plan.post_usd
+    if usd is not None:
+        words += f" About {day:,.0f} posts a day, {usd:,.2f} USD (prices of {AS_OF})."
+    if off:
+        verdict, words = "off", f"{off} {words}"
+    return Line(network="x", verdict=verdict, words=words, rule=rule, day_posts=day, day_usd=usd)
+
+
+def _expected(found: Preview | None) -> float | None:
+    """Posts a day at X by those stored; None if no post of X is stored to judge by."""
+    if found is None or "x" not in found.an_hour_by_network:
+        return None
+    return 24 * found.an_hour_by_network["x"]

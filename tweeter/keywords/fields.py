@@ -1,0 +1,120 @@
+"""The fields of the language, `name:value`: which there are and what each may hold."""
+
+import difflib
+import re
+
+from tweeter.errors import KeywordSyntaxError
+from tweeter.keywords.nodes import Field
+
+# Asked for elsewhere or by other tools: refused with what to write instead.
+_ELSEWHERE = {
+    "to": "Write @name: it finds posts that name an account.",
+    "site": "Write url: and a domain, such as url:example.org.",
+    "source": "Choose the networks beside the keyword.",
+    "network": "Choose the networks beside the keyword.",
+    "filter": "Write has:link, has:media, is:reply, is:repost or is:quote.",
+    "since": "Choose the time when you look at the posts.",
+    "until": "Choose the time when you look at the posts.",
+    "near": "Places cannot be asked for.",
+    "list": "Lists cannot be asked for; join authors: from:a OR from:b.",
+}
+_NAMES = ("from", "lang", "is", "has", "url", "domain")
+LOOKS_LIKE = re.compile(rf"({'|'.join((*_NAMES, *_ELSEWHERE))}):", re.IGNORECASE)
+
+_WORDS = {
+    "is": {"reply": "reply", "repost": "repost", "quote": "quote", "retweet": "repost"}
+    | {"reblog": "repost", "boost": "repost"},
+    "has": {"link": "link", "links": "link", "media": "media"},
+}
+_LANGUAGES = {
+    "arabic": "ar",
+    "chinese": "zh",
+    "english": "en",
+    "french": "fr",
+    "german": "de",
+    "italian": "it",
+    "japanese": "ja",
+    "korean": "ko",
+    "portuguese": "pt",
+    "russian": "ru",
+    "spanish": "es",
+    "thai": "th",
+    "turkish": "tr",
+}
+_LANG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
+_AUTHOR = re.compile(r"did:[a-z]+:[a-z0-9._:%-]+|[\w.-]+(@[a-z0-9.-]+)?")
+_DOMAIN = re.compile(r"([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
+
+
+def field(text: str, at: int) -> Field:
+    """Read `name:value` that begins at character `at`; raises KeywordSyntaxError."""
+    name, _, value = text.partition(":")
+    name = name.lower()
+    begins = at + len(name) + 1
+    if name in _ELSEWHERE:
+        raise KeywordSyntaxError(f"“{name}:” is not understood here.", at, _ELSEWHERE[name])
+    if not value:
+        raise KeywordSyntaxError(
+            f"Something must follow “{name}:”.", begins, f'For the text itself write "{text}".'
+        )
+    if name == "from":
+        return Field("from", _author(value, begins))
+    if name == "lang":
+        return Field("lang", _language(value, begins))
+    if name in _WORDS:
+        return Field(name, _one_of(name, value, begins))
+    return Field("url", _domain(value, begins))
+
+
+def _author(value: str, at: int) -> str:
+    start = 1 if value[0] in "@\uff20" else 0
+    name = value[start:].casefold()
+    found = _AUTHOR.match(name)
+    end = found.end() if found else 0
+    if end < len(name) or not name:
+        raise KeywordSyntaxError(
+            "This is no account's name.",
+            min(at + start + end, at + len(value)),
+            "Write from:name (X), from:name.bsky.social (Bluesky) or from:name@server (Mastodon).",
+        )
+    return name
+
+
+def _language(value: str, at: int) -> str:
+    tag = value.lower().replace("_", "-")
+    if _LANG.fullmatch(tag):
+        return tag
+    near = difflib.get_close_matches(tag, _LANGUAGES, n=1)
+    hint = f"Did you mean lang:{_LANGUAGES[near[0]]}?" if near else "Write two letters: lang:en."
+    raise KeywordSyntaxError("This is no language's code.", at, hint)
+
+
+def _one_of(name: str, value: str, at: int) -> str:
+    words = _WORDS[name]
+    found = words.get(value.lower())
+    if found:
+        return found
+    near = difflib.get_close_matches(value.lower(), words, n=1)
+    listed = ", ".join(f"{name}:{word}" for word in dict.fromkeys(words.values()))
+    hint = f"Did you mean {name}:{words[near[0]]}?" if near else f"There are {listed}."
+    raise KeywordSyntaxError(f"“{name}:{value}” is not understood.", at, hint)
+
+
+def _domain(value: str, at: int) -> str:
+    start = re.match(r"(?:https?://)?", value, re.IGNORECASE).end()  # type: ignore[union-attr]
+    host, _, path = value[start:].partition("/")
+    if path:
+        raise KeywordSyntaxError(
+            "Only a domain can be asked for, not an address on it.",
+            at + start + len(host),
+            f"Write url:{host}.",
+        )
+    try:
+        name = host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if not _DOMAIN.fullmatch(name.lower()):
+        raise KeywordSyntaxError(
+            "This is no domain.", at + start, "Write it with its ending: url:example.org."
+        )
+    return name.lower()

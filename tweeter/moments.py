@@ -1,0 +1,31 @@
+"""Moments as people write them: "2d" ago, or ISO 8601 with a zone."""
+
+import re
+from datetime import datetime
+
+from tweeter.errors import TweeterError
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_FIRST_US, _LAST_US = 0, 253_402_300_799_000_000  # 1970 to 9999
+
+
+class BadMoment(TweeterError):
+    """A moment that cannot be understood; says what is expected."""
+
+
+def read(text: str, now_us: int, name: str = "The time") -> int:
+    """Microseconds of "30m", "36h", "2d", "1w" (so long ago) or of ISO 8601; raises BadMoment."""
+    text = text.strip()
+    ago = re.fullmatch(r"(\d{1,6})([smhdw])", text)
+    if ago:
+        return max(now_us - int(ago[1]) * _UNITS_S[ago[2]] * 1_000_000, _FIRST_US)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadMoment(
+            f"{name} is {text!r}: expected 2d, 36h or 30m (so long ago), or ISO 8601, such as"
+            " 2026-11-24T05:00Z."
+        ) from error
+    if moment.tzinfo is None:
+        raise BadMoment(f"{name} is {text!r}: it has no time zone; add Z for UTC.")
+    return min(max(int(moment.timestamp() * 1e6), _FIRST_US), _LAST_US)

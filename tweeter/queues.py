@@ -1,0 +1,148 @@
+"""Celery's settings for this work, and the names of its queues. docs/celery.md gives the reasons.
+
+Everything that lies in the broker carries the installation's prefix, so that two installations
+may share one broker and never take each other's work.
+"""
+
+import fcntl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kombu.entity import Exchange, Queue
+
+INGEST = "ingest"  # look-backs, repairs, imports
+MAINTENANCE = "maintenance"  # rematch, purge, retention, names, re-checks: also the default
+EXPORTS = "exports"
+NAMES = (INGEST, MAINTENANCE, EXPORTS)
+
+ROUTES = {
+    "tweeter.past_part": INGEST,
+    "tweeter.import_part": INGEST,
+    "tweeter.job_part": MAINTENANCE,
+    "tweeter.export_part": EXPORTS,
+}
+
+# For @app.task of a part of a job: acknowledged late, and so short that no broker sends it again
+# while it runs. A part ends by itself after half the soft limit.
+VISIBLE_AGAIN_S = 120
+PART = {
+    "acks_late": True,
+    "reject_on_worker_lost": True,
+    "soft_time_limit": 60,
+    "time_limit": 90,
+}
+
+SETTINGS: dict[str, Any] = {
+    "accept_content": ["json"],
+    "task_serializer": "json",
+    "result_backend": None,
+    "task_ignore_result": True,
+    "task_acks_late": False,
+    "task_reject_on_worker_lost": False,
+    "task_create_missing_queues": True,
+    "worker_prefetch_multiplier": 1,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "worker_soft_shutdown_timeout": 10.0,
+    "worker_enable_soft_shutdown_on_idle": True,
+    "worker_max_memory_per_child": 400_000,
+    "worker_max_tasks_per_child": 200,
+    "worker_proc_alive_timeout": 30.0,
+    "worker_enable_remote_control": False,
+    "worker_send_task_events": False,
+    "worker_hijack_root_logger": True,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_channel_error_retry": True,
+    "broker_connection_timeout": 5.0,
+    "broker_heartbeat": 30,
+    "timezone": "UTC",
+    "enable_utc": True,
+}
+
+# What differs between brokers: of the connection, and what only Redis and Valkey know.
+REDIS_TRANSPORT: dict[str, Any] = {
+    "visibility_timeout": VISIBLE_AGAIN_S,
+    "unacked_restore_interval": 2,
+    "health_check_interval": 10,
+    "socket_timeout": 10.0,
+    "socket_connect_timeout": 5.0,
+}
+AMQP_TRANSPORT: dict[str, Any] = {"write_timeout": 10.0, "confirm_publish": True}
+
+# A message that cannot be sent at once is not waited for: the row stays, the scheduler comes back.
+PUBLISH = {"retry": True, "retry_policy": {"max_retries": 1, "interval_start": 0.1}}
+
+
+def settings(
+    broker_url: str, prefix: str = "tweeter", *, slot_memory_mb: int = 0
+) -> dict[str, Any]:
+    """All settings for a broker; prefix is what the queues' names begin with.
+
+    slot_memory_mb: a process that a slot left because of its memory is replaced (0: no cap).
+    """
+    found = dict(SETTINGS)
+    if slot_memory_mb:
+        least = min(found["worker_max_memory_per_child"], slot_memory_mb * 1024)
+        found["worker_max_memory_per_child"] = least
+    if broker_url.startswith("redis"):
+        alive = not broker_url.startswith("redis+socket")
+        options = REDIS_TRANSPORT | {"socket_keepalive": alive, "global_keyprefix": f"{prefix}:"}
+        found |= {"broker_transport_options": options, "worker_disable_prefetch": True}
+    else:
+        found["broker_transport_options"] = dict(AMQP_TRANSPORT)
+    found |= {
+        "task_queues": [_queue(f"{prefix}.{name}") for name in NAMES],
+        "task_default_queue": f"{prefix}.{MAINTENANCE}",
+        "task_routes": {task: {"queue": f"{prefix}.{name}"} for task, name in ROUTES.items()},
+        "control_exchange": f"{prefix}.control",
+        "event_exchange": f"{prefix}.events",
+    }
+    return found
+
+
+def prefix_of(installation: str) -> str:
+    """What the names in the broker begin with."""
+    return f"tweeter-{installation}"
+
+
+def of_worker(prefix: str, nodename: str, pid: int) -> Queue:
+    """A worker's own queue, over which it is asked to hold a slot.
+
+    The process id is in the name: two workers of one node name must not take each other's.
+    """
+    return _queue(f"{prefix}.streams.{nodename}.{pid}", expires=600)
+
+
+def _queue(name: str, **more: Any) -> Queue:
+    # An exchange of its own: with an expiring queue its bindings go too, on each broker.
+    exchange = Exchange(name, auto_delete=bool(more))  # type: ignore[no-untyped-call]
+    return Queue(name, exchange, routing_key=name, **more)  # type: ignore[no-untyped-call]
+
+
+class Lanes:
+    """How many processes of a worker may do ingest at once: one is left for everything else.
+
+    Each holds a lock on a byte of a file without a name, so that a process that is killed frees
+    its lane. Make it before the pool is forked.
+    """
+
+    def __init__(self) -> None:
+        self.count = 1
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (it is held for good)
+
+    @contextmanager
+    def take(self) -> Iterator[bool]:
+        """True if there was a free lane; it is freed at the end."""
+        for number in range(self.count):
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+            except OSError:
+                continue
+            try:
+                yield True
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
+            return
+        yield False

@@ -1,0 +1,104 @@
+"""Mastodon's server-sent events: one connection a stream, blocks of lines, a thump each 15 s."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from tweeter.errors import SourceError
+from tweeter.records import RawEvent, now_us
+from tweeter.sources.mastodon_rest import Rest, refusal
+
+BLOCK_BYTES = 4 * 1024 * 1024
+
+
+class SseWire:
+    """Reads streams of one server. silence_s without a byte: stalled."""
+
+    def __init__(
+        self,
+        rest: Rest,
+        base: str,
+        silence_s: float,
+        alive: Callable[[], None],
+        put: Callable[[Sequence[RawEvent]], Awaitable[None]],
+    ) -> None:
+        self._rest = rest
+        self._base = base
+        self._silence_s = silence_s
+        self._alive = alive
+        self._put = put
+        self._open = 0
+        self._changed = asyncio.Event()
+
+    async def opened(self, count: int, reads: "Sequence[asyncio.Task[None]]") -> None:
+        """Wait until so many streams are open, or one of them ended."""
+        while self._open < count and not any(task.done() for task in reads):
+            self._changed.clear()
+            waiting = asyncio.create_task(self._changed.wait())
+            await asyncio.wait({waiting, *reads}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+
+    async def read(self, stream: str) -> None:
+        """One connection until the server closes it. Raises SourceError."""
+        path, params = _place(stream)
+        opened = self._rest.open(path, params, base=self._base, total_s=0)
+        async with opened as response:
+            if response.status != 200:
+                body = await response.read()
+                raise refusal(self._rest.host, response.status, response.headers, body)
+            self._open += 1
+            self._changed.set()
+            blocks = Blocks()
+            while True:
+                try:
+                    async with asyncio.timeout(self._silence_s):
+                        chunk = await response.content.readany()
+                except TimeoutError as error:
+                    words = f"{self._rest.host} was silent for {self._silence_s:g} s."
+                    raise SourceError("stalled", words) from error
+                if not chunk:
+                    return
+                self._alive()
+                await self._hand_on(blocks.feed(chunk))
+
+    async def _hand_on(self, found: list[bytes]) -> None:
+        at, host = now_us(), self._rest.host_and_port
+        events = [
+            RawEvent(shape="mastodon", body=body, received_at=at, origin=host) for body in found
+        ]
+        if events:
+            await self._put(events)
+
+
+class Blocks:
+    """Whole blocks out of chunks that are cut anywhere; heartbeats are left out."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The blocks that end in this chunk."""
+        # A CR may be the half of a CRLF whose other half is still to come.
+        data = self._rest + chunk
+        held = data[-1:] if data.endswith(b"\r") else b""
+        data = data.removesuffix(b"\r").replace(b"\r\n", b"\n")
+        *blocks, rest = data.split(b"\n\n")
+        self._rest = rest + held
+        if len(self._rest) > BLOCK_BYTES:
+            blocks.append(self._rest[:BLOCK_BYTES])
+            self._rest = b""
+        found = (_without_comments(block) for block in blocks)
+        return [block for block in found if block]
+
+
+def _without_comments(block: bytes) -> bytes:
+    lines = [line for line in block.split(b"\n") if line and not line.startswith(b":")]
+    return b"\n".join(lines)
+
+
+def _place(stream: str) -> tuple[str, dict[str, str]]:
+    """Path and parameters of a stream: "hashtag:local:cats" -> /hashtag/local?tag=cats."""
+    root = "/api/v1/streaming"
+    if stream.startswith("hashtag"):
+        name, _, tag = stream.rpartition(":")
+        return f"{root}/{name.replace(':', '/')}", {"tag": tag}
+    return f"{root}/{stream.replace(':', '/')}", {}

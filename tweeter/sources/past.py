@@ -1,0 +1,159 @@
+"""Asking a network for its past: Bluesky by its cursor, Mastodon page by page.
+
+Each reader yields pieces in the order in which the network gives them, with the position to go
+on from; a part of a job takes as many as its time allows. The live stream is not touched: these
+are connections of their own.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tweeter.checks import MastodonServer
+from tweeter.config import Config
+from tweeter.decode import times
+from tweeter.errors import SourceError
+from tweeter.records import RawEvent, now_us
+from tweeter.sources.base import Sink
+from tweeter.sources.bluesky import BlueskySource
+from tweeter.sources.mastodon_rest import open_rest
+
+CAUGHT_UP_US = 3_000_000  # an event so young: the past has become the present
+QUIET_S = 3.0  # nothing for so long: likewise
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Events to store together. position: where to go on, unix microseconds (see each reader)."""
+
+    events: list[RawEvent]
+    position: int
+
+
+Clamped = Callable[[int], None]  # told the first moment that the network still had
+
+
+class _Taker:
+    """A sink that keeps what a source says until it is taken."""
+
+    memory: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+
+    def __init__(self, cursor: str) -> None:
+        self.cursor = cursor
+        self.pieces: asyncio.Queue[list[RawEvent]] = asyncio.Queue(maxsize=8)
+        self.began_us = 0
+
+    async def put(self, events: Any) -> None:
+        await self.pieces.put(list(events))
+
+    def missed(self, since: int, until: int, words: str) -> None:
+        self.began_us = until
+
+    def alive(self) -> None:
+        """Of no matter here."""
+
+    def connected(self, words: str) -> None:
+        """Of no matter here."""
+
+    def notice(self, words: str) -> None:
+        """Of no matter here."""
+
+    def keywords(self, states: Any) -> None:
+        """Of no matter here."""
+
+    def remember(self, **values: Any) -> None:
+        """Of no matter here."""
+
+
+async def bluesky(
+    config: Config, from_us: int, until_us: int, clamped: Clamped
+) -> AsyncIterator[Piece]:
+    """Events from a moment on, oldest first, until `until_us`. Raises SourceError."""
+    source = BlueskySource(config.bluesky_url, dictionary=config.bluesky_zstd_dictionary)
+    sink = _Taker(str(from_us))
+    reading = asyncio.create_task(source.connect(sink_of(sink)))
+    try:
+        while True:
+            events = await _next(sink, reading)
+            if sink.began_us:
+                clamped(sink.began_us)
+                sink.began_us = 0
+            if not events:
+                return
+            at = source.wire.moment(events[-1].body) or from_us
+            yield Piece(events, at)
+            if at >= until_us or at > now_us() - CAUGHT_UP_US:
+                return
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+def sink_of(taker: _Taker) -> Sink:
+    """The taker as the protocol that sources know."""
+    return taker
+
+
+async def _next(sink: _Taker, reading: "asyncio.Task[None]") -> list[RawEvent]:
+    """What came; [] when nothing more comes. Raises SourceError if the connection failed."""
+    waiting = asyncio.create_task(sink.pieces.get())
+    try:
+        async with asyncio.timeout(QUIET_S if not reading.done() else 0):
+            await asyncio.wait({waiting, reading}, return_when=asyncio.FIRST_COMPLETED)
+    except TimeoutError:
+        pass
+    if waiting.done():
+        return waiting.result()
+    waiting.cancel()
+    if reading.done():
+        reading.result()
+        raise SourceError("closed", "The server closed the connection.")
+    return []
+
+
+async def mastodon(
+    config: Config, stream: str, since_us: int, from_us: int, clamped: Clamped
+) -> AsyncIterator[Piece]:
+    """Posts from a moment back to since_us, newest first. Raises SourceError.
+
+    An id begins with its milliseconds, so a moment is a place in a timeline (Mastodon's
+    snowflake: ms << 16).
+    """
+    server = server_named(config, stream)
+    host = urlsplit(server.url).netloc
+    at = dict.fromkeys(server.streams, from_us)
+    before = dict.fromkeys(server.streams, str((from_us // 1000 + 1) << 16))
+    async with open_rest(server.url, server.token) as rest:
+        while at:
+            # The one that is furthest behind first: all are read down to the same moment.
+            name = max(at, key=lambda stream: at[stream])
+            found = await rest.timeline(name, max_id=before[name])
+            if not found:
+                clamped(at.pop(name))
+                continue
+            before[name] = str(found[-1].get("id", ""))
+            oldest = times.iso(str(found[-1].get("created_at", ""))) or since_us
+            at[name] = min(oldest, at[name])
+            position = max(at.values())
+            if at[name] <= since_us:
+                del at[name]
+            yield Piece([_event(item, host) for item in found if _in(item, since_us)], position)
+
+
+def _in(item: dict[str, Any], since_us: int) -> bool:
+    return (times.iso(str(item.get("created_at", ""))) or since_us) >= since_us
+
+
+def _event(item: dict[str, Any], host: str) -> RawEvent:
+    body = json.dumps(item, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return RawEvent(shape="mastodon", body=body, received_at=now_us(), origin=host)
+
+
+def server_named(config: Config, stream: str) -> MastodonServer:
+    for server in config.mastodon_servers:
+        if f"mastodon:{urlsplit(server.url).netloc}" == stream:
+            return server
+    raise SourceError("refused", f"The settings of this worker do not name {stream}.")

@@ -1,0 +1,6 @@
+// A check may take a while: say so, and do not ask twice.
+
+document.querySelector("form.ask")?.addEventListener("submit", (event) => {
+  event.target.querySelector("button").disabled = true;
+  document.getElementById("asked").textContent = "Checking. This takes up to 45 seconds.";
+});

@@ -1,0 +1,54 @@
+// The table of streams, drawn as templates/parts.html draws it: on the live page and on sources.
+
+import { countDown, localise } from "./times.js";
+
+export const STATES = {
+  live: "●", waiting: "◌", down: "▲", limited: "▲", needs_attention: "■", off: "○",
+  done: "✓", failed: "■",
+};
+
+function cell(name, className, ...children) {
+  const node = document.createElement(name);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+// Moments come as ISO 8601 from the API and as microseconds with the live posts.
+function time(value, className = "") {
+  const moment = new Date(typeof value === "number" ? value / 1000 : value);
+  const node = cell("time", className);
+  node.dateTime = node.title = `${moment.toISOString().slice(0, 19)}Z`;
+  return node;
+}
+
+function words(stream) {
+  const hint = cell("span", "hint", "since ", time(stream.since));
+  if (stream.retry_at) hint.append(", next try ", time(stream.retry_at, "countdown"));
+  return cell("td", "words", stream.words, " ", hint);
+}
+
+function row(stream) {
+  const link = cell("a", "", cell("bdi", "", stream.name));
+  link.href = `/sources/${stream.name.split("/").map(encodeURIComponent).join("/")}`;
+  const name = cell("th", "", link);
+  name.scope = "row";
+  const mark = cell("span", "", STATES[stream.state] ?? "·");
+  mark.ariaHidden = "true";
+  const state = cell("span", `state state-${stream.state}`, mark, ` ${stream.state.replaceAll("_", " ")}`);
+  const stored = cell("td", "number", stream.counts.stored.toLocaleString("en"));
+  stored.dataset.label = "Stored";
+  const node = cell("tr", "", name, cell("td", "", state), stored, words(stream));
+  localise(node);
+  countDown(node);
+  return node;
+}
+
+export function draw(streams, warning) {
+  const place = document.getElementById("warning");
+  place.textContent = warning;
+  place.hidden = !warning;
+  const body = document.querySelector("#streams tbody");
+  if (streams.length === 0 || body.contains(document.activeElement)) return; // keep the focus
+  body.replaceChildren(...streams.map(row));
+}

@@ -1,0 +1,191 @@
+"""Many keywords at once: a verdict a line, then all the good ones in one transaction."""
+
+import csv
+import io
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+from sqlalchemy import Connection, Engine, insert, select
+
+from tweeter.errors import KeywordSyntaxError, TweeterError
+from tweeter.keywords import accounts
+from tweeter.store import followed, jobs, keyword_ledger
+from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.followed import NONE, Answers
+from tweeter.store.keywords import Options, bump, canonical, insert_row, pending_at_x
+from tweeter.store.schema import keyword_versions, keywords
+
+LINES = 10_000
+NETWORKS = ("x", "bluesky", "mastodon")
+
+
+class TooManyLines(TweeterError):
+    """More lines than one import takes."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """A line. verdict: "good", "wrong" (position says where), "known", "twice", "empty"."""
+
+    line: int
+    expression: str
+    networks: tuple[str, ...] = ()
+    verdict: str
+    words: str = ""
+    position: int | None = None
+    canonical: str = ""
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an import; ids of the added keywords in the order of the lines."""
+
+    verdicts: list[Verdict]
+    ids: list[int]
+
+
+def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
+    """Lines as (number, expression, networks): one expression a line, or CSV with a header.
+
+    CSV has the columns expression and, if wanted, networks (separated by spaces). Lines that
+    begin with # are remarks, unless the # begins a hashtag. Raises TooManyLines.
+    """
+    if text.lstrip("\ufeff").lower().startswith(("expression,", "expression\n", "expression\r")):
+        found = _csv(text.lstrip("\ufeff"))
+    else:
+        lines = text.lstrip("\ufeff").splitlines()
+        found = [(n, line.strip(), ()) for n, line in enumerate(lines, 1)]
+    found = [(n, line, nets) for n, line, nets in found if line and not line.startswith("# ")]
+    if len(found) > LINES:
+        raise TooManyLines(f"There are {len(found):,} lines; at most {LINES:,} at once.")
+    return found
+
+
+def _csv(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    found = []
+    for row in reader:
+        values = {str(k).strip().lower(): v for k, v in row.items() if isinstance(v, str)}
+        expression = values.get("expression", "").strip()
+        found.append((reader.line_num, expression, tuple(values.get("networks", "").split())))
+    return found
+
+
+def names(lines: Sequence[tuple[int, str, tuple[str, ...]]]) -> dict[str, str]:
+    """The accounts that the lines name by `from:`, with their networks."""
+    found: dict[str, str] = {}
+    for _, expression, networks in lines:
+        with suppress(KeywordSyntaxError):  # the verdict says so
+            found |= followed.names(expression, networks)
+    return found
+
+
+def check(
+    engine: Engine, lines: Sequence[tuple[int, str, tuple[str, ...]]], answers: Answers = NONE
+) -> list[Verdict]:
+    """A verdict for each line; nothing is changed. answers: of the accounts, by name."""
+    with reading(engine) as connection:
+        known = _known(connection)
+    return _verdicts(lines, known, answers)
+
+
+def _known(connection: Connection) -> dict[tuple[str, str], int]:
+    rows = connection.execute(
+        select(keywords.c.id, keywords.c.canonical, keywords.c.networks).where(
+            keywords.c.state != "removed"
+        )
+    )
+    return {(row.canonical, row.networks): row.id for row in rows}
+
+
+def _verdicts(
+    lines: Sequence[tuple[int, str, tuple[str, ...]]],
+    known: dict[tuple[str, str], int],
+    answers: Answers,
+) -> list[Verdict]:
+    found: list[Verdict] = []
+    seen: dict[tuple[str, str], int] = {}
+    for number, expression, networks in lines:
+        one = _verdict(number, expression, networks, answers)
+        if one.verdict == "good":
+            name = one.canonical, Options(networks=networks).values()["networks"]
+            if name in known:
+                words = f"Keyword {known[name]} already says the same."
+                one = msgspec.structs.replace(one, verdict="known", words=words)
+            elif name in seen:
+                words = f"Line {seen[name]} says the same."
+                one = msgspec.structs.replace(one, verdict="twice", words=words)
+            else:
+                seen[name] = number
+        found.append(one)
+    return found
+
+
+def _verdict(number: int, expression: str, networks: tuple[str, ...], answers: Answers) -> Verdict:
+    wrong = [network for network in networks if network not in NETWORKS]
+    if wrong:
+        words = f"“{wrong[0]}” is no network; there are {', '.join(NETWORKS)}."
+        return Verdict(line=number, expression=expression, verdict="wrong", words=words)
+    try:
+        text = canonical(expression)
+        _refuse_nobody(expression, networks, answers)
+    except KeywordSyntaxError as error:
+        return Verdict(
+            line=number,
+            expression=expression,
+            verdict="wrong",
+            words=str(error),
+            position=error.position,
+        )
+    return Verdict(
+        line=number, expression=expression, networks=networks, verdict="good", canonical=text
+    )
+
+
+def _refuse_nobody(expression: str, networks: tuple[str, ...], answers: Answers) -> None:
+    """Raise KeywordSyntaxError at a name of which its network says that it is none's."""
+    for name in followed.names(expression, networks):
+        if name in answers and answers[name].gone:
+            raise KeywordSyntaxError(answers[name].words, accounts(expression)[name])
+
+
+@repeated
+def add(
+    engine: Engine,
+    lines: Sequence[tuple[int, str, tuple[str, ...]]],
+    answers: Answers = NONE,
+    *,
+    all_or_none: bool,
+) -> Imported:
+    """Add the good lines, or none if all_or_none and one is wrong. One transaction."""
+    with writing(engine) as connection:
+        bump(connection)
+        verdicts = _verdicts(lines, _known(connection), answers)
+        good = [v for v in verdicts if v.verdict == "good"]
+        if not good or (all_or_none and any(v.verdict == "wrong" for v in verdicts)):
+            return Imported(verdicts=verdicts, ids=[])
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        ids = [_insert(connection, verdict, now) for verdict in good]
+        connection.execute(
+            insert(keyword_versions),
+            [
+                {"keyword_id": n, "version": 1, "expression": v.expression, "at": now}
+                for n, v in zip(ids, good, strict=True)
+            ],
+        )
+        rows = (
+            row
+            for n, v in zip(ids, good, strict=True)
+            for row in followed.rows(n, followed.names(v.expression, v.networks), answers, now)
+        )
+        followed.insert_all(connection, list(rows))
+        jobs.start_rematch_of_all(connection, now)
+    return Imported(verdicts=verdicts, ids=ids)
+
+
+def _insert(connection: Connection, verdict: Verdict, now: int) -> int:
+    options = Options(networks=verdict.networks)
+    keyword_id = insert_row(connection, verdict.expression, verdict.canonical, options, now)
+    if pending_at_x(verdict.networks):
+        state, cause = keyword_ledger.PENDING_AT_X
+        keyword_ledger.turn(connection, keyword_id, state, cause, now, network="x")
+    return keyword_id

@@ -1,0 +1,295 @@
+"""What was seen and what was not: a keyword's time on each stream, as stretches with a cause.
+
+A stretch is one of:
+    covered    the stream was live and the keyword followed, or what was missed was had later
+    missed     down, limited, waiting or out of the window, and not repaired (yet)
+    not_followed   before the keyword (or the stream) began, or while it was paused
+It is put together from the streams' ledger, the keywords' own, and finished look-backs.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy import Connection, Engine, RowMapping, func, select
+
+from tweeter.store import keyword_ledger, ledger
+from tweeter.store.engine import db_now, reading
+from tweeter.store.keyword_ledger import Pause
+from tweeter.store.ledger import Interval
+from tweeter.store.schema import jobs, keywords, posts, streams
+from tweeter.store.schema import matches as match_rows
+
+HAD_LATER = ("replayed", "repaired")
+WITHOUT_TIME = ("replay", "demo")  # a file and an invention have no minutes to cover
+
+
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of time on one stream; moments in microseconds. words is a whole sentence."""
+
+    verdict: str  # covered, missed, not_followed
+    state: str  # live, down, limited, paused, looked_back, …
+    outcome: str  # replayed, repairing, repaired, lost, ""
+    words: str
+    since: int
+    until: int
+    repaired_posts: int = 0
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream's stretches over a range, without gaps between them, and the sums in seconds."""
+
+    stream: str
+    network: str
+    stretches: list[Stretch]
+    covered_s: float
+    missed_s: float
+    not_followed_s: float
+
+    @property
+    def share(self) -> float | None:
+        """Covered share of the time in which the keyword was followed; None if there was none."""
+        whole = self.covered_s + self.missed_s
+        return self.covered_s / whole if whole else None
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """What is asked about a keyword: all of it optional for a stream by itself."""
+
+    id: int
+    networks: tuple[str, ...]
+    created_at: int
+
+
+def of_keyword(engine: Engine, keyword_id: int, since: int = 0, until: int = 0) -> list[Coverage]:
+    """A keyword's coverage by stream; since 0: from its beginning, until 0: to now."""
+    with reading(engine) as connection:
+        found = connection.execute(select(keywords).where(keywords.c.id == keyword_id)).first()
+        if found is None:
+            return []
+        row = _Row(found.id, tuple(found.networks.split()), found.created_at)
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        until = min(until or now, now)
+        return [
+            _coverage(connection, stream, row, since or row.created_at, until)
+            for stream in connection.execute(select(streams).order_by(streams.c.id)).mappings()
+            if counts(stream) and (not row.networks or stream["network"] in row.networks)
+        ]
+
+
+def of_stream(engine: Engine, stream_id: int, since: int, until: int) -> Coverage | None:
+    """A stream's own coverage, whatever the keywords."""
+    with reading(engine) as connection:
+        found = connection.execute(select(streams).where(streams.c.id == stream_id)).mappings()
+        stream = found.first()
+        if stream is None:
+            return None
+        return _coverage(connection, stream, None, since, until)
+
+
+def counts(stream: RowMapping) -> bool:
+    """Whether a stream has minutes that can be covered."""
+    used = stream["covered_until"] or stream["wanted"]
+    return bool(used) and stream["network"] not in WITHOUT_TIME
+
+
+def _coverage(
+    connection: Connection, stream: RowMapping, keyword: _Row | None, since: int, until: int
+) -> Coverage:
+    line = line_of(connection, stream["id"], since, until)
+    if keyword is not None:
+        pauses = keyword_ledger.of_keyword(connection, keyword.id, since, until)
+        line = over(line, of_pauses(pauses, stream["network"], keyword.created_at, until))
+        had = look_backs(connection, stream["id"])
+        line = over(line, [stretch for ids, stretch in had if keyword.id in ids])
+    sums = {"covered": 0, "missed": 0, "not_followed": 0}
+    for stretch in line:
+        sums[stretch.verdict] += stretch.until - stretch.since
+    return Coverage(
+        stream=stream["name"],
+        network=stream["network"],
+        stretches=line,
+        **{f"{name}_s": us / 1e6 for name, us in sums.items()},
+    )
+
+
+def _of_intervals(found: Iterable[Interval], until: int) -> list[Stretch]:
+    return [
+        Stretch(
+            verdict=_verdict(interval),
+            state=interval.state,
+            outcome=interval.outcome,
+            words=" ".join(part for part in (interval.cause, interval.repair) if part),
+            since=interval.started_at,
+            until=until if interval.ended_at is None else interval.ended_at,
+            repaired_posts=interval.repaired_posts,
+        )
+        for interval in found
+    ]
+
+
+def _verdict(interval: Interval) -> str:
+    if interval.state == ledger.LIVE or interval.outcome in HAD_LATER:
+        return "covered"
+    if interval.outcome == "" and interval.ended_at is not None:
+        return "not_followed"  # before its first connection
+    return "missed"
+
+
+def of_pauses(pauses: Sequence[Pause], network: str, created_at: int, until: int) -> list[Stretch]:
+    """What a keyword's own ledger, and its beginning, lay over a stream's line."""
+    found = [
+        Stretch(
+            verdict="not_followed" if pause.state in ("paused", "removed") else "missed",
+            state=pause.state,
+            outcome="",
+            words=pause.cause,
+            since=pause.started_at,
+            until=until if pause.ended_at is None else pause.ended_at,
+        )
+        for pause in pauses
+        if pause.network in ("", network)
+    ]
+    before = Stretch(
+        verdict="not_followed",
+        state="before",
+        outcome="",
+        words="The keyword did not exist yet.",
+        since=0,
+        until=created_at,
+    )
+    return [*found, before]
+
+
+def look_backs(connection: Connection, stream_id: int) -> list[tuple[set[int], Stretch]]:
+    """Finished look-backs, with their keywords: they make covered what was before these."""
+    rows = connection.execute(
+        select(jobs.c.options).where(
+            jobs.c.kind == "look_back", jobs.c.subject == stream_id, jobs.c.state == "done"
+        )
+    )
+    found = []
+    for row in rows:
+        options = msgspec.json.decode(row.options)
+        if options["until_us"] > options["began_us"]:
+            stretch = Stretch(
+                verdict="covered",
+                state="looked_back",
+                outcome="",
+                words="The network was asked for the past.",
+                since=options["began_us"],
+                until=options["until_us"],
+            )
+            found.append((set(options.get("keywords", ())), stretch))
+    return found
+
+
+def line_of(connection: Connection, stream_id: int, since: int, until: int) -> list[Stretch]:
+    """A stream's own line over a range: where nothing is known, it was not followed.
+
+    Its intervals never overlap and come in order, so this takes one pass however many there are.
+    """
+    line, at = [], since
+    for stretch in _of_intervals(ledger.between(connection, stream_id, since, until), until):
+        begin, end = max(stretch.since, at), min(stretch.until, until)
+        if end <= begin:
+            continue
+        if begin > at:
+            line.append(_unfollowed(at, begin))
+        line.append(_clipped(stretch, begin, end))
+        at = end
+    if until > at:
+        line.append(_unfollowed(at, until))
+    return _joined(line)
+
+
+def _unfollowed(since: int, until: int) -> Stretch:
+    return Stretch(
+        verdict="not_followed",
+        state="none",
+        outcome="",
+        words="The stream was not followed.",
+        since=since,
+        until=until,
+    )
+
+
+def over(line: list[Stretch], layers: Iterable[Stretch]) -> list[Stretch]:
+    """Put stretches over a line, the later ones on top; neighbours that say the same are joined."""
+    for top in layers:
+        cut: list[Stretch] = []
+        for below in line:
+            if top.until <= below.since or top.since >= below.until:
+                cut.append(below)
+                continue
+            if below.since < top.since:
+                cut.append(_clipped(below, below.since, top.since))
+            cut.append(_clipped(top, max(top.since, below.since), min(top.until, below.until)))
+            if top.until < below.until:
+                cut.append(_clipped(below, top.until, below.until))
+        line = cut
+    return _joined(line)
+
+
+def _joined(line: Iterable[Stretch]) -> list[Stretch]:
+    joined: list[Stretch] = []
+    for stretch in line:
+        if joined and _same(joined[-1], stretch):
+            joined[-1] = _clipped(joined[-1], joined[-1].since, stretch.until)
+        elif stretch.until > stretch.since:
+            joined.append(stretch)
+    return joined
+
+
+def _clipped(stretch: Stretch, since: int, until: int) -> Stretch:
+    return msgspec.structs.replace(stretch, since=since, until=until)
+
+
+def _same(one: Stretch, other: Stretch) -> bool:
+    return _clipped(one, 0, 0) == _clipped(other, 0, 0)
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a strip for people: the worst of its time, and the keyword's posts in it."""
+
+    since: int
+    until: int
+    verdict: str  # covered, quiet, missed, not_followed
+    words: str
+    posts: int
+
+
+def strip(
+    engine: Engine, keyword_id: int, found: Coverage, since: int, until: int, bars: int = 96
+) -> list[Bar]:
+    """A stream's coverage in equal bars; a covered one without a post of the keyword is quiet."""
+    width = max((until - since) // bars, 1)
+    number = (match_rows.c.occurred_at - since) // width
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(match_rows.c.occurred_at)
+            .join(posts, posts.c.id == match_rows.c.post_id)
+            .where(
+                match_rows.c.keyword_id == keyword_id,
+                posts.c.network == found.network,
+                match_rows.c.occurred_at >= since,
+                match_rows.c.occurred_at < until,
+            )
+            .with_only_columns(number, func.count())
+            .group_by(number)
+        )
+        counts = {int(row[0]): int(row[1]) for row in rows}
+    return [
+        _bar(found.stretches, since + n * width, since + (n + 1) * width, counts.get(n, 0))
+        for n in range(bars)
+    ]
+
+
+def _bar(stretches: Sequence[Stretch], since: int, until: int, count: int) -> Bar:
+    inside = [s for s in stretches if s.since < until and s.until > since]
+    order = ("missed", "not_followed", "covered")
+    worst = min(inside, key=lambda s: order.index(s.verdict), default=None)
+    verdict = worst.verdict if worst else "not_followed"
+    if verdict == "covered" and not count:
+        verdict = "quiet"
+    words = worst.words if worst else ""
+    return Bar(since=since, until=until, verdict=verdict, words=words, posts=count)

@@ -1,0 +1,290 @@
+"""How everything is, asked of the database and its disk only: right also when a worker or the
+broker is away. A dozen short queries.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection, Engine, case, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from tweeter.store import trouble, workers
+from tweeter.store.engine import db_now, reading
+from tweeter.store.leases import is_dead
+from tweeter.store.ledger import LIVE
+from tweeter.store.overview import Overview, StreamState, overview
+from tweeter.store.schema import intervals, jobs, quarantine, streams
+
+OK, ATTENTION, FAILING = "ok", "attention", "failing"  # attention: a person should look
+CLOCK_OFF_S = 30.0
+JOB_OLD_S = 600.0
+LOW_BYTES = 500 * 1024 * 1024  # of the disk
+WAL_BYTES = 64 * 1024 * 1024  # SQLite keeps it far below unless a reader never ends
+REASONS = 20
+DAY_US = 86_400_000_000
+# States of a gap in which nothing is missed because nothing is to be followed.
+NOT_WANTED = (LIVE, "waiting", "paused", "off")
+
+
+class LeaseState(msgspec.Struct, frozen=True, kw_only=True):
+    """Who follows a stream. left_s is negative when the lease is over; alive: the owner may be."""
+
+    stream: str
+    owner: str
+    epoch: int
+    left_s: float
+    heartbeat_at: int
+    alive: bool
+
+
+class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker that beats."""
+
+    name: str
+    slots: int
+    silent_s: float
+    started_at: int
+
+
+class Jobs(msgspec.Struct, frozen=True, kw_only=True):
+    """Jobs that have not ended; oldest_s is 0 if there is none."""
+
+    waiting: int
+    oldest_s: float
+
+
+class Gaps(msgspec.Struct, frozen=True, kw_only=True):
+    """Time of this UTC day not covered, of all streams; lost: how many cannot be had again."""
+
+    count: int
+    missed_s: float
+    lost: int
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True):
+    """The database and the disk of the data directory; wal_bytes is 0 on a server."""
+
+    kind: str
+    bytes: int
+    wal_bytes: int
+    disk_free_bytes: int
+    disk_bytes: int
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """verdict: one sentence, the worst first; problems: all of them, as sentences.
+
+    clock_off_s: how far the database's clock is ahead of this machine's. What could not be
+    asked for is empty.
+    """
+
+    status: str
+    verdict: str
+    problems: list[str]
+    overview: Overview
+    leases: list[LeaseState] = []
+    workers: list[WorkerState] = []
+    jobs: Jobs = Jobs(waiting=0, oldest_s=0.0)
+    gaps_today: Gaps = Gaps(count=0, missed_s=0.0, lost=0)
+    quarantine: dict[str, int] = {}
+    storage: Storage
+    clock_off_s: float = 0.0
+
+
+def health(engine: Engine, data_dir: Path) -> Health:
+    """Never raises for a database that is away: that is what it then says."""
+    failing = [
+        words for words in (trouble.writes(data_dir), _database_disk(engine, data_dir)) if words
+    ]
+    try:
+        return _asked(engine, data_dir, failing)
+    except SQLAlchemyError as error:
+        failing.insert(0, trouble.words(error))
+        nothing = Overview(workers=0, warning=failing[0], streams=[])
+        return Health(
+            status=FAILING,
+            verdict=failing[0],
+            problems=list(dict.fromkeys(failing)),
+            overview=nothing,
+            storage=_storage(engine, data_dir, 0),
+        )
+
+
+def _database_disk(engine: Engine, data_dir: Path) -> str:
+    folder = trouble.folder(engine)
+    return "" if folder in (None, data_dir) else trouble.disk(folder)
+
+
+def _asked(engine: Engine, data_dir: Path, failing: list[str]) -> Health:
+    found = overview(engine)
+    living = workers.alive(engine)
+    with reading(engine) as connection:
+        before_us = time.time_ns() // 1000
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        took_us = time.time_ns() // 1000 - before_us
+        off_s = (now - before_us - took_us // 2) / 1e6
+        queue = _jobs(connection, now)
+        leases = _leases(connection, now)
+        gaps = _gaps(connection, now)
+        rejected = _quarantine(connection)
+        size = _server_bytes(connection)
+    storage = _storage(engine, data_dir, size)
+    looks = _to_look_at(found, queue, storage, off_s)
+    problems = list(dict.fromkeys([*failing, *looks]))
+    status = FAILING if failing else ATTENTION if looks else OK
+    return Health(
+        status=status,
+        verdict=problems[0] if problems else _all_well(found),
+        problems=problems,
+        overview=found,
+        leases=leases,
+        workers=[
+            WorkerState(
+                name=w.name,
+                slots=w.slots,
+                silent_s=round((now - w.heartbeat_at) / 1e6, 1),
+                started_at=w.started_at,
+            )
+            for w in living
+        ],
+        jobs=queue,
+        gaps_today=gaps,
+        quarantine=rejected,
+        storage=storage,
+        clock_off_s=round(off_s, 3),
+    )
+
+
+def _all_well(found: Overview) -> str:
+    live = sum(stream.state == "live" for stream in found.streams)
+    if not live:
+        return "All is well; nothing is being followed yet."
+    return f"All is well: {live} stream{'s are' if live > 1 else ' is'} followed and stored."
+
+
+def _to_look_at(found: Overview, queue: Jobs, storage: Storage, off_s: float) -> list[str]:
+    """What does not stop the storing, but a person should know. The worst first."""
+    looks = [found.warning] if found.warning else []
+    looks += [_of_stream(stream) for stream in found.streams if stream.state in _AMISS]
+    if abs(off_s) > CLOCK_OFF_S:
+        way = "behind" if off_s > 0 else "ahead of"
+        looks.append(
+            f"This machine's clock is {abs(off_s):.0f} s {way} the database's: set it right (NTP)."
+        )
+    if storage.disk_free_bytes < LOW_BYTES:
+        looks.append(
+            f"The disk of the data directory has {storage.disk_free_bytes // 2**20:,} MB left."
+        )
+    if storage.wal_bytes > WAL_BYTES:
+        looks.append(
+            f"The database's log has grown to {storage.wal_bytes // 2**20:,} MB: a program that"
+            " reads the file does not end its transaction."
+        )
+    if queue.oldest_s > JOB_OLD_S:
+        looks.append(f"A job waits for {queue.oldest_s / 60:.0f} min: is a worker running?")
+    return looks
+
+
+_AMISS = ("down", "limited", "needs_attention", "failed", "lost")
+
+
+def _of_stream(stream: StreamState) -> str:
+    return f"{stream.name}: {stream.words}"
+
+
+def _leases(connection: Connection, now: int) -> list[LeaseState]:
+    rows = connection.execute(
+        select(
+            streams.c.name,
+            streams.c.owner,
+            streams.c.epoch,
+            streams.c.lease_until,
+            streams.c.heartbeat_at,
+        )
+        .where(streams.c.owner != "")
+        .order_by(streams.c.id)
+    )
+    return [
+        LeaseState(
+            stream=row.name,
+            owner=row.owner,
+            epoch=row.epoch,
+            left_s=round((row.lease_until - now) / 1e6, 1),
+            heartbeat_at=row.heartbeat_at,
+            alive=not is_dead(row.owner),
+        )
+        for row in rows
+    ]
+
+
+def _jobs(connection: Connection, now: int) -> Jobs:
+    row = connection.execute(
+        select(func.count(), func.min(jobs.c.created_at)).where(
+            jobs.c.state == "waiting", jobs.c.retry_at <= now
+        )
+    ).one()
+    oldest_s = round((now - row[1]) / 1e6, 1) if row[1] else 0.0
+    return Jobs(waiting=int(row[0]), oldest_s=oldest_s)
+
+
+def _gaps(connection: Connection, now: int) -> Gaps:
+    midnight = now - now % DAY_US
+    ended = func.coalesce(intervals.c.ended_at, now)
+    began = case((intervals.c.started_at < midnight, midnight), else_=intervals.c.started_at)
+    lost = case((intervals.c.outcome == "lost", 1), else_=0)
+    row = connection.execute(
+        select(func.count(), func.sum(ended - began), func.sum(lost)).where(
+            intervals.c.state.not_in(NOT_WANTED), ended > midnight, ended > intervals.c.started_at
+        )
+    ).one()
+    missed_s = round(int(row[1] or 0) / 1e6, 1)
+    return Gaps(count=int(row[0]), missed_s=missed_s, lost=int(row[2] or 0))
+
+
+def _quarantine(connection: Connection) -> dict[str, int]:
+    total = func.sum(quarantine.c.count)
+    rows = connection.execute(
+        select(quarantine.c.reason, total)
+        .group_by(quarantine.c.reason)
+        .order_by(total.desc())
+        .limit(REASONS)
+    )
+    return {reason: int(count) for reason, count in rows}
+
+
+def _server_bytes(connection: Connection) -> int:
+    if connection.dialect.name == "postgresql":
+        asked = text("SELECT pg_database_size(current_database())")
+        return int(connection.execute(asked).scalar_one())
+    if connection.dialect.name == "sqlite":
+        return 0
+    asked = text(
+        "SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables"
+        " WHERE table_schema = DATABASE()"
+    )
+    return int(connection.execute(asked).scalar_one())
+
+
+def _storage(engine: Engine, data_dir: Path, server_bytes: int) -> Storage:
+    file = engine.url.database if trouble.folder(engine) is not None else None
+    try:
+        disk = os.statvfs(data_dir)
+        free, whole = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    except OSError:
+        free = whole = 0
+    return Storage(
+        kind=engine.dialect.name,
+        bytes=_size(Path(file)) if file else server_bytes,
+        wal_bytes=_size(Path(f"{file}-wal")) if file else 0,
+        disk_free_bytes=free,
+        disk_bytes=whole,
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,112 @@
+"""When a keyword was not followed although its streams were: paused, pending or refused at X,
+over its budget. The streams' own ledger is `ledger`; `coverage` puts the two together.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.schema import keyword_intervals
+
+FOLLOWED = "active"
+PENDING_AT_X = ("pending", "X has not taken the keyword's rule yet.")
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch in which a keyword was not followed; network "" = on all, ended_at None = now."""
+
+    keyword_id: int
+    network: str
+    state: str  # paused, removed, pending, refused, over_budget
+    cause: str
+    started_at: int
+    ended_at: int | None
+
+
+def turn(
+    connection: Connection, keyword_id: int, state: str, cause: str, at: int, *, network: str = ""
+) -> None:
+    """From `at` on the keyword is in this state there; FOLLOWED ends what was open."""
+    mine = (
+        keyword_intervals.c.keyword_id == keyword_id,
+        keyword_intervals.c.network == network,
+        keyword_intervals.c.ended_at.is_(None),
+    )
+    current = connection.execute(select(keyword_intervals).where(*mine)).first()
+    if current is not None:
+        if (current.state, current.cause) == (state, cause):
+            return
+        end = max(at, current.started_at)
+        connection.execute(update(keyword_intervals).where(*mine).values(ended_at=end))
+    if state != FOLLOWED:
+        connection.execute(
+            insert(keyword_intervals).values(
+                keyword_id=keyword_id,
+                network=network,
+                state=state,
+                cause=cause,
+                started_at=at,
+                ended_at=None,
+            )
+        )
+
+
+@repeated
+def set_all(engine: Engine, network: str, states: dict[int, tuple[str, str]]) -> None:
+    """Enter what a network says of each keyword: id -> (state, cause). Others are left alone."""
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        for keyword_id, (state, cause) in sorted(states.items()):
+            turn(connection, keyword_id, state, cause, now, network=network)
+
+
+def open_ones(engine: Engine, *keyword_ids: int) -> list[Pause]:
+    """What holds now, for these keywords (at most some hundreds) or, without any, for all."""
+    statement = select(keyword_intervals).where(keyword_intervals.c.ended_at.is_(None))
+    if keyword_ids:
+        statement = statement.where(keyword_intervals.c.keyword_id.in_(keyword_ids))
+    with reading(engine) as connection:
+        rows = connection.execute(statement).mappings()
+        return [_pause(row) for row in rows]
+
+
+def of_keyword(connection: Connection, keyword_id: int, since: int, until: int) -> list[Pause]:
+    """The stretches that touch a range, oldest first."""
+    table = keyword_intervals
+    rows = connection.execute(
+        select(table)
+        .where(
+            table.c.keyword_id == keyword_id,
+            table.c.started_at < until,
+            table.c.ended_at.is_(None) | (table.c.ended_at > since),
+        )
+        .order_by(table.c.started_at)
+    ).mappings()
+    return [_pause(row) for row in rows]
+
+
+def of_keywords(
+    connection: Connection, keyword_ids: Sequence[int], since: int, until: int
+) -> dict[int, list[Pause]]:
+    """The same for several keywords, by keyword."""
+    table = keyword_intervals
+    found: dict[int, list[Pause]] = {}
+    for start in range(0, len(keyword_ids), 500):
+        rows = connection.execute(
+            select(table)
+            .where(
+                table.c.keyword_id.in_(list(keyword_ids[start : start + 500])),
+                table.c.started_at < until,
+                table.c.ended_at.is_(None) | (table.c.ended_at > since),
+            )
+            .order_by(table.c.started_at)
+        ).mappings()
+        for row in rows:
+            found.setdefault(row["keyword_id"], []).append(_pause(row))
+    return found
+
+
+def _pause(row: object) -> Pause:
+    return Pause(**{name: row[name] for name in Pause.__struct_fields__})  # type: ignore[index]

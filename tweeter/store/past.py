@@ -1,0 +1,363 @@
+"""Jobs over a stream's past: look-backs of new keywords, repairs of gaps, re-checks of posts.
+
+A job's options: {since_us, until_us, began_us, keywords, interval}; began_us is what the network
+really still had, `why` says why it was not more. One at a time a stream; keywords that wait
+together share one look-back; a re-check (`rechecks`) lets the others go first.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, select, update
+
+from tweeter.decode import times
+from tweeter.errors import SourceError
+from tweeter.records import now_us
+from tweeter.store import job_rows, ledger
+from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.leases import LEASE_S, JobLease, is_dead
+from tweeter.store.schema import intervals, jobs, keywords, streams
+
+KINDS = ("look_back", "repair", "recheck")
+NETWORKS = ("bluesky", "mastodon")  # whose past is free
+TRIES = 8
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as a worker has it: what to ask for, and how far it is (position, us, 0: begin)."""
+
+    lease: JobLease
+    kind: str
+    network: str
+    stream: str
+    since_us: int
+    until_us: int
+    position: int
+    tries: int
+    keywords: tuple[int, ...] = ()  # whose past it is; (): all
+    interval: int = 0  # the gap that it repairs
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """A job for people. share is 0..1 of the time that is asked for."""
+
+    kind: str
+    stream: str
+    state: str
+    words: str
+    share: float
+    events: int
+    stored: int
+    since_us: int
+    until_us: int
+
+
+@repeated
+def ask_for_new_keywords(engine: Engine, hours: int) -> int:
+    """Start look-backs for keywords whose past was not asked for; returns how many keywords."""
+    if not hours:
+        return 0
+    fresh = select(keywords.c.id, keywords.c.version, keywords.c.networks).where(
+        keywords.c.state == "active", keywords.c.looked_back < keywords.c.version
+    )
+    with reading(engine) as connection:
+        if connection.execute(fresh).first() is None:
+            return 0
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        rows = connection.execute(fresh).all()
+        live = connection.execute(
+            select(streams.c.id, streams.c.network).where(
+                streams.c.wanted, streams.c.network.in_(NETWORKS), streams.c.covered_until > 0
+            )
+        ).all()
+        if not live:
+            return 0
+        for stream in live:
+            ids = [r.id for r in rows if stream.network in (r.networks.split() or NETWORKS)]
+            if ids:
+                _look_back(connection, stream.id, ids, now - hours * 3_600_000_000, now)
+        for row in rows:
+            connection.execute(
+                update(keywords).where(keywords.c.id == row.id).values(looked_back=row.version)
+            )
+        return len(rows)
+
+
+def _look_back(
+    connection: Connection, stream_id: int, ids: Sequence[int], since: int, until: int
+) -> None:
+    """One more rewind of a stream; keywords join one that has not begun."""
+    waiting = connection.execute(
+        select(jobs.c.id, jobs.c.options).where(
+            jobs.c.kind == "look_back",
+            jobs.c.subject == stream_id,
+            jobs.c.state == "waiting",
+            jobs.c.position == 0,
+            jobs.c.owner == "",
+        )
+    ).first()
+    options = {"since_us": since, "began_us": since, "until_us": until, "keywords": list(ids)}
+    if waiting is not None:
+        before = msgspec.json.decode(waiting.options)
+        options["keywords"] = sorted({*before["keywords"], *ids})
+        connection.execute(
+            update(jobs).where(jobs.c.id == waiting.id).values(options=_encoded(options))
+        )
+        return
+    start(connection, "look_back", stream_id, options, until)
+
+
+def start(
+    connection: Connection,
+    kind: str,
+    stream_id: int,
+    options: Mapping[str, object],
+    now: int,
+    *,
+    retry_at: int = 0,
+) -> int:
+    """A new job, not begun before retry_at; returns its id."""
+    more = {"options": _encoded(options), "words": "Waiting for a worker.", "retry_at": retry_at}
+    return job_rows.add(connection, kind, stream_id, now, **more)
+
+
+def _encoded(options: Mapping[str, object]) -> str:
+    return msgspec.json.encode(dict(options)).decode()
+
+
+@repeated
+def start_repairs(engine: Engine) -> int:
+    """Start a repair for each gap that can be asked for again; returns how many."""
+    gaps = ledger.to_repair(engine)
+    if not gaps:
+        return 0
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        known = {
+            msgspec.json.decode(options).get("interval")
+            for options in connection.execute(
+                select(jobs.c.options).where(jobs.c.kind == "repair", jobs.c.state == "waiting")
+            ).scalars()
+        }
+        started = 0
+        for gap in gaps:
+            if gap.id in known or gap.ended_at is None:
+                continue
+            options = {"since_us": gap.started_at, "began_us": gap.started_at}
+            options |= {"until_us": gap.ended_at, "interval": gap.id}
+            start(connection, "repair", gap.stream_id, options, now)
+            started += 1
+        return started
+
+
+def waiting(engine: Engine) -> list[int]:
+    """Ids of jobs to hand out: the oldest of each stream, unless one of it is under way."""
+    with reading(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        rows = connection.execute(
+            select(jobs)
+            .where(jobs.c.kind.in_(KINDS), jobs.c.state == "waiting")
+            .order_by(jobs.c.id)
+        ).all()
+    first: dict[int, int] = {}
+    for row in sorted(rows, key=lambda row: (row.kind == "recheck", row.id)):
+        held = row.owner and row.lease_until >= now and not is_dead(row.owner)
+        if held:
+            first[row.subject] = 0
+        elif row.retry_at <= now:
+            first.setdefault(row.subject, row.id)
+    return [job_id for job_id in first.values() if job_id]
+
+
+@repeated
+def claim(engine: Engine, job_id: int, owner: str) -> Past | None:
+    """Take the job, or None if somebody alive works on it, it waits or it has ended."""
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        row = connection.execute(
+            select(jobs).where(jobs.c.id == job_id, jobs.c.state == "waiting").with_for_update()
+        ).first()
+        if row is None or row.kind not in KINDS or row.retry_at > now:
+            return None
+        if row.owner and row.lease_until >= now and not is_dead(row.owner):
+            return None
+        stream = connection.execute(select(streams).where(streams.c.id == row.subject)).first()
+        if stream is None:
+            _end(connection, job_id, "failed", "Its stream was removed.", now)
+            return None
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id == job_id)
+            .values(owner=owner, epoch=row.epoch + 1, lease_until=now + int(LEASE_S * 1e6))
+        )
+        options = msgspec.json.decode(row.options)
+        return Past(
+            lease=JobLease(stream.id, row.epoch + 1, job_id),
+            kind=row.kind,
+            network=stream.network,
+            stream=stream.name,
+            since_us=options["since_us"],
+            until_us=options["until_us"],
+            position=row.position,
+            tries=row.version,
+            keywords=tuple(options.get("keywords", ())),
+            interval=options.get("interval", 0),
+        )
+
+
+@repeated
+def pause(
+    engine: Engine, past: Past, words: str, *, wait_s: float = 0, failed: bool = False
+) -> None:
+    """Put the job back, to be gone on with after wait_s; after TRIES failures it ends."""
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        tries = past.tries + 1 if failed else 0
+        if tries >= TRIES:
+            _end(connection, past.lease.job_id, "failed", words, now)
+            _settle_repair(connection, past.lease.job_id, "lost", words)
+            return
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id == past.lease.job_id, jobs.c.epoch == past.lease.epoch)
+            .values(
+                owner="",
+                lease_until=0,
+                words=words,
+                version=tries,
+                retry_at=now + int(wait_s * 1e6),
+            )
+        )
+
+
+def put_off(engine: Engine, past: Past, error: SourceError, wait_s: float) -> None:
+    """Put the job back after a network failed: for wait_s, or as long as the network says.
+
+    A rate limit is no failure: it says when to come back.
+    """
+    if error.retry_at:
+        wait_s = max(wait_s, (error.retry_at - now_us()) / 1e6)
+    pause(engine, past, error.state, wait_s=wait_s, failed=error.kind != "limited")
+
+
+@repeated
+def clamped(engine: Engine, past: Past, began_us: int, why: str = "") -> None:
+    """The network had nothing before began_us, or was not asked for it: `why`, a sentence."""
+    with writing(engine) as connection:
+        encoded = connection.execute(
+            select(jobs.c.options).where(jobs.c.id == past.lease.job_id)
+        ).scalar_one()
+        options = msgspec.json.decode(encoded) | {"began_us": began_us, "why": why}
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id == past.lease.job_id, jobs.c.epoch == past.lease.epoch)
+            .values(options=_encoded(options))
+        )
+
+
+@repeated
+def finish(engine: Engine, past: Past, words: str = "") -> None:
+    """The network gave all that it had; a gap is repaired as far as that goes."""
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        row = connection.execute(
+            select(jobs).where(
+                jobs.c.id == past.lease.job_id,
+                jobs.c.epoch == past.lease.epoch,
+                jobs.c.state == "waiting",
+            )
+        ).first()
+        if row is None:
+            return
+        options = msgspec.json.decode(row.options)
+        words = words or f"Done: {row.done:,} events looked at, {row.stored:,} posts found."
+        words += f" {options['why']}" if options.get("why") else ""
+        _end(connection, row.id, "done", words, now)
+    if row.kind == "repair":
+        _settle(engine, past, options, row.stored)
+
+
+def _settle(engine: Engine, past: Past, options: dict[str, Any], found: int) -> None:
+    since, until = options["since_us"], options["until_us"]
+    began = min(max(options["began_us"], since), until)
+    had = ledger.Settled(
+        since=began,
+        until=until,
+        outcome="repaired",
+        repair=f"Asked for again: {found:,} posts found.",
+        posts=found,
+    )
+    why = options.get("why") or "The network no longer had it."
+    gone = ledger.Settled(since=since, until=began, outcome="lost", repair=why)
+    for done in (gone, had):
+        if done.until > done.since:
+            ledger.settle(engine, past.lease.stream_id, done)
+
+
+def _settle_repair(connection: Connection, job_id: int, outcome: str, words: str) -> None:
+    """A repair that failed: its interval is lost, and says why."""
+    encoded = connection.execute(select(jobs.c.options).where(jobs.c.id == job_id)).scalar_one()
+    interval = msgspec.json.decode(encoded).get("interval")
+    if interval:
+        connection.execute(
+            update(intervals)
+            .where(intervals.c.id == interval)
+            .values(outcome=outcome, repair=f"It could not be had again: {words}")
+        )
+
+
+def _end(connection: Connection, job_id: int, state: str, words: str, now: int) -> None:
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(state=state, words=words, owner="", lease_until=0, ended_at=now)
+    )
+
+
+def progress(engine: Engine, keyword_id: int | None = None, *, limit: int = 20) -> list[Progress]:
+    """The newest jobs over the past, of a keyword or of all."""
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(jobs, streams.c.name.label("stream"), streams.c.network)
+            .join(streams, streams.c.id == jobs.c.subject)
+            .where(jobs.c.kind.in_(KINDS))
+            .order_by(jobs.c.id.desc())
+            .limit(500 if keyword_id else limit)
+        ).all()
+    found = []
+    for row in rows:
+        options = msgspec.json.decode(row.options)
+        if keyword_id is None or keyword_id in options.get("keywords", ()):
+            found.append(_progress(row, options))
+    return found[:limit]
+
+
+def _share(row: Any, options: dict[str, Any]) -> float:
+    since, until = options["since_us"], options["until_us"]
+    if row.state == "done":
+        return 1.0
+    if row.kind == "recheck":  # its position is a row's id, not a moment
+        return float(row.done / max(options["total"], 1))
+    forward = row.network == "bluesky"  # the others are paged from now back
+    at = row.position or (since if forward else until)
+    if row.network == "x" and row.position:
+        at = times.snowflake(str(row.position)) or until
+    way = (at - since) if forward else (until - at)
+    return float(way / max(until - since, 1))
+
+
+def _progress(row: Any, options: dict[str, Any]) -> Progress:
+    since, until, done = options["since_us"], options["until_us"], _share(row, options)
+    return Progress(
+        kind=row.kind,
+        stream=row.stream,
+        state=row.state,
+        words=row.words,
+        share=min(max(done, 0.0), 1.0),
+        events=row.done,
+        stored=row.stored,
+        since_us=since,
+        until_us=until,
+    )

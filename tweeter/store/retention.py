@@ -1,0 +1,175 @@
+"""Retention: matches older than their keyword's days go, and posts older than their network's.
+
+A post goes with its last match. Each step is one short transaction that keeps the counters exact
+and tells the live feed; doing it in several processes at once is harmless. What a post is judged
+by is its occurred_at, as all statistics are.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from sqlalchemy import Connection, Engine, delete, func, select
+
+from tweeter.store import feed, jobs
+from tweeter.store import matches as match_rows
+from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.keywords import KeywordRow
+from tweeter.store.schema import keywords, matches, posts
+
+DAY_US = 86_400_000_000
+STEP_POSTS = 500  # a transaction's length: a few hundredths of a second
+RUN_S = 3.0
+
+Days = Mapping[str, int]  # network -> days that its posts are kept; 0 or absent: for ever
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes of a keyword's posts on a network: days that they are kept, whose rule that is.
+
+    next_at: when its oldest post goes, us (0: it has none); within_a_day: posts that go by then.
+    """
+
+    network: str
+    days: int
+    whose: str  # keyword, network
+    next_at: int
+    within_a_day: int
+
+
+def run(engine: Engine, days: Days, *, run_s: float = RUN_S) -> tuple[int, bool]:
+    """Delete what is too old, for at most run_s; returns matches and posts gone, and whether all.
+
+    Raises SQLAlchemy's errors; what was done before one stays done.
+    """
+    deadline, done = time.monotonic() + run_s, 0
+    for network, keep in sorted(days.items()):
+        while keep:
+            gone = _step_of_network(engine, network, keep)
+            done += gone
+            if not gone:
+                break
+            if time.monotonic() > deadline:
+                return done, False
+    for keyword_id, keep in _with_days(engine):
+        while True:
+            gone = _step_of_keyword(engine, keyword_id, keep)
+            done += gone
+            if not gone:
+                break
+            if time.monotonic() > deadline:
+                return done, False
+    return done, True
+
+
+def _with_days(engine: Engine) -> list[tuple[int, int]]:
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(keywords.c.id, keywords.c.keep_days)
+            .where(keywords.c.keep_days > 0, keywords.c.posts > 0)
+            .order_by(keywords.c.id)
+        )
+        return [(row.id, row.keep_days) for row in rows]
+
+
+@repeated
+def _step_of_network(engine: Engine, network: str, days: int) -> int:
+    """The oldest posts of a network that are too old, whatever matches them."""
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        old = (
+            select(posts.c.id)
+            .where(posts.c.network == network, posts.c.occurred_at < now - days * DAY_US)
+            .order_by(posts.c.occurred_at)
+            .limit(STEP_POSTS)
+        )
+        ids = _locked(connection, list(connection.execute(old).scalars()))
+        if ids:
+            _drop_matches(connection, ids)
+            _delete_posts(connection, ids, now)
+        return len(ids)
+
+
+def _locked(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Hold the posts, those that are still there: nobody gives them a match meanwhile."""
+    # In the order in which a rematch reads, so that neither waits for the other for ever.
+    held = select(posts.c.id).where(posts.c.id.in_(list(ids))).order_by(posts.c.id.desc())
+    return list(connection.execute(held.with_for_update()).scalars())
+
+
+def _drop_matches(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete all matches of the posts, and count them off each keyword."""
+    which = matches.c.post_id.in_(list(ids))
+    found = connection.execute(select(matches.c.keyword_id).where(which).distinct()).scalars()
+    # One keyword after another: what is counted off is what this transaction deleted.
+    for keyword_id in sorted(found):
+        gone = connection.execute(
+            delete(matches).where(which, matches.c.keyword_id == keyword_id)
+        ).rowcount
+        match_rows.count(connection, {keyword_id: -gone})
+
+
+@repeated
+def _step_of_keyword(engine: Engine, keyword_id: int, days: int) -> int:
+    """A keyword's oldest matches that are too old, and the posts that no other keyword keeps."""
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        # The days again: a person may have changed them meanwhile.
+        same = select(keywords.c.id).where(
+            keywords.c.id == keyword_id, keywords.c.keep_days == days
+        )
+        if connection.execute(same).first() is None:
+            return 0
+        old = (
+            select(matches.c.post_id)
+            .where(matches.c.keyword_id == keyword_id, matches.c.occurred_at < now - days * DAY_US)
+            .order_by(matches.c.occurred_at)
+            .limit(STEP_POSTS)
+        )
+        ids = list(connection.execute(old).scalars())
+        if ids:
+            _locked(connection, ids)
+            match_rows.drop(connection, keyword_id, ids)
+            kept = select(matches.c.post_id).where(matches.c.post_id.in_(ids))
+            others = set(connection.execute(kept).scalars())
+            _delete_posts(connection, [post_id for post_id in ids if post_id not in others], now)
+        return len(ids)
+
+
+def _delete_posts(connection: Connection, ids: list[int], now: int) -> None:
+    """Delete posts that nothing matches any more; readers hear of those that they could see."""
+    seen = select(posts.c.id).where(
+        posts.c.id.in_(ids), posts.c.removed_at.is_(None), posts.c.hidden == ""
+    )
+    changes = [("remove", post_id) for post_id in connection.execute(seen).scalars()]
+    jobs.delete_unmatched(connection, ids)
+    feed.publish(connection, changes, now)
+
+
+def rules(engine: Engine, row: KeywordRow, days: Days) -> list[Rule]:
+    """What will go of a keyword's posts, and when; a rule a network, [] if all stay for ever."""
+    found = []
+    for network in row.networks.split() or sorted(days):
+        choices = [(row.keep_days, "keyword"), (days.get(network, 0), "network")]
+        limits = [(keep, whose) for keep, whose in choices if keep]
+        if limits:
+            keep, whose = min(limits)
+            next_at, soon = _soon(engine, row.id, network, keep)
+            rule = Rule(network=network, days=keep, whose=whose, next_at=next_at, within_a_day=soon)
+            found.append(rule)
+    return found
+
+
+def _soon(engine: Engine, keyword_id: int, network: str, days: int) -> tuple[int, int]:
+    with reading(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        mine = (
+            select(matches.c.occurred_at)
+            .join(posts, posts.c.id == matches.c.post_id)
+            .where(matches.c.keyword_id == keyword_id, posts.c.network == network)
+        )
+        first = mine.order_by(matches.c.occurred_at).limit(1)
+        oldest = connection.execute(first).scalar()
+        soon = mine.where(matches.c.occurred_at < now - (days - 1) * DAY_US)
+        count = connection.execute(soon.with_only_columns(func.count())).scalar_one()
+        return (0 if oldest is None else int(oldest) + days * DAY_US), int(count)

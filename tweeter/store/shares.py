@@ -1,0 +1,53 @@
+"""How the streams lie over the slots that live: what a slot needs to know to take its share."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Engine, select
+
+from tweeter.store.engine import db_now, reading
+from tweeter.store.leases import is_dead
+from tweeter.store.schema import slots, streams, workers
+
+BEATEN_S = 10.0  # a slot whose worker has not beaten for so long takes no share
+
+
+class Shares(msgspec.Struct, frozen=True, kw_only=True):
+    """free: ids that a slot could take, oldest first. total: wanted streams that it could follow.
+
+    dead: some of the free ones are still under the lease of a process that is seen dead.
+    held: streams of each living slot, by its owner text.
+    """
+
+    free: list[int]
+    dead: bool = False
+    total: int
+    held: dict[str, int]
+
+
+def look(engine: Engine, owner: str, networks: Sequence[str]) -> Shares:
+    """The shares as a slot with these networks sees them; it counts as living itself."""
+    with reading(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        since = now - int(BEATEN_S * 1e6)
+        living = connection.execute(
+            select(slots.c.owner)
+            .join(workers, workers.c.id == slots.c.worker_id)
+            .where(workers.c.heartbeat_at > since)
+        ).scalars()
+        owners = {owner, *(name for name in living if not is_dead(name))}
+        rows = connection.execute(
+            select(streams.c.id, streams.c.network, streams.c.owner, streams.c.lease_until)
+            .where(streams.c.wanted)
+            .order_by(streams.c.id)
+        ).all()
+    held = Counter(row.owner for row in rows if row.lease_until >= now)
+    dead = {name for name in held if name and is_dead(name)}
+    ours = [row for row in rows if row.network in networks]
+    return Shares(
+        free=[row.id for row in ours if row.lease_until < now or row.owner in dead],
+        dead=bool(dead),
+        total=len(ours),
+        held={name: held[name] for name in owners},
+    )

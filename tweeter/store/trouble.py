@@ -1,0 +1,88 @@
+"""What is wrong with the database or its disk, in a sentence that says what to do.
+
+One text for the log, the pages and /healthz, so that a person recognises it.
+"""
+
+import errno
+import os
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from tweeter.errors import StoreError
+
+FULL_BYTES = 4 * 1024 * 1024  # a disk with less free counts as full
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+GOES_ON = "What comes is kept or waits, and tweeter goes on by itself."
+FULL = "The disk is full, so nothing can be stored. Free some space. " + GOES_ON
+
+_SQLITE = {
+    "SQLITE_FULL": FULL,
+    "SQLITE_BUSY": "Another program holds the lock of the database. " + GOES_ON,
+    "SQLITE_LOCKED": "Another program holds the lock of the database. " + GOES_ON,
+    "SQLITE_READONLY": "The database file cannot be written: look at its owner and its disk.",
+    "SQLITE_CANTOPEN": "The database file cannot be opened: look at its folder and its disk.",
+    "SQLITE_IOERR": "The disk of the database fails to read or write: look at the system's log.",
+    "SQLITE_CORRUPT": "The database file is damaged: stop tweeter and restore a backup.",
+    "SQLITE_NOTADB": "The database file is damaged: stop tweeter and restore a backup.",
+}
+_SQLSTATE = {
+    "53100": FULL,
+    "55P03": "Another program holds a lock in the database for too long. " + GOES_ON,
+    "25006": "The database server is read-only: is it a standby? Point tweeter to the primary.",
+    "53300": "The database server has no connection left: raise max_connections.",
+}
+
+
+def words(error: SQLAlchemyError | StoreError) -> str:
+    """A failure of the database as sentences."""
+    if isinstance(error, StoreError):
+        return str(error)
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    name = getattr(cause, "sqlite_errorname", None) or ""
+    parts = name.split("_")
+    for length in (len(parts), 2):
+        if "_".join(parts[:length]) in _SQLITE:
+            return _SQLITE["_".join(parts[:length])]
+    state = getattr(cause, "sqlstate", None) or ""
+    if state in _SQLSTATE:
+        return _SQLSTATE[state]
+    return f"The database does not answer ({type(error).__name__}). " + GOES_ON
+
+
+def folder(engine: Engine) -> Path | None:
+    """Where an SQLite database lies; None for a server's."""
+    file = engine.url.database
+    if engine.dialect.name != "sqlite" or not file or file == ":memory:":
+        return None
+    return Path(file).parent
+
+
+def free_bytes(path: Path) -> int:
+    """What we may still write on a folder's disk."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
+def disk(path: Path | None) -> str:
+    """FULL if the disk of a folder is, else ""."""
+    try:
+        return FULL if path is not None and free_bytes(path) < FULL_BYTES else ""
+    except OSError:
+        return ""
+
+
+def writes(path: Path) -> str:
+    """Why a folder cannot be written to, "" if it can: tried, for quotas and mounts lie."""
+    probe = path / f".health-{os.getpid()}"
+    try:
+        probe.write_bytes(bytes(64 * 1024))
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            return FULL
+        return f"The folder {path} cannot be written to ({error.strerror})."
+    finally:
+        probe.unlink(missing_ok=True)
+    return disk(path)

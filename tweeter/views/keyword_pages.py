@@ -1,0 +1,251 @@
+"""The pages of keywords: add, preview, many at once, one keyword with its time and its posts."""
+
+from typing import Any
+
+from flask import abort, current_app, flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from tweeter import forecast, names
+from tweeter.config import Config
+from tweeter.errors import KeywordSyntaxError, TweeterError
+from tweeter.records import now_us
+from tweeter.store import (
+    bulk,
+    coverage,
+    figures,
+    followed,
+    jobs,
+    keyword_ledger,
+    keywords,
+    past,
+    posts,
+)
+from tweeter.store.keywords import KeywordExists, KeywordRow
+from tweeter.store.preview import preview
+from tweeter.views import removal_pages
+from tweeter.views.forms import ImportForm, KeywordForm, RemoveForm, first_error, mark
+from tweeter.views.pages import Answer, engine, names_under, pages
+
+RANGES = {"day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
+TABLE_ROWS = 200  # stretches of the ledger on a page
+LIST_ROWS = 100  # keywords on a page
+
+
+@pages.get("/add")
+def old_add() -> Answer:
+    """The address that the 2016 program really had."""
+    return redirect(url_for("pages.add_keyword"), 301)
+
+
+@pages.route("/add_keyword", methods=["GET", "POST"])
+def add_keyword() -> Answer:
+    """Add a keyword, or only try it; and the list of all."""
+    form = KeywordForm()
+    found: dict[str, Any] = {}
+    if request.method == "POST" and request.form.get("act") == "preview":
+        found = _preview(form, None)
+    elif request.method == "POST":
+        row, found = _save(form, None)
+        if row is not None:
+            flash(f"“{row.expression}” is followed from now on.")
+            _flash_names(row)
+            return redirect(url_for("pages.keyword", keyword_id=row.id), 303)
+    page = render_template("add_keyword.html", form=form, **_lists(), **found)
+    return (page, 422) if "error" in found else page
+
+
+def _lists() -> dict[str, Any]:
+    """A page of the keywords, what their totals stand for, and the newest removed ones."""
+    rows, older = keywords.page(
+        engine(), older=request.args.get("older", 0, type=int), limit=LIST_ROWS
+    )
+    ids = [row.id for row in rows]
+    held = keyword_ledger.open_ones(engine(), *ids) if ids else []
+    gone, more_gone = keywords.page(engine(), removed=True, limit=LIST_ROWS)
+    return {
+        "rows": rows,
+        "older": older,
+        "gone": gone,
+        "more_gone": more_gone,
+        "figures": figures.of_keywords(engine(), ids),
+        "held": {pause.keyword_id: pause for pause in held},
+    }
+
+
+@pages.post("/keywords/preview")
+def preview_keyword() -> Answer:
+    """The preview by itself, for the page's script: of a form that is being filled in."""
+    keyword_id = request.args.get("keyword", type=int)
+    return render_template("preview.html", **_preview(KeywordForm(), keyword_id))
+
+
+def _save(form: KeywordForm, keyword_id: int | None) -> tuple[KeywordRow | None, dict[str, Any]]:
+    """Add or edit; returns the row, or None and what is wrong for the page."""
+    if not form.validate():
+        return None, {"error": first_error(form)}
+    expression, options = form.expression.data, form.options()
+    try:
+        if keyword_id is None:
+            return names.add(engine(), _config(), expression, options), {}
+        return names.edit(engine(), _config(), keyword_id, expression, options), {}
+    except TweeterError as error:
+        return None, _wrong(error, expression)
+
+
+def _config() -> Config:
+    config: Config = current_app.config["TWEETER"]
+    return config
+
+
+def _flash_names(row: KeywordRow) -> None:
+    """Say which accounts are not known yet, and what that means."""
+    for account in followed.of_keyword(engine(), row.id):
+        if not account.author_id:
+            flash(f"from:{account.name}: {account.words}")
+
+
+def _wrong(error: TweeterError, expression: str) -> dict[str, Any]:
+    if isinstance(error, KeywordSyntaxError):
+        return {"error": str(error), "marked": mark(expression, error.position)}
+    if isinstance(error, KeywordExists):
+        return {"error": str(error), "twin": error.keyword_id}
+    return {"error": str(error)}
+
+
+def _preview(form: KeywordForm, keyword_id: int | None) -> dict[str, Any]:
+    if not form.validate():
+        return {"error": first_error(form)}
+    expression, networks = form.expression.data, form.options().networks
+    try:
+        answers = names.look_up(engine(), _config(), expression, networks, keyword_id=keyword_id)
+        found = preview(
+            engine(), expression, networks=networks, keyword_id=keyword_id, answers=answers
+        )
+        lines = forecast.lines(_config(), expression, networks, found)
+    except TweeterError as error:
+        return _wrong(error, expression)
+    return {"preview": found, "lines": lines, "labels": forecast.LABELS}
+
+
+@pages.get("/keywords/<int:keyword_id>")
+def keyword(keyword_id: int) -> Answer:
+    """A keyword's posts, newest first, paged by key; and what was not seen."""
+    return _keyword_page(keyword_id, KeywordForm(), {})
+
+
+def _keyword_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str:
+    row = keywords.get(engine(), keyword_id)
+    if not form.is_submitted():
+        form.show(row)
+    try:
+        found = posts.page(engine(), keyword_id=keyword_id, older=request.args.get("older", ""))
+    except ValueError:
+        abort(400, "The address of this page is damaged: “older” is not a position.")
+    return render_template(
+        "keyword.html",
+        row=row,
+        page=found,
+        form=form,
+        remove=RemoveForm(),
+        progress=jobs.progress(engine(), keyword_id),
+        past=past.progress(engine(), keyword_id, limit=5),
+        held=keyword_ledger.open_ones(engine(), keyword_id),
+        accounts=followed.of_keyword(engine(), keyword_id),
+        names=names_under(found.posts),
+        figure=figures.of_keyword(engine(), keyword_id),
+        **_time(row),
+        **removal_pages.of_keyword(row),
+        **more,
+    )
+
+
+def _time(row: KeywordRow) -> dict[str, Any]:
+    """The strips of the chosen range, and their table."""
+    chosen = request.args.get("range", "day")
+    if chosen not in RANGES:
+        chosen = "day"
+    until = now_us()
+    since = until - RANGES[chosen] * 1_000_000
+    found = coverage.of_keyword(engine(), row.id, since, until)
+    strips = [(one, coverage.strip(engine(), row.id, one, since, until)) for one in found]
+    table = [(one.stream, stretch) for one in found for stretch in one.stretches]
+    table.sort(key=lambda row: row[1].since, reverse=True)
+    return {
+        "strips": strips,
+        "stretches": table[:TABLE_ROWS],
+        "more_stretches": len(table) - TABLE_ROWS,
+        "range": chosen,
+        "since": since,
+        "until": until,
+    }
+
+
+@pages.post("/keywords/<int:keyword_id>/edit")
+def edit_keyword(keyword_id: int) -> Answer:
+    """Give a keyword another expression, or only try it."""
+    form = KeywordForm()
+    if request.form.get("act") == "preview":
+        found = _preview(form, keyword_id)
+        page = _keyword_page(keyword_id, form, found)
+        return (page, 422) if "error" in found else page
+    row, wrong = _save(form, keyword_id)
+    if row is None:
+        return _keyword_page(keyword_id, form, wrong), 422
+    flash(f"Changed to “{row.expression}”. Stored posts are matched again.")
+    _flash_names(row)
+    return redirect(url_for("pages.keyword", keyword_id=keyword_id), 303)
+
+
+@pages.post("/keywords/<int:keyword_id>/<any(pause, resume, restore):act>")
+def change_keyword(keyword_id: int, act: str) -> Answer:
+    """Pause, or follow again."""
+    state = "paused" if act == "pause" else "active"
+    try:
+        row = keywords.set_state(engine(), keyword_id, state)
+        flash(f"“{row.expression}” is {'paused' if act == 'pause' else 'followed again'}.")
+    except KeywordExists as error:
+        flash(str(error))
+    return _back(keyword_id)
+
+
+@pages.post("/keywords/<int:keyword_id>/remove")
+def remove_keyword(keyword_id: int) -> Answer:
+    """Remove; the posts stay or go, as the person said. Both can be undone for a while."""
+    form = RemoveForm()
+    row = keywords.set_state(engine(), keyword_id, "removed", purge=bool(form.purge.data))
+    kept = "Its posts stay."
+    if row.purge_at:
+        kept = f"Its posts will be deleted in {keywords.UNDO_S // 60} minutes."
+    flash(f"“{row.expression}” is removed. {kept} Restore it below to undo this.")
+    return redirect(url_for("pages.add_keyword"), 303)
+
+
+def _back(keyword_id: int) -> Response:
+    """To the page that the button stood on: one of two, never an address from outside."""
+    if request.args.get("to") == "keyword":
+        return redirect(url_for("pages.keyword", keyword_id=keyword_id), 303)
+    return redirect(url_for("pages.add_keyword"), 303)
+
+
+@pages.route("/keywords/import", methods=["GET", "POST"])
+def import_keywords() -> Answer:
+    """Many at once: first a verdict a line, then the good ones are added."""
+    form = ImportForm()
+    if request.method == "GET":
+        return render_template("import.html", form=form)
+    if not form.validate():
+        return render_template("import.html", form=form, error=first_error(form)), 422
+    try:
+        lines = bulk.read(form.given())
+    except (TweeterError, ValueError) as error:
+        return render_template("import.html", form=form, error=str(error)), 422
+    answers = names.look_up_many(_config(), lines)
+    if request.form.get("act") != "add":
+        verdicts = bulk.check(engine(), lines, answers)
+        return render_template("import.html", form=form, verdicts=verdicts)
+    done = bulk.add(engine(), lines, answers, all_or_none=bool(form.all_or_none.data))
+    if not done.ids:
+        words = "Nothing was added: see the lines below."
+        return render_template("import.html", form=form, verdicts=done.verdicts, error=words), 422
+    flash(f"{len(done.ids):,} keywords are followed from now on.")
+    return redirect(url_for("pages.add_keyword"), 303)

@@ -1,0 +1,53 @@
+"""What asking X for its past would cost: said before it is asked, from what came so far.
+
+An estimate is what the same keywords brought in the last days; a job never reads more than is
+left of the budget, whatever was estimated.
+"""
+
+import msgspec
+from sqlalchemy import Engine
+
+from tweeter.config import Config
+from tweeter.keywords.x_limits import AS_OF, PLANS
+from tweeter.store import past_rates, reads
+from tweeter.store.reads import EVERYTHING, Budget
+from tweeter.store.x_past import Window
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """posts: expected reads, None if there is nothing to judge by; left: of the budget, None: no
+    limit; words: both in sentences, with the price."""
+
+    posts: int | None
+    usd: float | None
+    left: int | None
+    words: str
+
+
+def of_recheck(engine: Engine, config: Config) -> Cost:
+    """Of looking up all stored posts of X."""
+    return _cost(engine, config, past_rates.kept(engine, "x"))
+
+
+def of_search(engine: Engine, config: Config, window: Window, keyword_id: int = 0) -> Cost:
+    """Of searching a window for a keyword, or for all that are followed (0)."""
+    an_hour = past_rates.x_posts_an_hour(engine, keyword_id or None)
+    posts = None if an_hour is None else round(an_hour * window.hours)
+    return _cost(engine, config, posts)
+
+
+def _cost(engine: Engine, config: Config, posts: int | None) -> Cost:
+    price = PLANS[config.x_plan].post_usd
+    budgets = {EVERYTHING: Budget(config.x_day_posts, config.x_month_posts)}
+    left = reads.left(engine, "x", budgets)
+    usd = None if posts is None else posts * price
+    words = "How many posts that is cannot be told yet."
+    if posts is not None:
+        words = f"About {posts:,} posts, {usd:,.2f} USD (prices of {AS_OF})."
+    if left is None:
+        words += " No budget is set: nothing stops it before its end."
+    else:
+        words += f" At most {left:,} posts ({left * price:,.2f} USD) now: what the budget leaves."
+        if posts is not None and posts > left:
+            words += " The rest goes on with the next budget."
+    return Cost(posts=posts, usd=usd, left=left, words=words)
