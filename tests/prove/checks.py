@@ -34,7 +34,7 @@ CHECKS: dict[str, Check] = {
     "fence": Check(fence.run, control="old-epochs-are-let-in", quick=True),
     "drain": Check(drain.run, control="streams-are-not-released"),
     "feed": Check(feed.run, control="the-feed-goes-by-row-id", quick=True),
-    "beats": Check(beats.run, control="a-job-is-taken-from-who-works-on-it"),
+    "beats": Check(beats.run, control="nobody-holds-anything"),
     "limits": Check(limits.run, control="no-wait-after-429"),
     "flap": Check(flap.run, control="no-wait-after-a-clean-close"),
     "gap": Check(gap.run, control="the-cursor-is-forgotten"),

@@ -125,13 +125,11 @@ MUTANTS: dict[str, Mutant] = {
         ".order_by(feed.c.post_id)",
         "the live feed is read in the order of row ids, not of commits",
     ),
-    "a-job-is-taken-from-who-works-on-it": Mutant(
-        "tweeter/store/past.py",
-        "        if row.owner and row.lease_until >= now and not is_dead(row.owner):\n"
-        "            return None\n"
-        "        stream =",
-        "        stream =",
-        "a look-back that is handed out again is begun again beside the first",
+    "nobody-holds-anything": Mutant(
+        "tweeter/store/leases.py",
+        "return bool(name) and until >= now and not is_dead(name)",
+        "return False",
+        "every scheduler leads, and a job is begun again beside who works on it",
     ),
     "slots-are-acknowledged-late": Mutant(
         "tweeter/tasks.py",

@@ -9,7 +9,7 @@ import secrets
 from sqlalchemy import Engine, or_, select, update
 
 from tweeter.store.engine import db_now, insert_new, reading, writing
-from tweeter.store.leases import is_dead
+from tweeter.store.leases import is_held
 from tweeter.store.schema import installation, leaders
 
 LEAD_S = 10.0
@@ -41,7 +41,7 @@ def lead(engine: Engine, name: str, owner: str) -> bool:
         with writing(engine) as connection:
             fresh = {"name": name, "owner": "", "lease_until": 0}
             insert_new(connection, leaders, [fresh], unique=("name",))
-    elif row.owner != owner and row.lease_until >= now and not is_dead(row.owner):
+    elif row.owner != owner and is_held(row.owner, row.lease_until, now):
         return False
     elif row.owner == owner and row.lease_until - now > LEAD_S / 2 * 1e6:
         return True

@@ -14,7 +14,7 @@ from tweeter.records import Match, Post
 from tweeter.store import job_rows
 from tweeter.store import matches as match_rows
 from tweeter.store.engine import db_now, reading, repeated, writing
-from tweeter.store.leases import LEASE_S, is_dead
+from tweeter.store.leases import LEASE_S, is_held
 from tweeter.store.posts import as_post
 from tweeter.store.schema import jobs, keywords, matches, post_aliases, posts
 
@@ -97,11 +97,7 @@ def waiting(engine: Engine) -> list[int]:
             .where(jobs.c.state == "waiting", jobs.c.kind.in_(KINDS))
             .order_by(jobs.c.id)
         )
-        return [
-            row.id
-            for row in rows
-            if not row.owner or row.lease_until < row.now or is_dead(row.owner)
-        ]
+        return [row.id for row in rows if not is_held(row.owner, row.lease_until, row.now)]
 
 
 @repeated
@@ -116,7 +112,7 @@ def claim(engine: Engine, job_id: int, owner: str) -> Job | None:
         row = connection.execute(
             select(jobs).where(jobs.c.id == job_id, jobs.c.state == "waiting").with_for_update()
         ).first()
-        if row is None or (row.owner and row.lease_until >= now and not is_dead(row.owner)):
+        if row is None or is_held(row.owner, row.lease_until, now):
             return None
         connection.execute(
             update(jobs)

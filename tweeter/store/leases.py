@@ -67,6 +67,11 @@ def owner(pid: int | None = None) -> str:
     return f"{host()}|{pid}|{_started(pid) or ''}"
 
 
+def is_held(name: str, until: int, now: int) -> bool:
+    """Whether the owner `name` ("": none) of a lease until a moment (us) still has it."""
+    return bool(name) and until >= now and not is_dead(name)
+
+
 def is_dead(name: str) -> bool:
     """True if the owner certainly no longer runs; False if it does or lives on another host."""
     place, _, rest = name.rpartition("|")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from tweeter.store import binding, job_rows
 from tweeter.store.engine import db_now, reading, repeated, writing
-from tweeter.store.leases import is_dead
+from tweeter.store.leases import is_held
 from tweeter.store.schema import jobs, positions, posts
 
 KIND = "names"
@@ -42,7 +42,7 @@ def waiting(engine: Engine, *, asks_handles: bool) -> list[int]:
         row = connection.execute(select(jobs).where(jobs.c.kind == KIND)).first()
     if row is None:
         return [_make(engine)]
-    is_free = not row.owner or row.lease_until < now or is_dead(row.owner)
+    is_free = not is_held(row.owner, row.lease_until, now)
     return [row.id] if is_free and row.retry_at <= now else []
 
 
@@ -74,9 +74,7 @@ def claim(engine: Engine, job_id: int, owner: str) -> NameJob | None:
         row = connection.execute(
             select(jobs).where(jobs.c.id == job_id, jobs.c.kind == KIND).with_for_update()
         ).first()
-        if row is None or row.retry_at > now:
-            return None
-        if row.owner and row.lease_until >= now and not is_dead(row.owner):
+        if row is None or row.retry_at > now or is_held(row.owner, row.lease_until, now):
             return None
         connection.execute(
             update(jobs)

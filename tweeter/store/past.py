@@ -16,7 +16,7 @@ from tweeter.errors import SourceError
 from tweeter.records import now_us
 from tweeter.store import job_rows, ledger
 from tweeter.store.engine import db_now, reading, repeated, writing
-from tweeter.store.leases import LEASE_S, JobLease, is_dead
+from tweeter.store.leases import LEASE_S, JobLease, is_held
 from tweeter.store.schema import intervals, jobs, keywords, streams
 
 KINDS = ("look_back", "repair", "recheck")
@@ -163,8 +163,7 @@ def waiting(engine: Engine) -> list[int]:
         ).all()
     first: dict[int, int] = {}
     for row in sorted(rows, key=lambda row: (row.kind == "recheck", row.id)):
-        held = row.owner and row.lease_until >= now and not is_dead(row.owner)
-        if held:
+        if is_held(row.owner, row.lease_until, now):
             first[row.subject] = 0
         elif row.retry_at <= now:
             first.setdefault(row.subject, row.id)
@@ -181,7 +180,7 @@ def claim(engine: Engine, job_id: int, owner: str) -> Past | None:
         ).first()
         if row is None or row.kind not in KINDS or row.retry_at > now:
             return None
-        if row.owner and row.lease_until >= now and not is_dead(row.owner):
+        if is_held(row.owner, row.lease_until, now):
             return None
         stream = connection.execute(select(streams).where(streams.c.id == row.subject)).first()
         if stream is None:
