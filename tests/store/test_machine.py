@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import select
 
 from tests.store.posts import AT, post
+from tests.store.sums import sums_are_a_recount
 from tweeter.errors import LeaseLost
 from tweeter.keywords import Matcher
 from tweeter.pipeline import KeywordBook
@@ -151,6 +152,10 @@ class Store(RuleBasedStateMachine):
         recount = Counter(pairs)
         for row in keywords.list_all(self.engine, removed=True):
             assert row.posts == recount[row.id]
+
+    @invariant()
+    def sums_are_a_recount(self) -> None:
+        sums_are_a_recount(self.engine)
 
     @invariant()
     def rows_are_the_models(self) -> None:

@@ -198,14 +198,15 @@ def _insert(
     inserted = insert_new(
         connection, posts, rows, unique=("network", "key"), returning=("id", "network", "key")
     )
-    ids = {(network, key): post_id for post_id, network, key in inserted}
+    ids = {(network, key) for _, network, key in inserted}
     outcome.stored += len(ids)
     outcome.duplicates += len(items) - len(ids)
-    new = [(ids[p.network, p.key], p, found) for p, found in items if (p.network, p.key) in ids]
-    matches.add(connection, [(post_id, p.occurred_at, found) for post_id, p, found in new])
+    by_name = {(row["network"], row["key"]): row for row in rows}
+    new = [(by_name[p.network, p.key], p, found) for p, found in items if (p.network, p.key) in ids]
+    matches.add(connection, [(row, found) for row, _, found in new], new_posts=True)
     aliases = [{"network": p.network, "alias": p.alias, "key": p.key} for p, _ in items if p.alias]
     insert_new(connection, post_aliases, aliases, unique=("network", "alias"))
-    return [("post", post_id) for post_id, p, _ in new if not hidden.get((p.network, p.author_id))]
+    return [("post", row["id"]) for row, _, _ in new if not row["hidden"]]
 
 
 def _update(

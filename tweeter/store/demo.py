@@ -9,7 +9,6 @@ from tweeter.store.engine import reading, writing
 from tweeter.store.schema import hidden_authors, posts, tombstones
 from tweeter.store.schema import jobs as job_table
 from tweeter.store.schema import keywords as keyword_table
-from tweeter.store.schema import matches as match_table
 from tweeter.store.schema import streams as stream_table
 
 NAME = "demo"
@@ -54,14 +53,7 @@ def remove(engine: Engine) -> int:
                     select(posts.c.id).where(posts.c.network == NAME).limit(jobs.STEP_POSTS)
                 ).scalars()
             )
-            pairs = select(match_table.c.keyword_id, match_table.c.post_id).where(
-                match_table.c.post_id.in_(ids)
-            )
-            per_keyword: dict[int, list[int]] = {}
-            for keyword_id, post_id in connection.execute(pairs).all():
-                per_keyword.setdefault(keyword_id, []).append(post_id)
-            for keyword_id, post_ids in per_keyword.items():
-                matches.drop(connection, keyword_id, post_ids)
+            matches.drop(connection, ids)
             jobs.delete_unmatched(connection, ids)
             removed += len(ids)
             if not ids:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from tweeter.records import Match
-from tweeter.store import matches
+from tweeter.store import matches, rollups
 from tweeter.store.schema import posts
 
 _KEPT = ("id", "network", "key", "received_at", "occurred_at", "hidden", "removed_at")
@@ -30,7 +30,9 @@ def apply(
         return []
     values = {name: value for name, value in row.items() if name not in _KEPT}
     values["edited_at"] = row["edited_at"] or row["received_at"]
-    if not connection.execute(update(posts).where(posts.c.id == stored.id).values(values)).rowcount:
-        return None  # deleted meanwhile: its days were over
-    matches.follow(connection, stored.id, stored.occurred_at, found)
+    with rollups.following(connection, [stored.id]) as held:
+        if not held:
+            return None  # deleted meanwhile: its days were over
+        connection.execute(update(posts).where(posts.c.id == stored.id).values(values))
+    matches.follow(connection, rollups.rows(connection, [stored.id])[stored.id], found)
     return [("edit", stored.id)]

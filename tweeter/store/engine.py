@@ -244,6 +244,32 @@ def insert_new(
     return [tuple(row[column.name] for column in wanted) for row in inserted]
 
 
+def add_up(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    *,
+    keys: Sequence[str],
+    sums: Sequence[str],
+) -> None:
+    """Insert rows, or add their `sums` to those of the row with the same primary key."""
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        ours = sqlite.insert(table)
+        more = {name: table.c[name] + ours.excluded[name] for name in sums}
+        connection.execute(
+            ours.on_conflict_do_update(index_elements=list(keys), set_=more), list(rows)
+        )
+    elif connection.dialect.name == "postgresql":
+        made = postgres.insert(table, list(rows[0]))
+        more = {name: table.c[name] + made.excluded[name] for name in sums}
+        pg = made.on_conflict_do_update(index_elements=list(keys), set_=more)
+        connection.execute(pg, postgres.packed(rows))
+    else:
+        mysql.add_up(connection, table, rows, sums)
+
+
 def insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert many rows that give the same columns, in the fastest way of each database."""
     if not rows:

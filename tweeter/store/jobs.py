@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, func, select, update
 
 from tweeter.records import Match, Post
-from tweeter.store import job_rows
+from tweeter.store import job_rows, rollups
 from tweeter.store import matches as match_rows
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, is_held
@@ -194,7 +194,7 @@ def _rematch(
     connection: Connection, job: Job, position: int, does_match: Matches
 ) -> tuple[int, int]:
     rows = connection.execute(
-        select(posts, matches.c.keyword_version)
+        select(posts, matches.c.version.label("matched_version"))
         .outerjoin(
             matches, (matches.c.post_id == posts.c.id) & (matches.c.keyword_id == job.subject)
         )
@@ -207,12 +207,12 @@ def _rematch(
     for row in rows:
         found = tuple(does_match(as_post(row)))
         if found:
-            if row.keyword_version is None:  # else there is a row already
-                added.append((row.id, row.occurred_at, found))
-        elif row.keyword_version is not None and row.keyword_version < job.version:
+            if row.matched_version is None:  # else there is a row already
+                added.append((row._mapping, found))
+        elif row.matched_version is not None and row.matched_version < job.version:
             dropped.append(row.id)
     match_rows.add(connection, added)
-    match_rows.drop(connection, job.subject, dropped)
+    match_rows.drop(connection, dropped, job.subject)
     return len(rows), rows[-1].id if len(rows) == STEP_POSTS else 0
 
 
@@ -223,7 +223,7 @@ def _purge(connection: Connection, job: Job, _position: int, _: Matches) -> tupl
             select(matches.c.post_id).where(matches.c.keyword_id == job.subject).limit(STEP_POSTS)
         ).scalars()
     )
-    match_rows.drop(connection, job.subject, ids)
+    match_rows.drop(connection, ids, job.subject)
     delete_unmatched(connection, ids)
     return len(ids), 1 if len(ids) == STEP_POSTS else 0
 
@@ -242,7 +242,9 @@ def delete_unmatched(connection: Connection, ids: list[int]) -> None:
                 post_aliases.c.network == name.network, post_aliases.c.key == name.key
             )
         )
-    connection.execute(delete(posts).where(posts.c.id.in_(gone)))
+    rows = rollups.rows(connection, gone, lock=True)
+    connection.execute(delete(posts).where(posts.c.id.in_(list(rows))))
+    rollups.drop(connection, [(row, [rollups.EVERYTHING]) for row in rows.values()])
 
 
 @repeated

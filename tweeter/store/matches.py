@@ -1,31 +1,44 @@
-"""Match rows (post, keyword, keyword version) and the exact counter of each keyword."""
+"""Match rows (post, keyword, keyword version), with the counter and the sums of each keyword."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from tweeter.records import Match
+from tweeter.store import rollups
 from tweeter.store.engine import insert_new
+from tweeter.store.rollups import EVERYTHING, Row
 from tweeter.store.schema import keywords, matches
 
 
-def add(connection: Connection, found: Sequence[tuple[int, int, tuple[Match, ...]]]) -> int:
-    """Insert match rows for (posts.id, occurred_at, matches); counts those really new."""
+def add(
+    connection: Connection,
+    found: Sequence[tuple[Row, Sequence[Match]]],
+    *,
+    new_posts: bool = False,
+) -> int:
+    """Insert match rows for (row of posts, matches); returns how many were really new.
+
+    The rows are held, or new_posts: this transaction inserted them; then everything counts them.
+    """
     rows = [
         {
             "keyword_id": match.keyword_id,
-            "post_id": post_id,
-            "keyword_version": match.keyword_version,
-            "occurred_at": occurred_at,
+            "post_id": row["id"],
+            "version": match.keyword_version,
+            "occurred_at": row["occurred_at"],
         }
-        for post_id, occurred_at, post_matches in found
+        for row, post_matches in found
         for match in post_matches
     ]
     new = insert_new(connection, matches, rows, unique=("keyword_id", "post_id"))
     per_keyword: dict[int, int] = {}
-    for keyword_id, _ in new:
+    per_post: dict[int, list[int]] = {row["id"]: [EVERYTHING] * new_posts for row, _ in found}
+    for keyword_id, post_id in new:
         per_keyword[keyword_id] = per_keyword.get(keyword_id, 0) + 1
+        per_post[post_id].append(keyword_id)
     count(connection, per_keyword)
+    rollups.add(connection, [(row, per_post[row["id"]]) for row, _ in found])
     return len(new)
 
 
@@ -39,29 +52,40 @@ def count(connection: Connection, change: dict[int, int]) -> None:
         )
 
 
-def follow(
-    connection: Connection, post_id: int, occurred_at: int, found: tuple[Match, ...]
-) -> None:
-    """Make the match rows of a post equal to `found`, with the counters of the keywords."""
+def follow(connection: Connection, row: Row, found: Sequence[Match]) -> None:
+    """Make the match rows of a post, which is held, equal to `found`."""
     wanted = {match.keyword_id for match in found}
     present = connection.execute(
-        select(matches.c.keyword_id).where(matches.c.post_id == post_id)
+        select(matches.c.keyword_id).where(matches.c.post_id == row["id"])
     ).scalars()
     for keyword_id in sorted(set(present) - wanted):
-        connection.execute(
-            delete(matches).where(matches.c.keyword_id == keyword_id, matches.c.post_id == post_id)
-        )
-        count(connection, {keyword_id: -1})
-    add(connection, [(post_id, occurred_at, found)])
+        drop(connection, [row["id"]], keyword_id)
+    add(connection, [(row, found)])
 
 
-def drop(connection: Connection, keyword_id: int, post_ids: Sequence[int]) -> None:
-    """Delete a keyword's match rows for these posts, and count them off."""
-    if not post_ids:
-        return
-    gone = connection.execute(
-        delete(matches).where(
-            matches.c.keyword_id == keyword_id, matches.c.post_id.in_(list(post_ids))
-        )
-    ).rowcount
-    count(connection, {keyword_id: -gone})
+def drop(connection: Connection, post_ids: Sequence[int], keyword_id: int | None = None) -> None:
+    """Delete match rows of these posts, of one keyword or of all, and count them off."""
+    found = rollups.rows(connection, post_ids, share=True)
+    gone: dict[int, list[int]] = {}
+    for start in range(0, len(found), _CHUNK):
+        which: list[ColumnElement[bool]] = [
+            matches.c.post_id.in_(sorted(found)[start : start + _CHUNK])
+        ]
+        if keyword_id is not None:
+            which.append(matches.c.keyword_id == keyword_id)
+        # Held one by one before they are deleted: another who deletes them is waited for, and
+        # what it deleted is not counted off twice.
+        held = select(matches.c.post_id, matches.c.keyword_id).where(*which)
+        ordered = held.order_by(matches.c.keyword_id, matches.c.post_id)
+        for row in connection.execute(ordered.with_for_update()):
+            gone.setdefault(row.post_id, []).append(row.keyword_id)
+        connection.execute(delete(matches).where(*which))
+    per_keyword: dict[int, int] = {}
+    for ids in gone.values():
+        for number in ids:
+            per_keyword[number] = per_keyword.get(number, 0) - 1
+    count(connection, per_keyword)
+    rollups.drop(connection, [(found[post_id], gone[post_id]) for post_id in sorted(gone)])
+
+
+_CHUNK = 400  # names in one IN (...): SQLite's limits are far above

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, inspect, select, text, tuple_
+from sqlalchemy.dialects import mysql as dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tweeter.errors import StoreError
@@ -125,6 +126,15 @@ def insert_new(
         else:
             break
     return left
+
+
+def add_up(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], sums: Sequence[str]
+) -> None:
+    """Insert rows, or add their sums to those of the row with the same primary key."""
+    made = dialect.insert(table)
+    more = {name: table.c[name] + made.inserted[name] for name in sums}
+    connection.execute(made.on_duplicate_key_update(more), list(rows))
 
 
 def _not_there(

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from tweeter.records import AccountChange, Removal
-from tweeter.store import identities
+from tweeter.store import identities, rollups
 from tweeter.store.engine import insert_new
 from tweeter.store.schema import hidden_authors as authors
 from tweeter.store.schema import post_aliases, posts, tombstones
@@ -76,9 +76,10 @@ def apply(connection: Connection, removed: Sequence[Removal], now: int) -> list[
                 name.in_(some), posts.c.removed_at.is_(None)
             )
         ).all()
-        for row in stored:
-            _erase(connection, posts.c.id == row.id, reasons[row.network, row.key], now)
-            changes.append(("remove", row.id))
+        with rollups.following(connection, [row.id for row in stored]):
+            for row in stored:
+                _erase(connection, posts.c.id == row.id, reasons[row.network, row.key], now)
+                changes.append(("remove", row.id))
     return changes
 
 
@@ -130,9 +131,10 @@ def apply_accounts(
         visible = mine & posts.c.removed_at.is_(None)
         ids = list(connection.execute(select(posts.c.id).where(visible)).scalars())
         hidden = "" if change.status == "active" else change.status
-        connection.execute(update(posts).where(mine).values(hidden=hidden))
-        if change.status == "deleted":
-            _erase(connection, mine, "account deleted", now)
+        with rollups.following(connection, ids):
+            connection.execute(update(posts).where(mine).values(hidden=hidden))
+            if change.status == "deleted":
+                _erase(connection, mine, "account deleted", now)
         kind = "remove" if hidden else "edit"
         published.extend((kind, post_id) for post_id in ids)
     return published

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from tweeter.store import feed, jobs
 from tweeter.store import matches as match_rows
@@ -85,7 +85,7 @@ def _step_of_network(engine: Engine, network: str, days: int) -> int:
         )
         ids = _locked(connection, list(connection.execute(old).scalars()))
         if ids:
-            _drop_matches(connection, ids)
+            match_rows.drop(connection, ids)
             _delete_posts(connection, ids, now)
         return len(ids)
 
@@ -95,18 +95,6 @@ def _locked(connection: Connection, ids: Sequence[int]) -> list[int]:
     # In the order in which a rematch reads, so that neither waits for the other for ever.
     held = select(posts.c.id).where(posts.c.id.in_(list(ids))).order_by(posts.c.id.desc())
     return list(connection.execute(held.with_for_update()).scalars())
-
-
-def _drop_matches(connection: Connection, ids: Sequence[int]) -> None:
-    """Delete all matches of the posts, and count them off each keyword."""
-    which = matches.c.post_id.in_(list(ids))
-    found = connection.execute(select(matches.c.keyword_id).where(which).distinct()).scalars()
-    # One keyword after another: what is counted off is what this transaction deleted.
-    for keyword_id in sorted(found):
-        gone = connection.execute(
-            delete(matches).where(which, matches.c.keyword_id == keyword_id)
-        ).rowcount
-        match_rows.count(connection, {keyword_id: -gone})
 
 
 @repeated
@@ -129,7 +117,7 @@ def _step_of_keyword(engine: Engine, keyword_id: int, days: int) -> int:
         ids = list(connection.execute(old).scalars())
         if ids:
             _locked(connection, ids)
-            match_rows.drop(connection, keyword_id, ids)
+            match_rows.drop(connection, ids, keyword_id)
             kept = select(matches.c.post_id).where(matches.c.post_id.in_(ids))
             others = set(connection.execute(kept).scalars())
             _delete_posts(connection, [post_id for post_id in ids if post_id not in others], now)

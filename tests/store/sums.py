@@ -1,0 +1,43 @@
+"""A recount of the sums, written apart from the program's own."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from tweeter.store import cells
+from tweeter.store.engine import reading
+from tweeter.store.schema import facets, matches, posts, volumes
+
+
+def sums_are_a_recount(engine: Engine) -> tuple[Counter[Any], Counter[Any]]:
+    """Fail unless both tables are what the posts give now; returns volumes and facets."""
+    with reading(engine) as connection:
+        rows = {row["id"]: row for row in connection.execute(select(posts)).mappings()}
+        pairs = connection.execute(select(matches.c.keyword_id, matches.c.post_id)).all()
+        kept = {tuple(row[:6]): tuple(row[6:]) for row in connection.execute(select(volumes))}
+        named = {tuple(row[:5]): row.posts for row in connection.execute(select(facets))}
+    seen: Counter[Any] = Counter()
+    gone: Counter[Any] = Counter()
+    found: Counter[Any] = Counter()
+    for keyword_id, post_id in [*pairs, *((0, post_id) for post_id in rows)]:
+        row = rows[post_id]
+        is_gone = row["removed_at"] is not None or row["hidden"] != ""
+        lang = row["lang"].lower().replace("_", "-").split("-")[0]
+        series = row["network"], row["kind"], {"iw": "he", "in": "id", "ji": "yi"}.get(lang, lang)
+        at = datetime.fromtimestamp(row["occurred_at"] // 1_000_000, UTC)
+        hour = at.replace(minute=0, second=0)
+        for size, start in (
+            (60, at.replace(second=0)),
+            (3600, hour),
+            (86400, hour.replace(hour=0)),
+        ):
+            key = keyword_id, size, int(start.timestamp()), *series
+            (gone if is_gone else seen)[key] += 1
+        if keyword_id and not is_gone:
+            for facet, value in cells.facets(row):
+                found[keyword_id, facet, int(hour.timestamp()), row["network"], value] += 1
+    assert kept == {key: (seen[key], gone[key]) for key in seen | gone}
+    assert named == found
+    return seen, found

@@ -1,0 +1,102 @@
+"""What a post adds to the statistics: its place in time, and the values of its facets.
+
+Pure: a row of `posts` in, cells out. `rollups` adds them up; docs/statistics.md defines each.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import msgspec
+
+from tweeter.keywords.features import languages
+from tweeter.keywords.normalise import normalise
+from tweeter.records import Link
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+SIZES = (MINUTE, HOUR, DAY)  # seconds
+FACETS = ("tag", "link", "domain", "author", "mention", "media")
+LONGEST = 190  # bytes of a value in a key
+US = 1_000_000
+
+# Parameters that say where a reader came from, not what is read.
+_TRACKING = re.compile(
+    r"^(utm_.*|fbclid|gclid|dclid|msclkid|yclid|igshid|igsh|mc_[ce]id|ref_src|ref_url|_hs(enc|mi)"
+    r"|mkt_tok|s_cid|cmpid|wt_mc|at_(medium|campaign)|smid|ocid|__twitter_impression)$"
+)
+_MENTION = re.compile(r"(?<![\w@/.&=])@(\w[\w.-]*(?:@[\w-]+(?:\.[\w-]+)+)?)")
+_links = msgspec.json.Decoder(list[Link])
+_tags = msgspec.json.Decoder(list[str])
+
+
+class Volume(NamedTuple):
+    """The series that a post is counted in, and its moment (us)."""
+
+    occurred_at: int
+    network: str
+    kind: str
+    lang: str
+
+    def starts(self) -> Iterator[tuple[int, int]]:
+        """(size, start) of the buckets that hold it, seconds since 1970."""
+        second = self.occurred_at // US
+        return ((size, second - second % size) for size in SIZES)
+
+
+def is_visible(row: Mapping[Any, Any]) -> bool:
+    """Whether readers see the post: neither removed nor of a hidden account."""
+    return row["removed_at"] is None and not row["hidden"]
+
+
+def volume(row: Mapping[Any, Any]) -> Volume:
+    """Where in time, and in which series, a post is counted."""
+    lang = next(languages(row["lang"]), "")
+    return Volume(row["occurred_at"], row["network"], row["kind"], lang[:LANG])
+
+
+LANG = 8  # the first part of a language tag has at most 8 letters (RFC 5646, section 2.1)
+
+
+def facets(row: Mapping[Any, Any]) -> set[tuple[str, str]]:
+    """(facet, value) of everything that a visible post is counted under, each once."""
+    found = {("tag", short(tag)) for tag in map(normalise, _tags.decode(row["tags"])) if tag}
+    for link in _links.decode(row["links"]):
+        clean, domain = tidy(link.url)
+        if domain:
+            found.add(("link", short(clean)))
+            found.add(("domain", short(domain)))
+    if row["author_id"]:
+        found.add(("author", short(row["author_id"])))
+    if "@" in row["text"]:
+        names = (name.rstrip(".-").lower() for name in _MENTION.findall(row["text"]))
+        found.update(("mention", short(name)) for name in names if name)
+    found.add(("media", "with" if "media" in row["traits"].split() else "without"))
+    return found
+
+
+def tidy(url: str) -> tuple[str, str]:
+    """A link without what only tracks its readers, and its domain without "www."; "" if none."""
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        host = (parts.hostname or "").removesuffix(".").removeprefix("www.")
+    except ValueError:
+        return "", ""
+    if "." not in host:
+        return "", ""
+    query = parts.query
+    if query:
+        kept = parse_qsl(query, keep_blank_values=True)
+        query = urlencode([(name, value) for name, value in kept if not _TRACKING.match(name)])
+    path = parts.path.rstrip("/")
+    return f"https://{host}{path}{'?' if query else ''}{query}", host
+
+
+def short(value: str) -> str:
+    """A value that fits into a key; a long one keeps its beginning, and a hash of the whole."""
+    encoded = value.encode("utf-8", "replace").replace(b"\x00", b"")
+    if len(encoded) <= LONGEST:
+        return encoded.decode()
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return f"{encoded[: LONGEST - 20].decode('utf-8', 'ignore')}…{digest}"

@@ -1,0 +1,174 @@
+"""Statistics kept as posts come and go: in the same transaction, so equal to a recount always.
+
+`volumes` counts the matches of a keyword by minute, hour and day; keyword 0 counts every stored
+post once. `facets` counts tags, links, authors and the like by hour, of visible posts only.
+
+Who changes a post or its matches holds the post's row first (SELECT … FOR UPDATE, or SHARE where
+only matches change): what is taken off the sums is then what was added to them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, bindparam, delete, select
+
+from tweeter.store import cells
+from tweeter.store.engine import add_up
+from tweeter.store.schema import facets, matches, posts, volumes
+
+EVERYTHING = 0  # as a keyword: every stored post, once
+_CHUNK = 400  # posts.id in one IN (...)
+_PAGE = 2_000  # posts of a recount that are in memory at once
+_NEEDED = (
+    "id",
+    "network",
+    "text",
+    "kind",
+    "traits",
+    "lang",
+    "author_id",
+    "tags",
+    "links",
+    "occurred_at",
+    "hidden",
+    "removed_at",
+)
+_COLUMNS = [posts.c[name] for name in _NEEDED]
+Row = Mapping[Any, Any]
+Counted = tuple[Row, Sequence[int]]  # a row of posts and the keywords that it is counted for
+
+
+class Sums:
+    """Changes of the sums that belong together: collected, then written in one order."""
+
+    def __init__(self) -> None:
+        self._volumes: Counter[tuple[Any, ...]] = Counter()
+        self._gone: Counter[tuple[Any, ...]] = Counter()
+        self._facets: Counter[tuple[Any, ...]] = Counter()
+
+    def add(self, row: Row, keyword_ids: Iterable[int], sign: int = 1) -> None:
+        """Count a post for these keywords (sign 1), or count it off (-1)."""
+        ids = list(keyword_ids)
+        if not ids:
+            return
+        place = cells.volume(row)
+        is_visible = cells.is_visible(row)
+        volumes_or_gone = self._volumes if is_visible else self._gone
+        starts = list(place.starts())
+        for keyword_id in ids:
+            for size, start in starts:
+                volumes_or_gone[keyword_id, size, start, *place[1:]] += sign
+        named = [number for number in ids if number != EVERYTHING]
+        if is_visible and named:
+            hour = starts[1][1]
+            for facet, value in cells.facets(row):
+                for keyword_id in named:
+                    self._facets[keyword_id, facet, hour, place.network, value] += sign
+
+    def write(self, connection: Connection) -> None:
+        """Add everything to the tables; sums that become nothing leave no row."""
+        keys = sorted(self._volumes.keys() | self._gone.keys())
+        changed = [
+            (key, (self._volumes[key], self._gone[key]))
+            for key in keys
+            if self._volumes[key] or self._gone[key]
+        ]
+        _write(connection, volumes, changed)
+        _write(connection, facets, [(k, (self._facets[k],)) for k in sorted(self._facets)])
+
+
+def _write(
+    connection: Connection, table: Table, changed: Sequence[tuple[tuple[Any, ...], tuple[int, ...]]]
+) -> None:
+    keys = [column.name for column in table.primary_key]
+    sums = [column.name for column in table.columns if not column.primary_key]
+    names = keys + sums
+    rows = [dict(zip(names, key + by, strict=True)) for key, by in changed if any(by)]
+    add_up(connection, table, rows, keys=keys, sums=sums)
+    less = [key for key, by in changed if min(by) < 0]
+    if less:
+        nothing = and_(*(table.c[name] == 0 for name in sums))
+        which = and_(*(table.c[name] == bindparam(f"its_{name}") for name in keys), nothing)
+        rows = [{f"its_{n}": v for n, v in zip(keys, key, strict=True)} for key in less]
+        connection.execute(delete(table).where(which), rows)
+
+
+def add(connection: Connection, counted: Iterable[Counted]) -> None:
+    """Count posts for keywords that matched them just now."""
+    _change(connection, counted, 1)
+
+
+def drop(connection: Connection, counted: Iterable[Counted]) -> None:
+    """Count posts off keywords whose matches were deleted just now, or off everything."""
+    _change(connection, counted, -1)
+
+
+def _change(connection: Connection, counted: Iterable[Counted], sign: int) -> None:
+    sums = Sums()
+    for row, keyword_ids in counted:
+        sums.add(row, keyword_ids, sign)
+    sums.write(connection)
+
+
+@contextmanager
+def following(connection: Connection, post_ids: Sequence[int]) -> Iterator[list[int]]:
+    """Posts are changed inside, not their matches: the sums follow what became of them.
+
+    Yields the ids of those that are there; they are held.
+    """
+    sums = Sums()
+    counted = _counted(connection, post_ids, lock=True)
+    for row, keyword_ids in counted:
+        sums.add(row, keyword_ids, -1)
+    yield [row["id"] for row, _ in counted]
+    after = rows(connection, [row["id"] for row, _ in counted])
+    for row, keyword_ids in counted:
+        sums.add(after[row["id"]], keyword_ids, 1)
+    sums.write(connection)
+
+
+def rows(
+    connection: Connection, post_ids: Sequence[int], *, lock: bool = False, share: bool = False
+) -> dict[int, Row]:
+    """What is counted of these posts, by id. lock: hold the rows; share: for reading."""
+    found: dict[int, Row] = {}
+    # One order everywhere, that of a rematch: nobody waits for another in a circle.
+    ordered = sorted(set(post_ids), reverse=True)
+    for start in range(0, len(ordered), _CHUNK):
+        some = ordered[start : start + _CHUNK]
+        statement = select(*_COLUMNS).where(posts.c.id.in_(some)).order_by(posts.c.id.desc())
+        if lock or share:
+            statement = statement.with_for_update(read=share and not lock)
+        for row in connection.execute(statement).mappings():
+            found[row["id"]] = row
+    return found
+
+
+def _counted(
+    connection: Connection, post_ids: Sequence[int], *, lock: bool = False
+) -> list[tuple[Row, list[int]]]:
+    found = rows(connection, post_ids, lock=lock)
+    by_post: dict[int, list[int]] = {post_id: [EVERYTHING] for post_id in found}
+    ids = sorted(found)
+    for start in range(0, len(ids), _CHUNK):
+        some = ids[start : start + _CHUNK]
+        pairs = select(matches.c.post_id, matches.c.keyword_id).where(matches.c.post_id.in_(some))
+        for post_id, keyword_id in connection.execute(pairs):
+            by_post[post_id].append(keyword_id)
+    return [(found[post_id], by_post[post_id]) for post_id in ids]
+
+
+def recount(connection: Connection) -> int:
+    """Make all sums anew from the posts; returns how many posts. Nobody may write meanwhile."""
+    connection.execute(delete(volumes))
+    connection.execute(delete(facets))
+    done, last = 0, -1
+    while True:
+        page = select(posts.c.id).where(posts.c.id > last).order_by(posts.c.id).limit(_PAGE)
+        ids = list(connection.execute(page).scalars())
+        if not ids:
+            return done
+        add(connection, _counted(connection, ids))
+        done, last = done + len(ids), ids[-1]
