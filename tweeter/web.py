@@ -20,6 +20,7 @@ from tweeter.views import (
     api_sources,
     health_pages,
     keyword_pages,
+    look,
     pages,
     show,
     source_pages,
@@ -54,11 +55,18 @@ def create_app(config: Config, engine: Engine) -> Flask:
     app.jinja_env.globals.update(version=__version__, now=lambda: datetime.now(UTC))
     app.before_request(_take_long_imports)  # before CSRFProtect reads the form
     csrf = CSRFProtect(app)
-    for module in (pages, keyword_pages, source_pages, health_pages):  # they share one blueprint
+    for module in (
+        pages,
+        keyword_pages,
+        source_pages,
+        health_pages,
+        look,
+    ):  # they share one blueprint
         assert module.pages  # noqa: S101
     for module in (api, api_keywords, api_sources):
         assert module.api  # noqa: S101
     app.register_blueprint(pages.pages)
+    look.dress(app)
     app.register_blueprint(api.api)
     csrf.exempt(api.api)  # it has a guard of its own, against pages of other sites
     app.after_request(_harden)
