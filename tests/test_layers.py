@@ -17,6 +17,7 @@ ROWS = [
     {"store", "sources"},
     {"broadcast", "broker", "forecast", "memory", "problems", "queues", "scheduler", "x_costs"},
     {"pipeline", "line"},
+    {"statistics"},
     {"balance", "follow", "imports", "look_back", "names", "recheck", "x_search"},
     {"slot"},
     {"tasks", "views"},

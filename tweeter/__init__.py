@@ -13,6 +13,7 @@ A post travels through these rooms, top to bottom; a module imports only from ro
     problems                          errors for programs
     queues                            Celery's settings, and the names of its queues
     pipeline                          decode -> match -> store, joined: read this first
+    statistics/                       what happened to a keyword, put together from the sums
     names                             accounts' names: asked for, kept, and asked for again
     follow                            one stream, kept connected, stored, and put into words
     look_back x_search recheck        parts of jobs: the past, X's past, stored posts looked up

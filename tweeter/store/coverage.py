@@ -13,11 +13,11 @@ import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, func, select
 
 from tweeter.store import keyword_ledger, ledger
+from tweeter.store.cells import HOUR, MINUTE, US
 from tweeter.store.engine import db_now, reading
 from tweeter.store.keyword_ledger import Pause
 from tweeter.store.ledger import Interval
-from tweeter.store.schema import jobs, keywords, posts, streams
-from tweeter.store.schema import matches as match_rows
+from tweeter.store.schema import jobs, keywords, streams, volumes
 
 HAD_LATER = ("replayed", "repaired")
 WITHOUT_TIME = ("replay", "demo")  # a file and an invention have no minutes to cover
@@ -263,21 +263,22 @@ def strip(
 ) -> list[Bar]:
     """A stream's coverage in equal bars; a covered one without a post of the keyword is quiet."""
     width = max((until - since) // bars, 1)
-    number = (match_rows.c.occurred_at - since) // width
+    size = HOUR if width >= 4 * HOUR * US else MINUTE
+    # Counted where its sum begins: a bar may take a post of its neighbour's first minute (or hour).
+    number = (volumes.c.start * US - since) // width
     with reading(engine) as connection:
         rows = connection.execute(
-            select(match_rows.c.occurred_at)
-            .join(posts, posts.c.id == match_rows.c.post_id)
+            select(number, func.sum(volumes.c.posts + volumes.c.gone))
             .where(
-                match_rows.c.keyword_id == keyword_id,
-                posts.c.network == found.network,
-                match_rows.c.occurred_at >= since,
-                match_rows.c.occurred_at < until,
+                volumes.c.keyword_id == keyword_id,
+                volumes.c.network == found.network,
+                volumes.c.size == size,
+                volumes.c.start >= since // US - size,
+                volumes.c.start < until // US,
             )
-            .with_only_columns(number, func.count())
             .group_by(number)
         )
-        counts = {int(row[0]): int(row[1]) for row in rows}
+        counts = {max(int(row[0]), 0): int(row[1]) for row in rows}
     return [
         _bar(found.stretches, since + n * width, since + (n + 1) * width, counts.get(n, 0))
         for n in range(bars)

@@ -1,0 +1,136 @@
+"""What is in the posts of a stretch: the commonest values, words that go together, hours."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+import msgspec
+from sqlalchemy import Engine
+
+from tweeter.statistics import association
+from tweeter.statistics.association import Term
+from tweeter.statistics.spans import WEEK, Span
+from tweeter.statistics.volume import Question
+from tweeter.store import sums
+from tweeter.store.cells import DAY, HOUR
+from tweeter.store.sums import Narrow
+
+PANELS = ("tag", "link", "domain", "author", "mention", "media")
+TOP = 10
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A value of a panel; label is what people call it. before: posts in the stretch before."""
+
+    value: str
+    label: str
+    posts: int
+    share: float
+    before: int
+
+
+class Panel(msgspec.Struct, frozen=True, kw_only=True):
+    """The commonest values of a facet. known: posts of the stretch (the share's denominator)."""
+
+    facet: str
+    rows: list[Row]
+    distinct: int
+    known: int
+
+
+def panel(engine: Engine, keyword_id: int, facet: str, question: Question, known: int) -> Panel:
+    """The commonest values of a facet in the span, against the stretch before."""
+    span, networks = question.span, question.narrow.network
+    times = span.since, span.until
+    found = sums.top(engine, keyword_id, facet, times, networks=networks, limit=TOP)
+    earlier = span.before()
+    before = sums.of_values(
+        engine,
+        keyword_id,
+        facet,
+        (earlier.since, earlier.until),
+        [value for value, _ in found.values],
+        networks=networks,
+    )
+    labels: Mapping[str, str] = {}
+    if facet == "author":
+        labels = sums.names_of(engine, [value for value, _ in found.values])
+    rows = [
+        Row(
+            value=value,
+            label=label_of(facet, value, labels),
+            posts=posts,
+            share=posts / known if known else 0.0,
+            before=before.get(value, 0),
+        )
+        for value, posts in found.values
+    ]
+    return Panel(facet=facet, rows=rows, distinct=found.distinct, known=known)
+
+
+def label_of(facet: str, value: str, names: Mapping[str, str]) -> str:
+    if facet == "tag":
+        return f"#{value}"
+    if facet == "mention":
+        return f"@{value}"
+    if facet == "author":
+        return names.get(value) or value
+    return value.removeprefix("https://") if facet == "link" else value
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Words that go with a keyword; looked_at of its posts against `against` others."""
+
+    terms: list[Term]
+    looked_at: int
+    against: int
+
+
+def terms(engine: Engine, keyword_id: int, expression: str, span: Span) -> Terms:
+    """Words that posts of the keyword have more often than other stored posts have them."""
+    mine = sums.sample(engine, keyword_id, span.asked)
+    size, counted = association.counted((post.text, post.lang) for post in mine)
+    others, background = _background(engine, keyword_id)
+    own = association.words(expression, "")
+    found = association.compare(counted, size, background, others, limit=TOP + len(own))
+    kept = [term for term in found if term.value not in own][:TOP]
+    return Terms(terms=kept, looked_at=size, against=others)
+
+
+_BACKGROUND_S = 60.0
+_backgrounds: dict[tuple[str, int], tuple[float, int, Counter[str]]] = {}
+
+
+def _background(engine: Engine, keyword_id: int) -> tuple[int, Counter[str]]:
+    """Words of other posts, kept for a minute: they change slowly, and cost most of the panel."""
+    key = str(engine.url), keyword_id
+    kept = _backgrounds.get(key)
+    if kept is None or time.monotonic() - kept[0] > _BACKGROUND_S:
+        size, counted = association.counted(
+            (post.text, post.lang) for post in sums.others(engine, keyword_id)
+        )
+        kept = time.monotonic(), size, counted
+        if len(_backgrounds) > 500:
+            _backgrounds.clear()
+        _backgrounds[key] = kept
+    return kept[1], kept[2]
+
+
+class Hours(msgspec.Struct, frozen=True, kw_only=True):
+    """posts[day][hour] of the week, Monday first, UTC; weeks: how many of each hour there were."""
+
+    posts: list[list[int]]
+    weeks: float
+    most: int
+
+
+def hours_of_week(engine: Engine, keyword_id: int, span: Span, narrow: Narrow) -> Hours:
+    """When in the week posts come."""
+    grid = sums.hourly(span.since, span.until)
+    found = sums.over_time(engine, [keyword_id], grid, narrow=narrow)
+    week = [[0] * 24 for _ in range(7)]
+    for cell in found[keyword_id]:
+        since_monday = (cell.start - 4 * DAY) % WEEK
+        week[since_monday // DAY][since_monday % DAY // HOUR] += cell.posts
+    most = max(max(day) for day in week)
+    return Hours(posts=week, weeks=(span.asked[1] - span.asked[0]) / WEEK, most=most)

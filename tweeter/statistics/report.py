@@ -1,0 +1,161 @@
+"""A keyword's statistics over a stretch of time, as the page, the API and the command show them."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+
+from tweeter.statistics import association, spikes
+from tweeter.statistics.association import Term
+from tweeter.statistics.panels import (
+    PANELS,
+    Hours,
+    Panel,
+    Terms,
+    hours_of_week,
+    label_of,
+    panel,
+    terms,
+)
+from tweeter.statistics.spans import WEEK, Span
+from tweeter.statistics.spikes import Spike
+from tweeter.statistics.volume import Question, Volume, bands, volume
+from tweeter.store import coverage, sums
+from tweeter.store.cells import HOUR, US
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """Posts of the last full hour against the usual of that hour; times is None while learning."""
+
+    posts: int
+    usual: float | None
+    times: float | None
+    learned_days: int
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """Posts by hour of the weeks before a moment, and the hours that were not covered."""
+
+    hours: dict[int, int]
+    skip: frozenset[int]
+
+
+def past(engine: Engine, keyword_id: int, created_s: int, span: Span) -> Past:
+    """What spikes and the usual are judged by."""
+    since = max(created_s - created_s % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - HOUR)
+    until = span.asked[1]
+    counted = sums.over_time(engine, [keyword_id], sums.hourly(since, until))
+    hours = dict.fromkeys(range(since, until - until % HOUR, HOUR), 0)
+    by_hour: dict[int, int] = defaultdict(int)
+    for cell in counted[keyword_id]:
+        by_hour[cell.start] += cell.posts
+    hours |= {hour: posts for hour, posts in by_hour.items() if hour >= since}
+    found = coverage.of_keyword(engine, keyword_id, since * US, until * US)
+    skip = {
+        hour
+        for band in bands(found)
+        if band.until - band.since >= HOUR // 2
+        for hour in range(band.since - band.since % HOUR, band.until, HOUR)
+    }
+    return Past(hours=hours, skip=frozenset(skip))
+
+
+def rate(known: Past, now_s: int) -> Rate:
+    """The last full hour against its usual."""
+    hour = now_s - now_s % HOUR - HOUR
+    posts = known.hours.get(hour, 0)
+    learned = spikes.learned_days(known.hours, hour)
+    normal = spikes.usual(known.hours, hour, known.skip)
+    if learned < spikes.LEARNED_DAYS or not normal.hours:
+        return Rate(posts=posts, usual=None, times=None, learned_days=learned)
+    return Rate(posts=posts, usual=normal.median, times=normal.times(posts), learned_days=learned)
+
+
+class SpikeCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A spike and what was different in it: (facet, label, term)."""
+
+    spike: Spike
+    different: list[tuple[str, str, Term]]
+    same_text: float  # share of the sampled posts whose text another of them has too
+    looked_at: int
+
+
+def spike_cards(engine: Engine, keyword_id: int, found: Sequence[Spike]) -> list[SpikeCard]:
+    """The highest few, newest first."""
+    chosen = sorted(found, key=lambda spike: -spike.deviations)[:5]
+    return [
+        _card(engine, keyword_id, spike) for spike in sorted(chosen, key=lambda spike: -spike.since)
+    ]
+
+
+def _card(engine: Engine, keyword_id: int, spike: Spike) -> SpikeCard:
+    inside = spike.since, spike.until
+    week = spike.since - WEEK, spike.since
+    counted = sums.over_time(engine, [keyword_id], sums.hourly(*week))[keyword_id]
+    before = sum(cell.posts for cell in counted)
+    different: list[tuple[str, str, Term]] = []
+    for facet in ("tag", "domain", "mention", "author"):
+        now = dict(sums.top(engine, keyword_id, facet, inside, limit=20).values)
+        usual = sums.of_values(engine, keyword_id, facet, week, list(now))
+        found = association.compare(now, spike.total, usual, max(before, 1), limit=3)
+        labels = sums.names_of(engine, [t.value for t in found]) if facet == "author" else {}
+        different += [(facet, label_of(facet, term.value, labels), term) for term in found]
+    different.sort(key=lambda one: -one[2].g2)
+    posts = sums.sample(engine, keyword_id, inside, pieces=2, limit=100)
+    texts = Counter(" ".join(post.text.split()) for post in posts)
+    repeated = sum(count for text, count in texts.items() if count > 1 and text)
+    return SpikeCard(
+        spike=spike,
+        different=different[:6],
+        same_text=repeated / len(posts) if posts else 0.0,
+        looked_at=len(posts),
+    )
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. learned_days: of LEARNED_DAYS that spikes need."""
+
+    volume: Volume
+    shares: dict[str, dict[str, int]]
+    panels: list[Panel]
+    terms: Terms
+    hours: Hours
+    rate: Rate
+    spikes: list[SpikeCard]
+
+
+def of_keyword(
+    engine: Engine,
+    keyword_id: int,
+    *,
+    expression: str,
+    created_s: int,
+    question: Question,
+    now_s: Callable[[], float] = time.time,
+) -> Report:
+    """Everything about a keyword in a stretch; what it costs does not grow with its posts."""
+    span = question.span
+    times = span.since, span.until
+    drawn = volume(engine, keyword_id, created_s, question)
+    known = past(engine, keyword_id, created_s, span)
+    found = spikes.find(known.hours, span.asked[0], span.asked[1], known.skip)
+    shares = sums.shares(engine, keyword_id, times, base=span.base, narrow=question.narrow)
+    networks = sum(shares["network"].values())
+    return Report(
+        volume=drawn,
+        shares=shares,
+        panels=[panel(engine, keyword_id, facet, question, networks) for facet in PANELS],
+        terms=terms(engine, keyword_id, expression, span),
+        hours=hours_of_week(engine, keyword_id, span, question.narrow),
+        rate=rate(known, int(now_s())),
+        spikes=spike_cards(engine, keyword_id, found),
+    )
+
+
+def plain(report: Report) -> dict[str, Any]:
+    """For programs: plain values."""
+    value: dict[str, Any] = msgspec.to_builtins(report)
+    return value

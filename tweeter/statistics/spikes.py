@@ -1,0 +1,118 @@
+"""Hours in which much more was said than is usual for that hour of the week.
+
+Usual is the median of the same hour of the week, and of the hours beside it, over the last eight
+weeks; the spread is the median absolute deviation, scaled to a standard deviation (times 1.4826,
+Rousseeuw and Croux 1993), and never below what chance alone gives (the square root of the
+median, as of a Poisson process). Hours that were not covered teach nothing.
+"""
+
+from collections.abc import Collection, Mapping
+from statistics import median
+
+import msgspec
+
+HOUR = 3_600
+WEEK_HOURS = 168
+WEEKS = 8
+LEARNED_DAYS = 14
+DEVIATIONS = 4.0
+ALONE = 8.0  # deviations at which one hour by itself is enough
+LEAST = 20  # posts an hour
+
+
+class Usual(msgspec.Struct, frozen=True, kw_only=True):
+    """What an hour usually has. hours: how many it was learned from; 0: nothing is known."""
+
+    median: float = 0.0
+    spread: float = 1.0
+    hours: int = 0
+
+    def deviations(self, posts: int) -> float:
+        """How many spreads above (or below) the usual."""
+        return (posts - self.median) / self.spread
+
+    def times(self, posts: int) -> float:
+        """How many times the usual; where nothing is usual, as if it were one post."""
+        return posts / max(self.median, 1.0)
+
+
+class Spike(msgspec.Struct, frozen=True, kw_only=True):
+    """Hours in a row that stand out; moments in seconds, until is outside."""
+
+    since: int
+    until: int
+    peak: int  # the hour with most posts
+    posts: int  # in that hour
+    total: int
+    usual: float  # at the peak
+    times: float
+    deviations: float
+
+
+def usual(hours: Mapping[int, int], at: int, skip: Collection[int] = ()) -> Usual:
+    """The usual number of posts of the hour that begins at `at`.
+
+    hours: posts by hour (seconds since 1970), without an entry for hours before the keyword was
+    followed; skip: hours that do not count, as they were not covered or were spikes themselves.
+    """
+    found = []
+    for week in range(1, WEEKS + 1):
+        for beside in (-1, 0, 1):
+            hour = at - (week * WEEK_HOURS + beside) * HOUR
+            if hour in hours and hour not in skip:
+                found.append(hours[hour])
+    if not found:
+        return Usual()
+    middle = float(median(found))
+    deviation = float(median(abs(value - middle) for value in found))
+    spread = max(1.4826 * deviation, middle**0.5, 1.0)
+    return Usual(median=middle, spread=spread, hours=len(found))
+
+
+def learned_days(hours: Mapping[int, int], until: int) -> int:
+    """Days of the past that are known at `until`."""
+    return (until - min(hours)) // (24 * HOUR) if hours else 0
+
+
+def find(
+    hours: Mapping[int, int], since: int, until: int, skip: Collection[int] = ()
+) -> list[Spike]:
+    """The spikes of a stretch, in order of time. [] while fewer than LEARNED_DAYS are known."""
+    run: list[tuple[int, int, Usual]] = []
+    found: list[Spike] = []
+    taught = set(skip)
+    for at in range(since - since % HOUR, until, HOUR):
+        posts = hours.get(at, 0)
+        normal = usual(hours, at, taught)
+        stands_out = (
+            learned_days(hours, at) >= LEARNED_DAYS
+            and normal.hours > 0
+            and posts >= LEAST
+            and normal.deviations(posts) >= DEVIATIONS
+        )
+        if stands_out:
+            run.append((at, posts, normal))
+            taught.add(at)  # what happened once is not what is usual
+        elif run:
+            found += _spike(run)
+            run = []
+    return found + _spike(run)
+
+
+def _spike(run: list[tuple[int, int, Usual]]) -> list[Spike]:
+    if not run:
+        return []
+    at, posts, normal = max(run, key=lambda hour: hour[1])
+    if len(run) < 2 and normal.deviations(posts) < ALONE:
+        return []
+    spike = Spike(
+        since=run[0][0],
+        until=run[-1][0] + HOUR,
+        peak=at,
+        posts=posts,
+        total=sum(hour[1] for hour in run),
+        usual=normal.median,
+        times=normal.times(posts),
+        deviations=normal.deviations(posts),
+    )
+    return [spike]

@@ -1,0 +1,168 @@
+"""Posts over time: stacked, beside others, with what was not covered and what was edited."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Engine
+
+from tweeter.statistics.spans import WEEK, Span
+from tweeter.store import coverage, figures, sums
+from tweeter.store.cells import HOUR, US
+from tweeter.store.figures import Figure
+from tweeter.store.sums import Cell, Narrow
+
+SERIES_SHOWN = 7  # the commonest; the rest is one series, OTHER
+OTHER = "other"
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked: a span, what to stack by, what to narrow to and what to compare with.
+
+    which: ("", "") or a (facet, value) that the volume is of; it is counted by whole hours.
+    compare: "", "previous", "week", or ids of keywords.
+    """
+
+    span: Span
+    by: str = "network"
+    narrow: Narrow = msgspec.field(default_factory=Narrow)
+    which: tuple[str, str] = ("", "")
+    compare: str = ""
+    keywords: tuple[int, ...] = ()
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """Posts in each bucket of the span."""
+
+    name: str
+    posts: list[int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.posts)
+
+
+class Band(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch that was not covered: seconds; whole: on no stream at all."""
+
+    since: int
+    until: int
+    whole: bool
+    words: str
+
+
+class Volume(msgspec.Struct, frozen=True, kw_only=True):
+    """Posts over time, stacked; others are lines beside them. gone: removed since, in all."""
+
+    span: Span
+    by: str
+    stacks: list[Series]
+    others: list[Series]
+    total: int
+    gone: int
+    before: int
+    figure: Figure
+    bands: list[Band]
+    followed_since: int  # seconds; before it nothing was looked for
+    edits: list[tuple[int, int, str]]
+
+
+def volume(engine: Engine, keyword_id: int, created_s: int, question: Question) -> Volume:
+    """The chart's numbers: stacks, comparisons, and what was not covered."""
+    span = question.span
+    cells = _cells(engine, keyword_id, span, question)
+    stacks = _series(cells, span)
+    previous = span.before()
+    before = sum(c.posts for c in _cells(engine, keyword_id, previous, question))
+    since, until = span.asked[0] * US, span.asked[1] * US
+    found = coverage.of_keyword(engine, keyword_id, since, until)
+    return Volume(
+        span=span,
+        by=question.by,
+        stacks=stacks,
+        others=_others(engine, keyword_id, question),
+        total=sum(series.total for series in stacks),
+        gone=sum(cell.gone for cell in cells),
+        before=before,
+        figure=figures.of_keyword(engine, keyword_id, since, until),
+        bands=bands(found),
+        followed_since=created_s,
+        edits=sums.edits(engine, keyword_id, (span.since, span.until)),
+    )
+
+
+def _cells(engine: Engine, keyword_id: int, span: Span, question: Question) -> list[Cell]:
+    if question.which[0]:
+        whole_hours = msgspec.structs.replace(span.grid, base=HOUR)
+        networks = question.narrow.network
+        return sums.value_over_time(
+            engine, keyword_id, question.which, whole_hours, networks=networks
+        )
+    found = sums.over_time(engine, [keyword_id], span.grid, by=question.by, narrow=question.narrow)
+    return found[keyword_id]
+
+
+def _series(cells: Sequence[Cell], span: Span) -> list[Series]:
+    """Series by name, largest first; beyond SERIES_SHOWN they are one."""
+    totals: Counter[str] = Counter()
+    for cell in cells:
+        totals[cell.name] += cell.posts
+    names = [name for name, total in totals.most_common() if total]
+    shown = names if len(names) <= SERIES_SHOWN + 1 else names[:SERIES_SHOWN]
+    counted: dict[str, list[int]] = {name: [0] * span.count for name in shown}
+    for cell in cells:
+        if cell.posts:
+            name = cell.name if cell.name in counted else OTHER
+            line = counted.setdefault(name, [0] * span.count)
+            line[(cell.start - span.since) // span.size] += cell.posts
+    return [Series(name=name, posts=line) for name, line in counted.items()]
+
+
+def _others(engine: Engine, keyword_id: int, question: Question) -> list[Series]:
+    span = question.span
+    if question.compare in ("previous", "week"):
+        earlier = span.before(WEEK if question.compare == "week" else 0)
+        cells = _cells(engine, keyword_id, earlier, question)
+        moved = [msgspec.structs.replace(cell, name="") for cell in cells]
+        name = "a week before" if question.compare == "week" else "the time before"
+        return [Series(name=name, posts=_line(moved, earlier))]
+    if not question.keywords:
+        return []
+    found = sums.over_time(engine, question.keywords, span.grid, narrow=question.narrow)
+    return [Series(name=str(number), posts=_line(found[number], span)) for number in found]
+
+
+def _line(cells: Sequence[Cell], span: Span) -> list[int]:
+    line = [0] * span.count
+    for cell in cells:
+        line[(cell.start - span.since) // span.size] += cell.posts
+    return line
+
+
+def bands(found: Sequence[coverage.Coverage]) -> list[Band]:
+    """Where posts may be missing: each stretch in which some stream missed what it should have."""
+    edges: list[tuple[int, int, str]] = []
+    followed: list[tuple[int, int]] = []
+    for one in found:
+        for stretch in one.stretches:
+            if stretch.verdict == "missed":
+                words = f"{one.stream}: {stretch.words}"
+                edges.append((stretch.since // US, -(-stretch.until // US), words))
+            elif stretch.verdict == "covered":
+                followed.append((stretch.since // US, stretch.until // US))
+    joined: list[tuple[int, int, list[str]]] = []
+    for since, until, words in sorted(edges):
+        if joined and since <= joined[-1][1]:
+            start, end, said = joined[-1]
+            joined[-1] = start, max(end, until), [*said, words]
+        else:
+            joined.append((since, until, [words]))
+    return [
+        Band(
+            since=since,
+            until=until,
+            whole=not any(a < until and b > since for a, b in followed),
+            words=" ".join(said[:3]) + (f" And {len(said) - 3} more." if len(said) > 3 else ""),
+        )
+        for since, until, said in joined
+    ]

@@ -1,0 +1,342 @@
+"""Reading the sums that `rollups` keeps: posts over time, and what is in them.
+
+Every question is answered from `volumes` and `facets`, so what it costs does not grow with the
+number of posts. Moments are seconds since 1970, UTC; until is outside.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
+
+from tweeter.store.cells import HOUR
+from tweeter.store.engine import reading
+from tweeter.store.schema import facets, keyword_versions, matches, posts, volumes
+
+SERIES = ("network", "kind", "lang")
+
+
+class Narrow(msgspec.Struct, frozen=True, kw_only=True):
+    """Which series count: networks, kinds and languages; () is all of them. A name that begins
+    with "!" is left out, all others of that sort count then."""
+
+    network: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
+    lang: tuple[str, ...] = ()
+
+    def where(self) -> list[ColumnElement[bool]]:
+        """As conditions on `volumes`."""
+        return [
+            condition
+            for name in SERIES
+            for condition in _among(volumes.c[name], getattr(self, name))
+        ]
+
+
+def _among(column: Any, names: Sequence[str]) -> list[ColumnElement[bool]]:
+    wanted = [name for name in names if not name.startswith("!")]
+    refused = [name[1:] for name in names if name.startswith("!")]
+    found: list[ColumnElement[bool]] = []
+    if wanted:
+        found.append(column.in_(wanted))
+    if refused:
+        found.append(column.not_in(refused))
+    return found
+
+
+class Grid(msgspec.Struct, frozen=True, kw_only=True):
+    """Buckets of `width` seconds from since to until, both borders of buckets.
+
+    base: the size of the sums that are added up (60, 3600, 86400); it divides width. offset: one
+    border, from which the others are counted.
+    """
+
+    since: int
+    until: int
+    base: int
+    width: int
+    offset: int = 0
+
+
+def hourly(since: int, until: int) -> Grid:
+    """Buckets of an hour."""
+    return Grid(since=since, until=until, base=HOUR, width=HOUR)
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """Posts of one bucket and one series that readers see, and those that are gone."""
+
+    start: int
+    name: str  # of the series; "" where all are together
+    posts: int
+    gone: int
+
+
+def _bucket(column: Any, grid: Grid) -> Any:
+    if grid.base == grid.width:
+        return column
+    return column - (column - grid.offset) % grid.width
+
+
+def over_time(
+    engine: Engine,
+    keyword_ids: Sequence[int],
+    grid: Grid,
+    *,
+    by: str = "",
+    narrow: Narrow | None = None,
+) -> dict[int, list[Cell]]:
+    """Posts by bucket, for each keyword (0: everything stored). by: "", or one of SERIES."""
+    start = _bucket(volumes.c.start, grid).label("at")
+    name = volumes.c[by] if by else None
+    columns = [volumes.c.keyword_id, start, *([name.label("name")] if name is not None else [])]
+    statement = (
+        select(*columns, func.sum(volumes.c.posts).label("seen"), func.sum(volumes.c.gone))
+        .where(
+            volumes.c.keyword_id.in_(list(keyword_ids)),
+            volumes.c.size == grid.base,
+            volumes.c.start >= grid.since,
+            volumes.c.start < grid.until,
+            *(narrow or Narrow()).where(),
+        )
+        .group_by(*columns)
+    )
+    found: dict[int, list[Cell]] = {keyword_id: [] for keyword_id in keyword_ids}
+    with reading(engine) as connection:
+        for row in connection.execute(statement):
+            label = row[2] if by else ""
+            cell = Cell(int(row[1]), label, int(row[-2]), int(row[-1]))
+            found[row[0]].append(cell)
+    for cells in found.values():
+        cells.sort(key=lambda cell: (cell.start, cell.name))
+    return found
+
+
+def shares(
+    engine: Engine, keyword_id: int, times: tuple[int, int], *, base: int, narrow: Narrow
+) -> dict[str, dict[str, int]]:
+    """Visible posts by network, kind and language; each sort is narrowed by the other two."""
+    found: dict[str, dict[str, int]] = {name: defaultdict(int) for name in SERIES}
+    statement = (
+        select(*(volumes.c[name] for name in SERIES), func.sum(volumes.c.posts).label("seen"))
+        .where(
+            volumes.c.keyword_id == keyword_id,
+            volumes.c.size == base,
+            volumes.c.start >= times[0],
+            volumes.c.start < times[1],
+        )
+        .group_by(*(volumes.c[name] for name in SERIES))
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(statement).mappings().all()
+    for row in rows:
+        for name in SERIES:
+            others = [other for other in SERIES if other != name]
+            if all(_counts(row[other], getattr(narrow, other)) for other in others):
+                found[name][row[name]] += int(row["seen"])
+    return {name: {k: v for k, v in counted.items() if v} for name, counted in found.items()}
+
+
+def _counts(value: str, names: Sequence[str]) -> bool:
+    wanted = [name for name in names if not name.startswith("!")]
+    return (not wanted or value in wanted) and f"!{value}" not in names
+
+
+class Top(msgspec.Struct, frozen=True, kw_only=True):
+    """The commonest values of a facet; distinct: how many values there are in all."""
+
+    values: list[tuple[str, int]]
+    distinct: int
+
+
+def top(
+    engine: Engine,
+    keyword_id: int,
+    facet: str,
+    times: tuple[int, int],
+    *,
+    networks: Sequence[str] = (),
+    limit: int = 10,
+) -> Top:
+    """The commonest values of a facet, by whole hours."""
+    seen = func.sum(facets.c.posts).label("seen")
+    grouped = _facet(select(facets.c.value, seen), keyword_id, facet, times, networks).group_by(
+        facets.c.value
+    )
+    inner = grouped.subquery()
+    statement = (
+        select(inner.c.value, inner.c.seen, func.count().over().label("distinct_values"))
+        .order_by(inner.c.seen.desc(), inner.c.value)
+        .limit(limit)
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(statement).all()
+    return Top(
+        values=[(row.value, int(row.seen)) for row in rows],
+        distinct=int(rows[0].distinct_values) if rows else 0,
+    )
+
+
+def of_values(
+    engine: Engine,
+    keyword_id: int,
+    facet: str,
+    times: tuple[int, int],
+    values: Sequence[str],
+    *,
+    networks: Sequence[str] = (),
+) -> dict[str, int]:
+    """Posts of these values of a facet."""
+    if not values:
+        return {}
+    statement = _facet(
+        select(facets.c.value, func.sum(facets.c.posts)), keyword_id, facet, times, networks
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(
+            statement.where(facets.c.value.in_(list(values))).group_by(facets.c.value)
+        )
+        return {row[0]: int(row[1]) for row in rows}
+
+
+def value_over_time(
+    engine: Engine,
+    keyword_id: int,
+    which: tuple[str, str],
+    grid: Grid,
+    *,
+    networks: Sequence[str] = (),
+) -> list[Cell]:
+    """Posts of one (facet, value) by bucket and network; its buckets are of whole hours."""
+    start = _bucket(facets.c.start, grid).label("at")
+    times = grid.since, grid.until
+    columns = start, facets.c.network
+    statement = _facet(
+        select(*columns, func.sum(facets.c.posts)), keyword_id, which[0], times, networks
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(statement.where(facets.c.value == which[1]).group_by(*columns))
+        return sorted(
+            (Cell(int(row[0]), row[1], int(row[2]), 0) for row in rows),
+            key=lambda cell: (cell.start, cell.name),
+        )
+
+
+def _facet(
+    statement: Select[Any],
+    keyword_id: int,
+    facet: str,
+    times: tuple[int, int],
+    networks: Sequence[str],
+) -> Select[Any]:
+    return statement.where(
+        facets.c.keyword_id == keyword_id,
+        facets.c.facet == facet,
+        facets.c.start >= times[0] - times[0] % HOUR,
+        facets.c.start < times[1],
+        *_among(facets.c.network, networks),
+    )
+
+
+class Sampled(msgspec.Struct, frozen=True):
+    """A visible post, as far as words and names are counted in it."""
+
+    id: int
+    text: str
+    lang: str
+    network: str
+    author_id: str
+    author_handle: str
+    author_name: str
+
+
+_SAMPLED = [posts.c[name] for name in Sampled.__struct_fields__]
+
+
+def sample(
+    engine: Engine, keyword_id: int, times: tuple[int, int], *, pieces: int = 8, limit: int = 400
+) -> list[Sampled]:
+    """Posts of a keyword from all over a stretch: the newest of each of its `pieces`."""
+    found: list[Sampled] = []
+    length = max((times[1] - times[0]) // pieces, 1)
+    with reading(engine) as connection:
+        for start in range(times[0], times[1], length):
+            until = min(start + length, times[1])
+            found += _sampled(connection, keyword_id, start, until, limit // pieces)
+    return found
+
+
+def _sampled(
+    connection: Connection, keyword_id: int, since: int, until: int, limit: int
+) -> list[Sampled]:
+    statement = (
+        select(*_SAMPLED)
+        .join(matches, matches.c.post_id == posts.c.id)
+        .where(
+            matches.c.keyword_id == keyword_id,
+            matches.c.occurred_at >= since * 1_000_000,
+            matches.c.occurred_at < until * 1_000_000,
+            posts.c.hidden == "",
+            posts.c.removed_at.is_(None),
+        )
+        .order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
+        .limit(limit)
+    )
+    return [Sampled(*row) for row in connection.execute(statement)]
+
+
+def others(engine: Engine, keyword_id: int, *, limit: int = 400) -> list[Sampled]:
+    """The newest visible posts that this keyword does not match."""
+    mine = select(matches.c.post_id).where(
+        matches.c.keyword_id == keyword_id, matches.c.post_id == posts.c.id
+    )
+    # Looked at are the newest only, so that a keyword which matches everything costs no more.
+    newest = select(posts.c.id).order_by(posts.c.id.desc()).limit(10 * limit).subquery()
+    statement = (
+        select(*_SAMPLED)
+        .join(newest, newest.c.id == posts.c.id)
+        .where(~mine.exists(), posts.c.hidden == "", posts.c.removed_at.is_(None))
+        .order_by(posts.c.id.desc())
+        .limit(limit)
+    )
+    with reading(engine) as connection:
+        return [Sampled(*row) for row in connection.execute(statement)]
+
+
+NETWORKS = ("x", "bluesky", "mastodon", "demo")  # whose authors have stable ids
+
+
+def names_of(engine: Engine, authors: Sequence[str]) -> dict[str, str]:
+    """How authors (author_id) are called in their newest stored post, handle before name."""
+    found: dict[str, str] = {}
+    with reading(engine) as connection:
+        for author_id in authors:
+            row = connection.execute(
+                select(posts.c.author_handle, posts.c.author_name)
+                .where(
+                    posts.c.network.in_(NETWORKS),
+                    posts.c.author_id == author_id,
+                    posts.c.removed_at.is_(None),
+                )
+                .limit(1)
+            ).first()
+            if row is not None:
+                found[author_id] = row.author_handle or row.author_name
+    return found
+
+
+def edits(engine: Engine, keyword_id: int, times: tuple[int, int]) -> list[tuple[int, int, str]]:
+    """(moment, version, expression) of a keyword's versions that began in a stretch."""
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(keyword_versions)
+            .where(
+                keyword_versions.c.keyword_id == keyword_id,
+                keyword_versions.c.at >= times[0] * 1_000_000,
+                keyword_versions.c.at < times[1] * 1_000_000,
+            )
+            .order_by(keyword_versions.c.version)
+        ).all()
+    return [(int(row.at) // 1_000_000, int(row.version), row.expression) for row in rows]
