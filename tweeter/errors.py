@@ -88,3 +88,7 @@ class MustEnd(StoreError):
 
 class AlreadyRunning(TweeterError):
     """Another process holds what only one may hold; says which and where."""
+
+
+class BadQuestion(TweeterError):
+    """What is asked of the statistics does not exist; says what, and what there is."""

@@ -8,7 +8,14 @@ from typing import Any
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from tweeter.errors import AlreadyRunning, ConfigError, KeywordSyntaxError, StoreError, TweeterError
+from tweeter.errors import (
+    AlreadyRunning,
+    BadQuestion,
+    ConfigError,
+    KeywordSyntaxError,
+    StoreError,
+    TweeterError,
+)
 from tweeter.moments import BadMoment
 from tweeter.sources.check import UnknownSource
 from tweeter.store.bulk import TooManyLines
@@ -49,6 +56,7 @@ KINDS: tuple[tuple[type[Exception], str, int, str], ...] = (
     (UnknownSource, "source_not_found", 404, "There is no such source"),
     (NoSuchStream, "stream_not_found", 404, "There is no such stream"),
     (BadMoment, "bad_moment", 422, "The time cannot be read"),
+    (BadQuestion, "bad_question", 422, "The statistics asked for do not exist"),
     (ConfigError, "settings", 500, "The settings are wrong"),
     (AlreadyRunning, "already_running", 409, "It runs already"),
     (StoreError, "database", 503, "The database is not as it must be"),

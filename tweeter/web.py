@@ -18,6 +18,7 @@ from tweeter.views import (
     api,
     api_keywords,
     api_sources,
+    api_statistics,
     health_pages,
     keyword_pages,
     look,
@@ -63,7 +64,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
         look,
     ):  # they share one blueprint
         assert module.pages  # noqa: S101
-    for module in (api, api_keywords, api_sources):
+    for module in (api, api_keywords, api_sources, api_statistics):
         assert module.api  # noqa: S101
     app.register_blueprint(pages.pages)
     look.dress(app)

@@ -161,7 +161,7 @@ def bands(found: Sequence[coverage.Coverage]) -> list[Band]:
         Band(
             since=since,
             until=until,
-            whole=not any(a < until and b > since for a, b in followed),
+            whole=not any(a < until - 1 and b > since + 1 for a, b in followed),
             words=" ".join(said[:3]) + (f" And {len(said) - 3} more." if len(said) > 3 else ""),
         )
         for since, until, said in joined

@@ -7,8 +7,9 @@ from werkzeug.wrappers import Response
 
 from tweeter import forecast, names
 from tweeter.config import Config
-from tweeter.errors import KeywordSyntaxError, TweeterError
-from tweeter.records import now_us
+from tweeter.errors import BadQuestion, KeywordSyntaxError, TweeterError
+from tweeter.moments import BadMoment
+from tweeter.statistics.spans import Span
 from tweeter.store import (
     bulk,
     coverage,
@@ -20,13 +21,13 @@ from tweeter.store import (
     past,
     posts,
 )
+from tweeter.store.cells import US
 from tweeter.store.keywords import KeywordExists, KeywordRow
 from tweeter.store.preview import preview
-from tweeter.views import removal_pages
+from tweeter.views import removal_pages, stat_pages
 from tweeter.views.forms import ImportForm, KeywordForm, RemoveForm, first_error, mark
 from tweeter.views.pages import Answer, engine, names_under, pages
 
-RANGES = {"day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
 TABLE_ROWS = 200  # stretches of the ledger on a page
 LIST_ROWS = 100  # keywords on a page
 
@@ -141,6 +142,10 @@ def _keyword_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> s
         found = posts.page(engine(), keyword_id=keyword_id, older=request.args.get("older", ""))
     except ValueError:
         abort(400, "The address of this page is damaged: “older” is not a position.")
+    try:
+        statistics = stat_pages.of_keyword(row)
+    except (BadQuestion, BadMoment) as error:
+        abort(400, f"{error} Take it out of the address to see the last day.")
     return render_template(
         "keyword.html",
         row=row,
@@ -153,19 +158,16 @@ def _keyword_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> s
         accounts=followed.of_keyword(engine(), keyword_id),
         names=names_under(found.posts),
         figure=figures.of_keyword(engine(), keyword_id),
-        **_time(row),
+        **_time(row, statistics["asked"].span),
+        **statistics,
         **removal_pages.of_keyword(row),
         **more,
     )
 
 
-def _time(row: KeywordRow) -> dict[str, Any]:
+def _time(row: KeywordRow, span: Span) -> dict[str, Any]:
     """The strips of the chosen range, and their table."""
-    chosen = request.args.get("range", "day")
-    if chosen not in RANGES:
-        chosen = "day"
-    until = now_us()
-    since = until - RANGES[chosen] * 1_000_000
+    since, until = (moment * US for moment in span.asked)
     found = coverage.of_keyword(engine(), row.id, since, until)
     strips = [(one, coverage.strip(engine(), row.id, one, since, until)) for one in found]
     table = [(one.stream, stretch) for one in found for stretch in one.stretches]
@@ -174,7 +176,6 @@ def _time(row: KeywordRow) -> dict[str, Any]:
         "strips": strips,
         "stretches": table[:TABLE_ROWS],
         "more_stretches": len(table) - TABLE_ROWS,
-        "range": chosen,
         "since": since,
         "until": until,
     }

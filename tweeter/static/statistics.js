@@ -1,0 +1,131 @@
+// The volume chart by hand: what a bar stands for, zooming by dragging, keys. Every way also
+// exists as a link or a field; without this file the page is whole.
+
+import { localise } from "./times.js";
+
+const KEYS = { "[": "earlier", "]": "later", "-": "wider" };
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+let state = null; // of the chart that is in the page now
+
+function read() {
+  const figure = document.getElementById("volume");
+  if (!figure) return null;
+  const { since, size, count } = figure.dataset;
+  const data = JSON.parse(document.getElementById("volume-data").textContent);
+  return {
+    svg: figure.querySelector("svg.drawn"),
+    brush: figure.querySelector(".brush"),
+    readout: document.getElementById("readout"),
+    since: Number(since),
+    size: Number(size),
+    count: Number(count),
+    ...data,
+  };
+}
+
+function bucketAt(event) {
+  const box = state.svg.getBoundingClientRect();
+  const share = (event.clientX - box.left) / box.width;
+  return Math.min(Math.max(Math.floor(share * state.count), 0), state.count - 1);
+}
+
+function tell(bucket) {
+  const at = new Date((state.since + bucket * state.size) * 1000);
+  const parts = state.names
+    .map((name, n) => [name || "posts", state.posts[n][bucket]])
+    .filter(([, posts]) => posts > 0)
+    .map(([name, posts]) => `${name} ${posts.toLocaleString()}`);
+  state.readout.textContent = `${clock.format(at)}: ${parts.join(", ") || "no post"}`;
+}
+
+let from = null; // bucket where a drag began
+
+function draw(bucket) {
+  const [low, high] = [Math.min(from, bucket), Math.max(from, bucket) + 1];
+  state.brush.setAttribute("x", `${(100 * low) / state.count}%`);
+  state.brush.setAttribute("width", `${(100 * (high - low)) / state.count}%`);
+  state.brush.removeAttribute("hidden");
+  return [low, high];
+}
+
+async function go(address) {
+  const section = document.getElementById("statistics");
+  section.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById("statistics");
+    if (!answer.ok || !fresh) throw new Error(`answer ${answer.status}`);
+    section.replaceWith(fresh);
+    const seen = page.getElementById("seen");
+    if (seen) document.getElementById("seen")?.replaceWith(seen);
+    history.pushState({}, "", address);
+    localise(document);
+    begin();
+  } catch {
+    window.location.assign(address); // the server says what is wrong
+  }
+}
+
+function zoom(low, high) {
+  const address = new URL(window.location.href);
+  for (const name of ["range", "bucket", "older"]) address.searchParams.delete(name);
+  const iso = (bucket) => new Date((state.since + bucket * state.size) * 1000).toISOString();
+  address.searchParams.set("from", iso(low));
+  address.searchParams.set("to", iso(high));
+  void go(address.href);
+}
+
+function begin() {
+  state = read();
+  if (!state) return;
+  const { svg } = state;
+  for (const word of svg.querySelectorAll("text.along")) {
+    const at = new Date(Number(word.dataset.at) * 1000);
+    word.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "title")).textContent =
+      clock.format(at);
+  }
+  svg.addEventListener("pointermove", (event) => {
+    const bucket = bucketAt(event);
+    tell(bucket);
+    if (from !== null) draw(bucket);
+  });
+  svg.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || event.target.closest("a")) return;
+    from = bucketAt(event);
+    svg.setPointerCapture(event.pointerId);
+  });
+  svg.addEventListener("pointerup", (event) => {
+    if (from === null) return;
+    const [low, high] = draw(bucketAt(event));
+    from = null;
+    state.brush.setAttribute("hidden", "");
+    if (high - low > 1) zoom(low, high);
+  });
+  svg.addEventListener("pointercancel", () => {
+    from = null;
+    state.brush.setAttribute("hidden", "");
+  });
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("#statistics a[href]");
+  const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey;
+  if (!link || !plain || new URL(link.href).pathname !== window.location.pathname) return;
+  if (link.getAttribute("href").startsWith("#")) return;
+  event.preventDefault();
+  void go(link.href);
+});
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  const link = document.getElementById(KEYS[event.key] ?? "");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey || !link) return;
+  if (document.documentElement.dataset.keys === "off") return;
+  event.preventDefault();
+  void go(link.href);
+});
+
+window.addEventListener("popstate", () => window.location.reload());
+begin();

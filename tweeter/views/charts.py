@@ -1,0 +1,152 @@
+"""Figures drawn on the server, as paths and positions; templates/statistics.html draws them.
+
+Bars are drawn in a box that is stretched to the page's width, a unit a bucket and 1,000 high;
+words and marks stand outside it, at percentages, so that nothing but the bars is stretched.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from tweeter.statistics.spans import Span
+from tweeter.statistics.volume import Series, Volume
+from tweeter.store.cells import DAY, HOUR
+
+HIGH = 1_000
+GAP = 0.12  # of a bucket, between bars
+TICKS = 6
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """A word at a place along an axis, in percent of it. at: the moment, seconds; 0: none."""
+
+    place: float
+    word: str
+    at: int = 0
+
+
+class Region(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch along the axis of time, in percent. whole: nothing was covered there."""
+
+    start: float
+    width: float
+    words: str = ""
+    whole: bool = True
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    """Paths by series, in the order of the legend; numbers begin at 1 as colours do."""
+
+    count: int
+    top: int
+    bars: list[tuple[int, str]]
+    lines: list[tuple[int, str]]
+    down: list[Tick]
+    along: list[Tick]
+    gaps: list[Region]
+    before: float  # percent of the width before the keyword was followed
+    edits: list[Tick]
+
+
+def nice(value: int) -> int:
+    """The next number that people like to read: 1, 2 or 5 and noughts."""
+    if value <= 5:
+        return max(value, 1)
+    power: int = 10 ** int(math.log10(value))
+    steps = (1, 2, 3, 4, 5, 6, 8, 10)
+    return next((power * step for step in steps if power * step >= value), value)
+
+
+def of_volume(found: Volume) -> Chart:
+    """The volume chart."""
+    span = found.span
+    sums = [sum(values) for values in zip(*(s.posts for s in found.stacks), strict=True)]
+    most = max([0, *sums, *(max(series.posts, default=0) for series in found.others)])
+    top = nice(most)
+    first = len(found.stacks) + 1
+    return Chart(
+        count=span.count,
+        top=top,
+        bars=_stacked(found.stacks, top),
+        lines=[(first + n, _line(s.posts, top)) for n, s in enumerate(found.others)],
+        down=[Tick(100 - 100 * part, f"{round(top * part):,}") for part in _parts(top)],
+        along=_along(span),
+        gaps=[
+            Region(
+                start=_place(span, band.since),
+                width=_place(span, band.until) - _place(span, band.since),
+                words=band.words,
+                whole=band.whole,
+            )
+            for band in found.bands
+        ],
+        before=_place(span, found.followed_since),
+        edits=[
+            Tick(_place(span, at), f"version {version}: {expression}", at)
+            for at, version, expression in found.edits
+        ],
+    )
+
+
+def _parts(top: int) -> tuple[float, ...]:
+    return (0.5, 1.0) if top % 2 == 0 else (1.0,)
+
+
+def _place(span: Span, at: int) -> float:
+    share = (at - span.since) / (span.until - span.since)
+    return round(100 * min(max(share, 0.0), 1.0), 3)
+
+
+def _stacked(stacks: Sequence[Series], top: int) -> list[tuple[int, str]]:
+    floor = [0] * len(stacks[0].posts) if stacks else []
+    found = []
+    for number, series in enumerate(stacks, 1):
+        pieces = []
+        for bucket, posts in enumerate(series.posts):
+            if posts:
+                high = round(HIGH * posts / top, 1)
+                low = round(HIGH - HIGH * floor[bucket] / top, 1)
+                wide = round(1 - GAP, 2)
+                pieces.append(f"M{bucket + GAP / 2:g} {low:g}v-{high:g}h{wide:g}v{high:g}z")
+                floor[bucket] += posts
+        found.append((number, "".join(pieces)))
+    return found
+
+
+def _line(posts: Sequence[int], top: int) -> str:
+    places = [f"{n + 0.5:g} {round(HIGH - HIGH * v / top, 1):g}" for n, v in enumerate(posts)]
+    return "M" + "L".join(places)
+
+
+def _along(span: Span) -> list[Tick]:
+    length = span.until - span.since
+    steps = (60, 300, 600, 900, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY)
+    longer = (7 * DAY, 14 * DAY, 28 * DAY, 56 * DAY, 91 * DAY, 182 * DAY, 364 * DAY)
+    step = next((s for s in (*steps, *longer) if length / s <= TICKS), length)
+    first = span.since + -span.since % step
+    return [
+        Tick(_place(span, at), _word(at, step), at)
+        for at in range(first, span.until, step)
+        if 2 <= _place(span, at) <= 96
+    ]
+
+
+def _word(at: int, step: int) -> str:
+    moment = datetime.fromtimestamp(at, UTC)
+    if step >= DAY:
+        return moment.strftime("%-d %b %Y" if step >= 182 * DAY else "%-d %b")
+    return moment.strftime("%-d %b" if moment.hour == 0 and moment.minute == 0 else "%H:%M")
+
+
+def spark(posts: Sequence[int], missed: Sequence[bool] = ()) -> tuple[str, str]:
+    """A small line of bars 20 high, a unit a bucket: the bars, and the buckets not covered."""
+    most = max([1, *posts])
+    bars = "".join(
+        f"M{n + 0.1:g} 20v-{max(20 * value / most, 1):.3g}h.8V20z"
+        for n, value in enumerate(posts)
+        if value
+    )
+    gaps = "".join(f"M{n} 0h1v20h-1z" for n, is_missed in enumerate(missed) if is_missed)
+    return bars, gaps

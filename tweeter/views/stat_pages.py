@@ -1,0 +1,97 @@
+"""The statistics on a keyword's page: what the address asks, and the pictures of the answer."""
+
+from typing import Any
+
+from flask import request
+
+from tweeter.records import now_us
+from tweeter.statistics import report as reports
+from tweeter.statistics.report import Report
+from tweeter.statistics.spans import PRESETS, Span
+from tweeter.statistics.volume import Question
+from tweeter.store import keywords
+from tweeter.store.cells import US
+from tweeter.store.keywords import KeywordRow
+from tweeter.views import asked, charts
+from tweeter.views.pages import engine
+from tweeter.views.show import iso
+
+OTHERS = 50  # keywords offered for comparison
+
+
+def of_keyword(row: KeywordRow) -> dict[str, Any]:
+    """What templates/statistics.html needs. Raises BadQuestion and BadMoment."""
+    question = asked.question()
+    found = reports.of_keyword(
+        engine(),
+        row.id,
+        expression=row.expression,
+        created_s=row.created_at // US,
+        question=question,
+    )
+    return {
+        "asked": question,
+        "report": found,
+        "chart": charts.of_volume(found.volume),
+        "here": asked.here,
+        "toggled": asked.toggled,
+        "choices": _choices(row, question, found),
+    }
+
+
+def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, Any]:
+    span, volume = question.span, found.volume
+    series = [*volume.stacks, *volume.others]
+    columns = [one.posts for one in series]
+    table = [
+        (start, values)
+        for start, *values in zip(span.starts(), *columns, strict=True)
+        if any(values)
+    ]
+    others, _ = keywords.page(engine(), limit=OTHERS)
+    names = {str(other.id): other.expression for other in others}
+    names |= {str(n): name for n, name in keywords.names(engine(), question.keywords).items()}
+    return {
+        "range": _preset(),
+        "from": request.args.get("from", ""),
+        "to": request.args.get("to", ""),
+        "between": _between,
+        "earlier": _moved(span, -1),
+        "later": _moved(span, 1),
+        "wider": _wider(span),
+        "nearest": {"range": "month"} if row.posts and not volume.total else None,
+        "others": [other for other in others if other.id != row.id],
+        "names": names,
+        "table": table,
+        "missed_s": sum(band.until - band.since for band in volume.bands),
+        "place": lambda at: round(100 * (at - span.since) / (span.until - span.since), 2),
+        "data": {
+            "names": [names.get(one.name, one.name) for one in series],
+            "posts": columns,
+        },
+    }
+
+
+def _preset() -> str:
+    if request.args.get("from") or request.args.get("to"):
+        return ""
+    chosen = request.args.get("range", "day")
+    return chosen if chosen in PRESETS else "day"
+
+
+def _between(since: int, until: int) -> dict[str, str]:
+    return {"from": iso(since * US), "to": iso(until * US)}
+
+
+def _moved(span: Span, steps: int) -> dict[str, str] | None:
+    length = span.asked[1] - span.asked[0]
+    since, until = span.asked[0] + steps * length, span.asked[1] + steps * length
+    if since >= now_us() // US:
+        return None
+    return _between(since, until)
+
+
+def _wider(span: Span) -> dict[str, str]:
+    length = span.asked[1] - span.asked[0]
+    until = min(span.asked[1] + length, now_us() // US)
+    return _between(span.asked[0] - length, max(until, span.asked[1]))
