@@ -49,18 +49,22 @@ class Spike(msgspec.Struct, frozen=True, kw_only=True):
     deviations: float
 
 
+def hours_like(at: int) -> list[int]:
+    """The hours that the usual of the hour at `at` is learned from, latest first."""
+    return [
+        at - (week * WEEK_HOURS + beside) * HOUR
+        for week in range(1, WEEKS + 1)
+        for beside in (-1, 0, 1)
+    ]
+
+
 def usual(hours: Mapping[int, int], at: int, skip: Collection[int] = ()) -> Usual:
     """The usual number of posts of the hour that begins at `at`.
 
     hours: posts by hour (seconds since 1970), without an entry for hours before the keyword was
     followed; skip: hours that do not count, as they were not covered or were spikes themselves.
     """
-    found = []
-    for week in range(1, WEEKS + 1):
-        for beside in (-1, 0, 1):
-            hour = at - (week * WEEK_HOURS + beside) * HOUR
-            if hour in hours and hour not in skip:
-                found.append(hours[hour])
+    found = [hours[hour] for hour in hours_like(at) if hour in hours and hour not in skip]
     if not found:
         return Usual()
     middle = float(median(found))

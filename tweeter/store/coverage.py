@@ -86,6 +86,17 @@ def of_stream(engine: Engine, stream_id: int, since: int, until: int) -> Coverag
         return _coverage(connection, stream, None, since, until)
 
 
+def of_streams(engine: Engine, since: int, until: int) -> list[Coverage]:
+    """The coverage of every stream that has minutes, whatever the keywords."""
+    with reading(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        return [
+            _coverage(connection, stream, None, since, min(until, now))
+            for stream in connection.execute(select(streams).order_by(streams.c.id)).mappings()
+            if counts(stream)
+        ]
+
+
 def counts(stream: RowMapping) -> bool:
     """Whether a stream has minutes that can be covered."""
     used = stream["covered_until"] or stream["wanted"]

@@ -114,6 +114,26 @@ def over_time(
     return found
 
 
+def at_hours(
+    engine: Engine, keyword_ids: Sequence[int], hours: Sequence[int]
+) -> dict[tuple[int, int], int]:
+    """Posts of these keywords in these hours alone, by (keyword, start)."""
+    if not keyword_ids or not hours:
+        return {}
+    columns = volumes.c.keyword_id, volumes.c.start
+    statement = (
+        select(*columns, func.sum(volumes.c.posts))
+        .where(
+            volumes.c.keyword_id.in_(list(keyword_ids)),
+            volumes.c.size == HOUR,
+            volumes.c.start.in_(list(hours)),
+        )
+        .group_by(*columns)
+    )
+    with reading(engine) as connection:
+        return {(row[0], row[1]): int(row[2]) for row in connection.execute(statement)}
+
+
 def shares(
     engine: Engine, keyword_id: int, times: tuple[int, int], *, base: int, narrow: Narrow
 ) -> dict[str, dict[str, int]]:

@@ -3,14 +3,29 @@
 Buckets begin at `span.since` (seconds since 1970, UTC) and are `span.size` seconds long.
 """
 
+import msgspec
 from flask import Response, request
 
+from tweeter.records import now_us
 from tweeter.statistics import report as reports
+from tweeter.statistics import summary
 from tweeter.store import keywords
 from tweeter.store.cells import US
 from tweeter.views import asked
-from tweeter.views.api import answer, api
+from tweeter.views.api import answer, api, number
 from tweeter.views.pages import engine
+
+PAGE = 100
+
+
+@api.get("/overview")
+def keywords_overview() -> Response:
+    """The last 24 hours of the newest keywords; `older` is the next page."""
+    rows, older = keywords.page(
+        engine(), older=number("older", 0, 0, 1 << 62), limit=number("limit", PAGE, 1, PAGE)
+    )
+    found = msgspec.to_builtins(summary.of_keywords(engine(), rows, now_us() // US))
+    return answer({"overview": found, "older": str(older) if older else ""})
 
 
 @api.get("/keywords/<int:keyword_id>/statistics")

@@ -11,6 +11,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange
 from wtforms.validators import Optional as MayBeEmpty
 
@@ -46,7 +47,10 @@ class KeywordForm(FlaskForm):  # type: ignore[misc]
             Length(max=EXPRESSION_CHARACTERS, message="At most 1,024 characters."),
         ],
     )
-    networks = SelectMultipleField("Networks (none chosen: all)", choices=NETWORKS)
+    networks = SelectMultipleField(
+        "Networks (none chosen: all)",
+        choices=[SelectChoice(name, label) for name, label in NETWORKS],
+    )
     day_budget = _number("Posts read at X a day, at most (0: no limit)", 100_000_000)
     month_budget = _number("A month, at most", 1_000_000_000)
     keep_days = _number("Delete its posts after so many days (0: never)", 36_500)

@@ -1,6 +1,6 @@
 """The pages around the keywords: first page, live, demo. Without JavaScript they work."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
@@ -8,15 +8,27 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
+from tweeter.records import now_us
 from tweeter.sources.demo import DEMO_KEYWORDS
+from tweeter.statistics import summary
+from tweeter.statistics.summary import Line
 from tweeter.store import demo, feed, keywords, posts, trouble
+from tweeter.store.cells import US
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.overview import Overview, overview
 from tweeter.store.posts import StoredPost
+from tweeter.views import charts
 from tweeter.views.forms import ButtonForm
 
 pages = Blueprint("pages", __name__)
 
+LINES = 100  # keywords on the first page
+ORDERS: dict[str, Callable[[Line], Any]] = {
+    "day": lambda line: (-line.day, line.keyword_id),
+    "usual": lambda line: (-(line.times or 0), line.keyword_id),
+    "name": lambda line: line.expression.casefold(),
+    "new": lambda line: -line.keyword_id,
+}
 LIVE_POSTS = 50  # cards that the live page begins with
 
 Answer = str | Response | tuple[str, int]
@@ -46,7 +58,7 @@ def _everywhere() -> dict[str, Any]:
 @pages.get("/")
 def home() -> Answer:
     """What is followed and the newest posts; three doors while there is nothing."""
-    rows, _ = keywords.page(engine(), limit=1)
+    rows, more = keywords.page(engine(), limit=LINES)
     newest = posts.latest(engine(), limit=10)
     return render_template(
         "home.html",
@@ -54,7 +66,18 @@ def home() -> Answer:
         posts=newest,
         totals=posts.totals(engine()),
         names=names_under(newest),
+        more=more,
+        **_summary(rows),
     )
+
+
+def _summary(rows: list[KeywordRow]) -> dict[str, Any]:
+    """The table of keywords, in the order that the address asks for."""
+    found = summary.of_keywords(engine(), rows, now_us() // US)
+    order = request.args.get("sort", "day")
+    lines = sorted(found.lines, key=ORDERS.get(order, ORDERS["day"]))
+    sparks = {line.keyword_id: charts.spark(line.hours, line.missed) for line in lines}
+    return {"summary": found, "lines": lines, "sparks": sparks, "order": order}
 
 
 @pages.get("/live")

@@ -1,0 +1,125 @@
+"""docs/statistics.md: its SQL runs on every database and gives what the pages say."""
+
+import random
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+
+from tests.conftest import ROOT
+from tests.store.posts import AT, take
+from tests.store.test_rollups import commit, said
+from tests.views.conftest import app, client  # noqa: F401 (fixtures)
+from tweeter.records import AccountChange, Removal
+from tweeter.store import keywords
+from tweeter.store.engine import reading
+from tweeter.views import show
+
+PAGE = (ROOT / "docs" / "statistics.md").read_text()
+SQL = dict(re.findall(r"^```sql (\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+SINCE = AT // 1_000_000 // 86_400 * 86_400 - 6 * 86_400
+UNTIL = SINCE + 7 * 86_400
+
+
+@pytest.fixture
+def storm(engine: Engine) -> int:
+    """A keyword with posts over four days, some removed, some hidden; another beside it."""
+    number = keywords.add(engine, "storm").id
+    keywords.add(engine, "flood")
+    dice = random.Random(11)
+    lease = take(engine)
+    commit(
+        engine, lease, *(said(dice, n, network=dice.choice(["x", "bluesky"])) for n in range(80))
+    )
+    gone = [
+        Removal(network="bluesky", key=f"at://did:plc:a/app.bsky.feed.post/{n}", occurred_at=AT)
+        for n in range(0, 80, 7)
+    ]
+    hidden = AccountChange(network="x", author_id="did:plc:1", status="suspended", occurred_at=AT)
+    commit(engine, lease, *gone, hidden)
+    return number
+
+
+def run(engine: Engine, name: str, keyword_id: int) -> list[tuple[Any, ...]]:
+    values = {"keyword": keyword_id, "since": SINCE, "until": UNTIL}
+    with reading(engine) as connection:
+        return [tuple(row) for row in connection.execute(text(SQL[name]), values)]
+
+
+def iso(second: int) -> str:
+    return show.iso(second * 1_000_000)
+
+
+def test_the_sql_of_the_page_gives_what_the_api_says(
+    engine: Engine,
+    client: FlaskClient,  # noqa: F811
+    storm: int,
+) -> None:
+    address = f"/api/v1/keywords/{storm}/statistics?from={iso(SINCE)}&to={iso(UNTIL)}&bucket=3600"
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.text
+    found = answer.json["statistics"]
+    volume = found["volume"]
+    drawn = {
+        (SINCE + n * 3600, series["name"]): posts
+        for series in volume["stacks"]
+        for n, posts in enumerate(series["posts"])
+        if posts
+    }
+    counted = {(row[0], row[1]): int(row[2]) for row in run(engine, "volume", storm) if row[2]}
+    assert drawn == counted
+    assert sum(drawn.values()) == volume["total"] > 20
+    assert volume["gone"] == int(run(engine, "gone", storm)[0][0]) > 5
+    languages = {row[0]: int(row[1]) for row in run(engine, "languages", storm)}
+    assert found["shares"]["lang"] == languages
+    (tags,) = [panel for panel in found["panels"] if panel["facet"] == "tag"]
+    assert [(row["value"], row["posts"]) for row in tags["rows"]] == [
+        (value, int(posts)) for value, posts in run(engine, "tags", storm)
+    ]
+
+
+WRONG = [
+    ("range=decade", "expected one of hour, day"),
+    ("by=colour", "expected one of network"),
+    ("bucket=61", "do not exist"),
+    ("bucket=x", "expected seconds"),
+    ("from=yesterday", "ISO 8601"),
+    ("from=1h&to=2h", "ends before it begins"),
+    ("range=year&bucket=60", "choose longer"),
+    ("with=a", "the number of a keyword"),
+    ("with=1&with=2&with=3&with=4&with=5", "At most 4"),
+    ("compare=never", "previous or week"),
+]
+
+
+def test_what_cannot_be_answered_is_said(
+    client: FlaskClient,  # noqa: F811
+    storm: int,
+) -> None:
+    for asked, words in WRONG:
+        answer = client.get(f"/api/v1/keywords/{storm}/statistics?{asked}")
+        assert answer.status_code == 422, answer.text
+        assert words in answer.json["detail"]
+        page = client.get(f"/keywords/{storm}?{asked}")
+        assert page.status_code == 400
+        assert words in page.text
+
+
+def test_every_way_of_asking_gives_a_page(
+    client: FlaskClient,  # noqa: F811
+    storm: int,
+) -> None:
+    for asked in (
+        "",
+        "range=hour",
+        "range=year&by=lang&compare=week",
+        f"from={iso(SINCE)}&to={iso(UNTIL)}&by=kind&network=!x&lang=en&with=2",
+        f"from={iso(SINCE)}&to={iso(UNTIL)}&tag=storm",
+        f"from={iso(SINCE)}&author=%27%22%3E%3Cscript%3E",
+    ):
+        page = client.get(f"/keywords/{storm}?{asked}")
+        assert page.status_code == 200, asked
+        assert "<script>" not in page.text
+    assert client.get("/").status_code == 200
