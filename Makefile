@@ -37,7 +37,7 @@ check: $(VENV)/dev.stamp
 # Without column marks in tracebacks: Python 3.11 parses source to draw them, and one drawn while
 # the garbage collector interrupts another parse breaks that (python/cpython#106905).
 test: $(VENV)/dev.stamp
-	PYTHONNODEBUGRANGES=1 $(BIN)/python -m pytest
+	PYTHONNODEBUGRANGES=1 $(BIN)/python -m tests $(ARGS)
 
 prove: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.prove $(NAME) $(ARGS)

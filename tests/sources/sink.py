@@ -48,7 +48,7 @@ class Kept:
         return [event.body for event in self.events]
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
     """Wait until it is so; fails the test otherwise."""
     async with asyncio.timeout(timeout_s):
         while not condition():
