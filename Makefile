@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run check test prove bench requirements clean
+.PHONY: help setup run check test prove bench bench-pages requirements clean
 help:
 	@echo "make run           start tweeter: http://127.0.0.1:5000/add_keyword"
 	@echo "make test          run the tests"
@@ -12,6 +12,7 @@ help:
 	@echo "make prove         the promises under faults (NAME=limits: one of them)"
 	@echo "make setup         the virtual environment, with what development needs"
 	@echo "make bench         measure, as ratios"
+	@echo "make bench-pages   how long pages take on a large database"
 	@echo "make requirements  compile requirements*.txt from pyproject.toml"
 	@echo "make clean         remove what was made (not your data)"
 
@@ -44,6 +45,9 @@ prove: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m bench
+
+bench-pages: $(VENV)/dev.stamp
+	$(BIN)/python -m bench.pages $(ARGS)
 
 requirements: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.txt

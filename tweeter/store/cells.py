@@ -5,7 +5,8 @@ Pure: a row of `posts` in, cells out. `rollups` adds them up; docs/statistics.md
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -32,17 +33,12 @@ _tags = msgspec.json.Decoder(list[str])
 
 
 class Volume(NamedTuple):
-    """The series that a post is counted in, and its moment (us)."""
+    """The series that a post is counted in, and its minute (seconds since 1970)."""
 
-    occurred_at: int
+    minute: int
     network: str
     kind: str
     lang: str
-
-    def starts(self) -> Iterator[tuple[int, int]]:
-        """(size, start) of the buckets that hold it, seconds since 1970."""
-        second = self.occurred_at // US
-        return ((size, second - second % size) for size in SIZES)
 
 
 def is_visible(row: Mapping[Any, Any]) -> bool:
@@ -52,8 +48,13 @@ def is_visible(row: Mapping[Any, Any]) -> bool:
 
 def volume(row: Mapping[Any, Any]) -> Volume:
     """Where in time, and in which series, a post is counted."""
-    lang = next(languages(row["lang"]), "")
-    return Volume(row["occurred_at"], row["network"], row["kind"], lang[:LANG])
+    minute = row["occurred_at"] // US // MINUTE * MINUTE
+    return Volume(minute, row["network"], row["kind"], _language(row["lang"]))
+
+
+@lru_cache(maxsize=4096)
+def _language(tag: str) -> str:
+    return next(languages(tag), "")[:LANG]
 
 
 LANG = 8  # the first part of a language tag has at most 8 letters (RFC 5646, section 2.1)
@@ -61,8 +62,10 @@ LANG = 8  # the first part of a language tag has at most 8 letters (RFC 5646, se
 
 def facets(row: Mapping[Any, Any]) -> set[tuple[str, str]]:
     """(facet, value) of everything that a visible post is counted under, each once."""
-    found = {("tag", short(tag)) for tag in map(normalise, _tags.decode(row["tags"])) if tag}
-    for link in _links.decode(row["links"]):
+    found: set[tuple[str, str]] = set()
+    if row["tags"] != "[]":
+        found = {("tag", short(tag)) for tag in map(normalise, _tags.decode(row["tags"])) if tag}
+    for link in _links.decode(row["links"]) if row["links"] != "[]" else ():
         clean, domain = tidy(link.url)
         if domain:
             found.add(("link", short(clean)))
@@ -95,6 +98,8 @@ def tidy(url: str) -> tuple[str, str]:
 
 def short(value: str) -> str:
     """A value that fits into a key; a long one keeps its beginning, and a hash of the whole."""
+    if len(value) <= LONGEST and value.isascii() and "\x00" not in value:
+        return value
     encoded = value.encode("utf-8", "replace").replace(b"\x00", b"")
     if len(encoded) <= LONGEST:
         return encoded.decode()

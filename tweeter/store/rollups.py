@@ -7,7 +7,6 @@ Who changes a post or its matches holds the post's row first (SELECT … FOR UPD
 only matches change): what is taken off the sums is then what was added to them.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, bindparam, delete, select
 
 from tweeter.store import cells
+from tweeter.store.cells import HOUR, SIZES
 from tweeter.store.engine import add_up
 from tweeter.store.schema import facets, matches, posts, volumes
 
@@ -37,6 +37,7 @@ _NEEDED = (
 )
 _COLUMNS = [posts.c[name] for name in _NEEDED]
 Row = Mapping[Any, Any]
+Key = tuple[Any, ...]
 Counted = tuple[Row, Sequence[int]]  # a row of posts and the keywords that it is counted for
 
 
@@ -44,55 +45,60 @@ class Sums:
     """Changes of the sums that belong together: collected, then written in one order."""
 
     def __init__(self) -> None:
-        self._volumes: Counter[tuple[Any, ...]] = Counter()
-        self._gone: Counter[tuple[Any, ...]] = Counter()
-        self._facets: Counter[tuple[Any, ...]] = Counter()
+        # By (keyword, minute, network, kind, lang) and (keyword, facet, hour, network, value).
+        self._seen: dict[Key, int] = {}
+        self._gone: dict[Key, int] = {}
+        self._facets: dict[Key, int] = {}
 
-    def add(self, row: Row, keyword_ids: Iterable[int], sign: int = 1) -> None:
+    def add(self, row: Row, keyword_ids: Sequence[int], sign: int = 1) -> None:
         """Count a post for these keywords (sign 1), or count it off (-1)."""
-        ids = list(keyword_ids)
-        if not ids:
+        if not keyword_ids:
             return
         place = cells.volume(row)
         is_visible = cells.is_visible(row)
-        volumes_or_gone = self._volumes if is_visible else self._gone
-        starts = list(place.starts())
-        for keyword_id in ids:
-            for size, start in starts:
-                volumes_or_gone[keyword_id, size, start, *place[1:]] += sign
-        named = [number for number in ids if number != EVERYTHING]
+        counted = self._seen if is_visible else self._gone
+        for keyword_id in keyword_ids:
+            key = (keyword_id, *place)
+            counted[key] = counted.get(key, 0) + sign
+        named = [number for number in keyword_ids if number != EVERYTHING]
         if is_visible and named:
-            hour = starts[1][1]
+            hour, found = place.minute - place.minute % HOUR, self._facets
             for facet, value in cells.facets(row):
                 for keyword_id in named:
-                    self._facets[keyword_id, facet, hour, place.network, value] += sign
+                    its: Key = (keyword_id, facet, hour, place.network, value)
+                    found[its] = found.get(its, 0) + sign
 
     def write(self, connection: Connection) -> None:
         """Add everything to the tables; sums that become nothing leave no row."""
-        keys = sorted(self._volumes.keys() | self._gone.keys())
-        changed = [
-            (key, (self._volumes[key], self._gone[key]))
-            for key in keys
-            if self._volumes[key] or self._gone[key]
-        ]
-        _write(connection, volumes, changed)
-        _write(connection, facets, [(k, (self._facets[k],)) for k in sorted(self._facets)])
+        seen, gone = _by_sizes(self._seen), _by_sizes(self._gone)
+        keys = sorted(seen.keys() | gone.keys()) if gone else sorted(seen)
+        _write(connection, volumes, [(key, (seen.get(key, 0), gone.get(key, 0))) for key in keys])
+        _write(connection, facets, [(key, (by,)) for key, by in sorted(self._facets.items())])
+
+
+def _by_sizes(minutes: Mapping[Key, int]) -> dict[Key, int]:
+    """Sums of minutes as those of minutes, hours and days."""
+    found: dict[Key, int] = {}
+    for (keyword_id, minute, *series), by in minutes.items():
+        for size in SIZES:
+            key = (keyword_id, size, minute - minute % size, *series)
+            found[key] = found.get(key, 0) + by
+    return found
 
 
 def _write(
-    connection: Connection, table: Table, changed: Sequence[tuple[tuple[Any, ...], tuple[int, ...]]]
+    connection: Connection, table: Table, changed: Sequence[tuple[Key, tuple[int, ...]]]
 ) -> None:
     keys = [column.name for column in table.primary_key]
-    sums = [column.name for column in table.columns if not column.primary_key]
-    names = keys + sums
-    rows = [dict(zip(names, key + by, strict=True)) for key, by in changed if any(by)]
-    add_up(connection, table, rows, keys=keys, sums=sums)
+    rows = [key + by for key, by in changed if any(by)]
+    add_up(connection, table, rows, keys=len(keys))
     less = [key for key, by in changed if min(by) < 0]
     if less:
-        nothing = and_(*(table.c[name] == 0 for name in sums))
-        which = and_(*(table.c[name] == bindparam(f"its_{name}") for name in keys), nothing)
-        rows = [{f"its_{n}": v for n, v in zip(keys, key, strict=True)} for key in less]
-        connection.execute(delete(table).where(which), rows)
+        sums = [column for column in table.columns if not column.primary_key]
+        which = and_(*(table.c[name] == bindparam(f"its_{name}") for name in keys))
+        nothing = delete(table).where(which, *(column == 0 for column in sums))
+        names = [f"its_{name}" for name in keys]
+        connection.execute(nothing, [dict(zip(names, key, strict=True)) for key in less])
 
 
 def add(connection: Connection, counted: Iterable[Counted]) -> None:

@@ -1,0 +1,275 @@
+"""How long pages and JSON answers take on a large database while posts are being stored.
+
+`make bench-pages` (ARGS="--posts 5000000 --url postgresql+psycopg://…"). It fills a database with
+invented posts through the product's own way of storing (kept, and used again, under --folder),
+starts the product's web process on it, stores --rate posts a second beside it, and asks for every
+page in turn. Times are the server's as a client on the same machine sees them, in ms.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Engine
+
+from tweeter.records import Link, Match, Post, now_us
+from tweeter.store import batches, keywords, migrate
+from tweeter.store.batches import Batch
+from tweeter.store.engine import make_engine, reading, writing
+from tweeter.store.leases import Lease, owner
+from tweeter.store.streams import claim, ensure
+
+ROOT = Path(__file__).parent.parent
+KEYWORDS = 1_000
+DAYS = 60
+BATCH = 5_000
+DAY_US = 86_400_000_000
+PORT = 5077
+PAGES = {
+    "overview": "/",
+    "keywords": "/add_keyword",
+    "keyword, a day (the largest)": "/keywords/{large}",
+    "keyword, a month (the largest)": "/keywords/{large}?range=month",
+    "keyword, a year by language": "/keywords/{large}?range=year&by=lang&compare=previous",
+    "keyword, a week (a middle one)": "/keywords/{middle}?range=week",
+    "keyword, older posts": "/keywords/{large}?older={older}",
+    "health": "/health",
+    "sources": "/sources",
+    "live": "/live",
+    "API overview": "/api/v1/overview",
+    "API statistics, a month": "/api/v1/keywords/{large}/statistics?range=month",
+    "API posts": "/api/v1/keywords/{large}/posts",
+    "search: a common word": "/search?q=word0",
+    "search: two words": "/search?q=" + quote("word3 word40"),
+    "search: a rare word": "/search?q=rare7",
+    "API search": "/api/v1/search?q=word12",
+}
+
+
+class Inventor:
+    """Posts with a rhythm of days, keywords of very different size (Zipf), and their matches."""
+
+    def __init__(self, ids: list[int], seed: int = 7) -> None:
+        self.dice = random.Random(seed)
+        self.ids = ids
+        self.words = [f"word{n}" for n in range(400)]
+
+    def zipf(self, most: int) -> int:
+        return min(int(self.dice.paretovariate(0.8)) - 1, most - 1)
+
+    def post(self, number: int, at: int) -> tuple[Post, tuple[Match, ...]]:
+        dice = self.dice
+        found = {self.ids[self.zipf(len(self.ids))] for _ in range(dice.choice((1, 1, 2)))}
+        words = [self.words[self.zipf(400)] for _ in range(14)]
+        if dice.random() < 0.0005:
+            words.append(f"rare{dice.randrange(20)}")
+        author = self.zipf(200_000)
+        links = ()
+        if dice.random() < 0.3:
+            links = (Link(f"https://site{self.zipf(5_000)}.example.org/{dice.randrange(50)}"),)
+        post = Post(
+            network=dice.choice(("bluesky", "bluesky", "mastodon", "x")),
+            key=f"p{number}",
+            post_id=str(number),
+            url="",
+            text=" ".join(words),
+            lang=dice.choice(("en", "en", "ja", "de", "pt", "")),
+            kind=dice.choice(("post", "post", "reply", "repost")),
+            author_id=f"did:plc:{author:024d}",
+            author_handle=f"a{author}.example.org",
+            author_name=f"Author {author}",
+            tags=(f"tag{self.zipf(3_000)}",) if dice.random() < 0.4 else (),
+            links=links,
+            created_at=at,
+            occurred_at=at,
+            received_at=at,
+            sort_us=at,
+        )
+        return post, tuple(Match(number, 1) for number in sorted(found))
+
+
+def fill(engine: Engine, count: int) -> None:
+    """Store `count` invented posts of the last DAYS days, oldest first, or what is left of them."""
+    migrate.upgrade(engine)
+    ids = sorted(row.id for row in keywords.list_all(engine))
+    while len(ids) < KEYWORDS:
+        ids.append(keywords.add(engine, f"keyword{len(ids)}").id)
+    with reading(engine) as connection:
+        done = int(connection.exec_driver_sql("SELECT count(*) FROM posts").scalar_one())
+    if done >= count:
+        return
+    begun = now_us() - DAYS * DAY_US
+    with writing(engine) as connection:
+        connection.exec_driver_sql(
+            f"UPDATE keywords SET created_at = {begun}, complete_at = {begun}"
+        )
+    lease = take(engine)
+    inventor = Inventor(ids, seed=done)
+    began_s = time.monotonic()
+    for start in range(done, count, BATCH):
+        some = range(start, min(start + BATCH, count))
+        put(engine, lease, [inventor.post(n, begun + n * DAYS * DAY_US // count) for n in some])
+        if start % (50 * BATCH) == 0:
+            rate = (start - done) / (time.monotonic() - began_s)
+            print(f"  {start:,} of {count:,} stored, {rate:,.0f} a second", flush=True)
+
+
+def take(engine: Engine) -> Lease:
+    stream_id = ensure(engine, "bench", "bluesky", {"url": "ws://127.0.0.1:1"})
+    with writing(engine) as connection:
+        connection.exec_driver_sql("UPDATE streams SET lease_until = 0")
+    ((_, lease),) = claim(engine, owner(), networks=["bluesky"], only=stream_id)
+    return lease
+
+
+def put(engine: Engine, lease: Lease, items: list[tuple[Post, tuple[Match, ...]]]) -> None:
+    with reading(engine) as connection:
+        revision = keywords.revision(connection)
+    batch = Batch(items=list(items), counts=Counter(), rejected=[], revision=revision)
+    batches.commit(engine, lease, batch)
+
+
+class Storing(threading.Thread):
+    """Stores `rate` posts a second until it is told to stop; counts what it stored."""
+
+    def __init__(self, engine: Engine, rate: int) -> None:
+        super().__init__(daemon=True)
+        self.engine, self.rate, self.stored = engine, rate, 0
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        ids = sorted(row.id for row in keywords.list_all(self.engine))
+        inventor, lease = Inventor(ids, seed=now_us()), take(self.engine)
+        begun = now_us()
+        due_s = time.monotonic()
+        while not self.ended.is_set():
+            items = [
+                inventor.post(begun + self.stored + n, now_us()) for n in range(self.rate // 4)
+            ]
+            put(self.engine, lease, items)
+            self.stored += len(items)
+            due_s += 0.25
+            self.ended.wait(max(0.0, due_s - time.monotonic()))
+
+
+def serve(url: str, folder: Path) -> "subprocess.Popen[bytes]":
+    """The product's web process."""
+    environ = os.environ | {
+        "TWEETER_DATABASE_URL": url,
+        "TWEETER_DATA_DIR": str(folder / "data"),
+        "TWEETER_PORT": str(PORT),
+        "TWEETER_BROKER_URL": "memory://",
+    }
+    (folder / "data").mkdir(exist_ok=True)
+    with (folder / "web.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tweeter", "web"], cwd=ROOT, env=environ, stdout=log, stderr=log
+        )
+    for _ in range(100):
+        try:
+            ask("/healthz")
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return process
+    process.kill()
+    raise SystemExit(f"The web process did not start: see {folder / 'web.log'}")
+
+
+def ask(path: str) -> tuple[int, float, int]:
+    """(status, ms, bytes) of a GET."""
+    began_s = time.perf_counter()
+    request = urllib.request.Request(f"http://127.0.0.1:{PORT}{path}")
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            body, status = answer.read(), answer.status
+    except urllib.error.HTTPError as error:
+        body, status = error.read(), error.code
+    return status, (time.perf_counter() - began_s) * 1000, len(body)
+
+
+def addresses(engine: Engine) -> Iterator[tuple[str, str]]:
+    """Name and address of every page, for the keywords that there are."""
+    by_size = sorted(keywords.list_all(engine), key=lambda row: -row.posts)
+    values = {
+        "large": by_size[0].id,
+        "middle": by_size[len(by_size) // 10].id,
+        "older": f"{now_us() - 20 * DAY_US}.1",
+    }
+    for name, path in PAGES.items():
+        yield name, path.format(**values)
+
+
+def measure(engine: Engine, rounds: int) -> list[dict[str, Any]]:
+    found = []
+    asked = list(addresses(engine))
+    print(f"{'page':32}   p50 ms   p95 ms   max ms       kB")
+    for name, path in asked:
+        status, _, size = ask(path)
+        if status == 404:
+            continue
+        times = []
+        for _ in range(rounds):
+            status, ms, size = ask(path)
+            if status != 200:
+                raise SystemExit(
+                    f"{path} answers {status}: a speed without a right answer is none."
+                )
+            times.append(ms)
+        times.sort()
+        row: dict[str, Any] = {
+            "page": name,
+            "p50_ms": round(times[len(times) // 2], 1),
+            "p95_ms": round(times[int(len(times) * 0.95)], 1),
+            "max_ms": round(times[-1], 1),
+            "kB": round(size / 1000),
+        }
+        verdict = "ok" if row["p95_ms"] < (300 if "search" in name else 100) else "OVER"
+        print(
+            f"{name:32}", *(f"{value:>8}" for value in list(row.values())[1:]), verdict, flush=True
+        )
+        found.append(row)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--posts", type=int, default=100_000)
+    parser.add_argument("--rate", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "tweeter-bench-pages")
+    parser.add_argument("--url", default="")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    url = asked.url or f"sqlite:///{asked.folder / f'{asked.posts}.db'}"
+    engine = make_engine(url)
+    fill(engine, asked.posts)
+    web = serve(url, asked.folder)
+    storing = Storing(engine, asked.rate)
+    storing.start()
+    began_s = time.monotonic()
+    try:
+        rows = measure(engine, asked.rounds)
+    finally:
+        storing.ended.set()
+        storing.join(timeout=30)
+        web.terminate()
+    rate = storing.stored / (time.monotonic() - began_s)
+    print(json.dumps({"posts": asked.posts, "stored_a_second": round(rate), "pages": rows}))
+
+
+if __name__ == "__main__":
+    main()
