@@ -171,7 +171,6 @@ def serve(url: str, folder: Path) -> "subprocess.Popen[bytes]":
         "TWEETER_DATABASE_URL": url,
         "TWEETER_DATA_DIR": str(folder / "data"),
         "TWEETER_PORT": str(PORT),
-        "TWEETER_BROKER_URL": "memory://",
     }
     (folder / "data").mkdir(exist_ok=True)
     with (folder / "web.log").open("wb") as log:
@@ -250,7 +249,8 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=100_000)
     parser.add_argument("--rate", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "tweeter-bench-pages")
+    kept = Path(tempfile.gettempdir()) / "tweeter-bench-pages"
+    parser.add_argument("--folder", type=Path, default=kept)
     parser.add_argument("--url", default="")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)

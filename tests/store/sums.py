@@ -35,6 +35,8 @@ def sums_are_a_recount(engine: Engine) -> tuple[Counter[Any], Counter[Any]]:
         ):
             key = keyword_id, size, int(start.timestamp()), *series
             (gone if is_gone else seen)[key] += 1
+            if size > 60:
+                (gone if is_gone else seen)[(*key[:3], "", "", "")] += 1
         if keyword_id and not is_gone:
             for facet, value in cells.facets(row):
                 found[keyword_id, facet, int(hour.timestamp()), row["network"], value] += 1

@@ -102,10 +102,10 @@ def test_what_is_too_old_leaves_the_sums(engine: Engine) -> None:
     keyword = keywords.add(engine, "storm")
     old = [post(n, occurred_at=now_us() - (20 + n) * 24 * HOUR_US) for n in range(20)]
     commit(engine, lease, *old)
-    assert sum(1 for key in sums_are_a_recount(engine)[0] if key[0] == keyword.id) == 60
+    assert sum(1 for key in sums_are_a_recount(engine)[0] if key[0] == keyword.id) == 100
     retention.run(engine, {"bluesky": 30})
     seen, _ = sums_are_a_recount(engine)
-    assert sum(seen.values()) == 2 * 3 * 10
+    assert sum(seen.values()) == 2 * 5 * 10
 
 
 def test_the_demo_leaves_no_sums(engine: Engine) -> None:

@@ -142,7 +142,7 @@ def of_keyword(
     drawn = volume(engine, keyword_id, created_s, question)
     known = past(engine, keyword_id, created_s, span)
     found = spikes.find(known.hours, span.asked[0], span.asked[1], known.skip)
-    shares = sums.shares(engine, keyword_id, times, base=span.base, narrow=question.narrow)
+    shares = sums.shares(engine, keyword_id, times, narrow=question.narrow)
     networks = sum(shares["network"].values())
     return Report(
         volume=drawn,

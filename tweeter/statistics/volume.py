@@ -73,7 +73,8 @@ def volume(engine: Engine, keyword_id: int, created_s: int, question: Question) 
     cells = _cells(engine, keyword_id, span, question)
     stacks = _series(cells, span)
     previous = span.before()
-    before = sum(c.posts for c in _cells(engine, keyword_id, previous, question))
+    together = msgspec.structs.replace(question, by="")
+    before = sum(c.posts for c in _cells(engine, keyword_id, previous, together))
     since, until = span.asked[0] * US, span.asked[1] * US
     found = coverage.of_keyword(engine, keyword_id, since, until)
     return Volume(
@@ -122,10 +123,10 @@ def _others(engine: Engine, keyword_id: int, question: Question) -> list[Series]
     span = question.span
     if question.compare in ("previous", "week"):
         earlier = span.before(WEEK if question.compare == "week" else 0)
-        cells = _cells(engine, keyword_id, earlier, question)
-        moved = [msgspec.structs.replace(cell, name="") for cell in cells]
+        together = msgspec.structs.replace(question, by="")
+        cells = _cells(engine, keyword_id, earlier, together)
         name = "a week before" if question.compare == "week" else "the time before"
-        return [Series(name=name, posts=_line(moved, earlier))]
+        return [Series(name=name, posts=_line(cells, earlier))]
     if not question.keywords:
         return []
     found = sums.over_time(engine, question.keywords, span.grid, narrow=question.narrow)

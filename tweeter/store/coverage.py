@@ -283,7 +283,7 @@ def strip(
             .where(
                 volumes.c.keyword_id == keyword_id,
                 volumes.c.network == found.network,
-                volumes.c.size == size,
+                volumes.c.size == size,  # (a network's name is never "": no totals)
                 volumes.c.start >= since // US - size,
                 volumes.c.start < until // US,
             )

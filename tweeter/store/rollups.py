@@ -19,6 +19,7 @@ from tweeter.store.engine import add_up
 from tweeter.store.schema import facets, matches, posts, volumes
 
 EVERYTHING = 0  # as a keyword: every stored post, once
+ALL = ("", "", "")  # as a series of an hour or a day: all of them together
 _CHUNK = 400  # posts.id in one IN (...)
 _PAGE = 2_000  # posts of a recount that are in memory at once
 _NEEDED = (
@@ -77,12 +78,16 @@ class Sums:
 
 
 def _by_sizes(minutes: Mapping[Key, int]) -> dict[Key, int]:
-    """Sums of minutes as those of minutes, hours and days."""
+    """Sums of minutes as those of minutes, hours and days; of the longer ones also all series."""
     found: dict[Key, int] = {}
     for (keyword_id, minute, *series), by in minutes.items():
         for size in SIZES:
-            key = (keyword_id, size, minute - minute % size, *series)
+            start = minute - minute % size
+            key = (keyword_id, size, start, *series)
             found[key] = found.get(key, 0) + by
+            if size >= HOUR:
+                key = (keyword_id, size, start, *ALL)
+                found[key] = found.get(key, 0) + by
     return found
 
 

@@ -119,7 +119,7 @@ volumes = Table(
     Column("keyword_id", BigInteger, primary_key=True, autoincrement=False),
     Column("size", Integer, primary_key=True, autoincrement=False),  # s: 60, 3600, 86400
     Column("start", BigInteger, primary_key=True, autoincrement=False),  # s since 1970, UTC
-    Column("network", String(16), primary_key=True),
+    Column("network", String(16), primary_key=True),  # "": all series of an hour or a day
     Column("kind", String(8), primary_key=True),
     Column("lang", String(8), primary_key=True),  # first part of the tag; "": not said
     Column("posts", BigInteger, nullable=False),  # that readers see

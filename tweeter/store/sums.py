@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, func, select
 
-from tweeter.store.cells import HOUR
+from tweeter.store.cells import HOUR, SIZES
 from tweeter.store.engine import reading
 from tweeter.store.schema import facets, keyword_versions, matches, posts, volumes
 
@@ -26,9 +26,16 @@ class Narrow(msgspec.Struct, frozen=True, kw_only=True):
     kind: tuple[str, ...] = ()
     lang: tuple[str, ...] = ()
 
-    def where(self) -> list[ColumnElement[bool]]:
-        """As conditions on `volumes`."""
-        return [
+    @property
+    def is_open(self) -> bool:
+        """Whether everything counts."""
+        return not (self.network or self.kind or self.lang)
+
+    def where(self, *, together: bool) -> list[ColumnElement[bool]]:
+        """As conditions on `volumes`. together: the series need not be told apart."""
+        if together and self.is_open:
+            return [volumes.c.network == ""]
+        return [volumes.c.network != ""] + [
             condition
             for name in SERIES
             for condition in _among(volumes.c[name], getattr(self, name))
@@ -99,7 +106,7 @@ def over_time(
             volumes.c.size == grid.base,
             volumes.c.start >= grid.since,
             volumes.c.start < grid.until,
-            *(narrow or Narrow()).where(),
+            *(narrow or Narrow()).where(together=not by and grid.base >= HOUR),
         )
         .group_by(*columns)
     )
@@ -127,6 +134,7 @@ def at_hours(
             volumes.c.keyword_id.in_(list(keyword_ids)),
             volumes.c.size == HOUR,
             volumes.c.start.in_(list(hours)),
+            volumes.c.network == "",
         )
         .group_by(*columns)
     )
@@ -135,28 +143,53 @@ def at_hours(
 
 
 def shares(
-    engine: Engine, keyword_id: int, times: tuple[int, int], *, base: int, narrow: Narrow
+    engine: Engine, keyword_id: int, times: tuple[int, int], *, narrow: Narrow
 ) -> dict[str, dict[str, int]]:
-    """Visible posts by network, kind and language; each sort is narrowed by the other two."""
+    """Visible posts by network, kind and language; each sort is narrowed by the other two.
+
+    times are whole minutes; the longest sums that fit between them are added up.
+    """
     found: dict[str, dict[str, int]] = {name: defaultdict(int) for name in SERIES}
-    statement = (
-        select(*(volumes.c[name] for name in SERIES), func.sum(volumes.c.posts).label("seen"))
-        .where(
-            volumes.c.keyword_id == keyword_id,
-            volumes.c.size == base,
-            volumes.c.start >= times[0],
-            volumes.c.start < times[1],
-        )
-        .group_by(*(volumes.c[name] for name in SERIES))
-    )
+    rows: list[RowMapping] = []
     with reading(engine) as connection:
-        rows = connection.execute(statement).mappings().all()
+        for size, since, until in pieces(*times):
+            statement = (
+                select(
+                    *(volumes.c[name] for name in SERIES), func.sum(volumes.c.posts).label("seen")
+                )
+                .where(
+                    volumes.c.keyword_id == keyword_id,
+                    volumes.c.size == size,
+                    volumes.c.start >= since,
+                    volumes.c.start < until,
+                    volumes.c.network != "",
+                )
+                .group_by(*(volumes.c[name] for name in SERIES))
+            )
+            rows += connection.execute(statement).mappings().all()
     for row in rows:
         for name in SERIES:
             others = [other for other in SERIES if other != name]
             if all(_counts(row[other], getattr(narrow, other)) for other in others):
                 found[name][row[name]] += int(row["seen"])
     return {name: {k: v for k, v in counted.items() if v} for name, counted in found.items()}
+
+
+def pieces(since: int, until: int) -> list[tuple[int, int, int]]:
+    """(size, since, until): a stretch of whole minutes as days, with hours and minutes around."""
+    found: list[tuple[int, int, int]] = []
+    rest = [(since, until)]
+    for size in reversed(SIZES):
+        smaller = []
+        for start, end in rest:
+            first, last = start + -start % size, end - end % size
+            if first < last:
+                found.append((size, first, last))
+                smaller += [(start, first), (last, end)]
+            else:
+                smaller.append((start, end))
+        rest = [(start, end) for start, end in smaller if start < end]
+    return sorted(found, key=lambda piece: piece[1])
 
 
 def _counts(value: str, names: Sequence[str]) -> bool:
