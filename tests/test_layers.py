@@ -11,10 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "tweeter"
 
 ROWS = [
     {"errors", "records", "settings"},
-    {"checks", "moments"},
+    {"checks", "harmless", "moments"},
     {"config"},
     {"keywords", "decode"},
     {"store", "sources"},
+    {"cards"},
     {"broadcast", "broker", "forecast", "memory", "problems", "queues", "scheduler", "x_costs"},
     {"pipeline", "line"},
     {"statistics"},

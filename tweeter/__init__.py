@@ -4,10 +4,11 @@ A post travels through these rooms, top to bottom; a module imports only from ro
 (`tests/test_layers.py` enforces it):
 
     errors  records  settings         nouns and the operator's form; import nothing of ours
-    checks  moments                   one check a setting; times as people write them
+    checks  harmless  moments         one check a setting; texts tamed; times as people write them
     config                            settings.py + TWEETER_* -> one checked, frozen Config
     keywords/  decode/                pure: the keyword language; bytes in, records out
     sources/  store/                  the networks' sockets; the only place that knows SQLAlchemy
+    cards                             a post as readers see it, by its network's rules
     broadcast  broker  scheduler      the live feed, the embedded broker, the reconciler
     forecast  x_costs                 what a keyword, or asking X for its past, would bring and cost
     problems                          errors for programs

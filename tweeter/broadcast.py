@@ -18,6 +18,7 @@ import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from tweeter import cards
 from tweeter.store import feed, posts
 from tweeter.store.feed import Entry
 from tweeter.store.overview import Overview, overview
@@ -55,9 +56,19 @@ class Gap(Exception):
 
 
 def encode(post: StoredPost) -> str:
-    """A post as JSON for the page; ids as text, for they exceed what JavaScript counts."""
-    value: dict[str, Any] = msgspec.to_builtins(post)
-    value["id"] = str(post.id)
+    """A post as JSON for the page: its card, and what a page sorts cards by.
+
+    Ids are texts, for they exceed what JavaScript counts.
+    """
+    value = {
+        "id": str(post.id),
+        "network": post.network,
+        "kind": post.kind,
+        "lang": post.lang,
+        "occurred_at": post.occurred_at,
+        "keywords": post.keywords,
+        "card": cards.card(post),
+    }
     return msgspec.json.encode(value).decode()
 
 

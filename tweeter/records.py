@@ -34,6 +34,14 @@ class Link(msgspec.Struct, frozen=True, gc=False):
 
     url: str
     display: str = ""
+    short: str = ""  # what the text says instead of `display` (X: the t.co address); "" if that
+
+
+class Media(msgspec.Struct, frozen=True, gc=False):
+    """A picture or film of a post, in words: it is never loaded. alt: its description, or ""."""
+
+    kind: str  # "picture", "video", "animation", "audio", "media"
+    alt: str = ""
 
 
 class Post(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -49,7 +57,7 @@ class Post(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     url: str  # where a person can see it; "" if unknown
     text: str  # whole text, HTML removed, at most 100_000 characters; may be ""
     also: tuple[str, ...] = ()  # quoted or reposted text, link displays, hashtags, alt texts
-    warning: str = ""  # content warning (Mastodon spoiler_text); also a part of `also`
+    warning: str = ""  # Mastodon spoiler_text (also in `also`); Bluesky: labels, "nudity, !warn"
     kind: Kind = "post"
     lang: str = ""  # BCP 47 as the network claims it; "" if not claimed
     author_id: str = ""  # stable id (X user id, DID, Mastodon account url)
@@ -57,6 +65,7 @@ class Post(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     author_name: str = ""  # display name; may be ""
     tags: tuple[str, ...] = ()  # hashtags without "#", as written
     links: tuple[Link, ...] = ()
+    media: tuple[Media, ...] = ()
     traits: tuple[str, ...] = ()  # "reply", "repost", "quote", "media": all that hold
     reply_to: str = ""  # key or id of the post it answers; "" if none
     created_at: int  # the author's claim: only ever shown
@@ -69,7 +78,7 @@ class Post(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     supersedes: tuple[str, ...] = ()  # keys of older versions of this post (X edits)
     alias: str = ""  # "server:id", by which Mastodon announces its removal; "" if none
     sensitive: bool = False
-    flags: tuple[str, ...] = ()  # "mended" (NUL or surrogate replaced), "cut" (over 100_000)
+    flags: tuple[str, ...] = ()  # "mended" (NUL or surrogate replaced), "cut" (over 100_000), "bot"
     cursor: int = 0  # the network's position after this event (Jetstream time_us); 0: none
 
 

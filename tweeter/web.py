@@ -9,9 +9,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from tweeter import __version__
+from tweeter import __version__, cards
 from tweeter.config import Config, secret_key
 from tweeter.errors import Held, MustEnd, StoreError
+from tweeter.harmless import harmless
 from tweeter.store import trouble
 from tweeter.store.keywords import KeywordNotFound
 from tweeter.views import (
@@ -19,6 +20,7 @@ from tweeter.views import (
     api_keywords,
     api_sources,
     api_statistics,
+    assets,
     health_pages,
     keyword_pages,
     look,
@@ -32,8 +34,8 @@ IMPORT_BYTES = 16 * 1024 * 1024  # 10,000 lines of up to 1,024 characters
 
 
 def create_app(config: Config, engine: Engine) -> Flask:
-    """Make the application; opens nothing but the file of the secret key."""
-    app = Flask(__name__)
+    """Make the application; opens nothing but the file of the secret key and the static files."""
+    app = Flask(__name__, static_folder=None)
     app.config.update(
         SECRET_KEY=secret_key(config),
         SESSION_COOKIE_NAME="tweeter",
@@ -48,8 +50,9 @@ def create_app(config: Config, engine: Engine) -> Flask:
     app.jinja_env.filters.update(
         clock=show.clock,
         duration=show.duration,
-        harmless=show.harmless,
-        host=show.host,
+        card=cards.card,
+        harmless=harmless,
+        host=cards.host,
         iso=show.iso,
         number=show.number,
     )
@@ -68,6 +71,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
         assert module.api  # noqa: S101
     app.register_blueprint(pages.pages)
     look.dress(app)
+    assets.serve(app)
     app.register_blueprint(api.api)
     csrf.exempt(api.api)  # it has a guard of its own, against pages of other sites
     app.after_request(_harden)

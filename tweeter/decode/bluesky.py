@@ -8,7 +8,7 @@ import re
 
 from tweeter.decode import times
 from tweeter.decode.build import build
-from tweeter.decode.values import Object, inner, items, load_object, number, text, texts
+from tweeter.decode.values import Object, inner, items, load_object, media, number, text, texts
 from tweeter.errors import DecodeError
 from tweeter.records import (
     NO_HANDLE,
@@ -18,6 +18,7 @@ from tweeter.records import (
     Ignored,
     Kind,
     Link,
+    Media,
     Post,
     RawEvent,
     Removal,
@@ -29,6 +30,8 @@ POSTS = "app.bsky.feed.post"
 _HIDING = ("deleted", "takendown", "suspended", "deactivated")
 HANDLE_CHARACTERS = 190  # as long as a key of the store; DNS allows 253
 _ADULT = ("porn", "sexual", "nudity", "graphic-media", "gore")
+# Labels that say how a post is shown (atproto.com/guides/labels); others are names of lists.
+_LABELS = (*_ADULT, "!hide", "!warn", "!no-unauthenticated")
 _MEDIA = ("images", "video", "gallery")
 _DID = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]{1,170}")
 _HANDLE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
@@ -122,8 +125,8 @@ def _commit(value: Object, commit: Object, time_us: int, raw: RawEvent) -> Event
 def _post(record: Object, raw: RawEvent, *, did: str, rkey: str, **fields: object) -> Post:
     key = f"at://{did}/{POSTS}/{rkey}"
     embed = inner(record, "embed")
-    media = inner(embed, "media") or embed
-    external = inner(media, "external")
+    shown = inner(embed, "media") or embed
+    external = inner(shown, "external")
     links, tags = _facets(record)
     tags += texts(record, "tags")
     if text(external, "uri"):
@@ -131,10 +134,10 @@ def _post(record: Object, raw: RawEvent, *, did: str, rkey: str, **fields: objec
     also = [f"#{tag}" for tag in tags]
     also += [part for link in links for part in (link.display, link.url)]
     also += [text(external, "title"), text(external, "description")]
-    also += [text(image, "alt") for image in items(media, "images", "items")]
-    also.append(text(media, "alt"))  # of a video
+    also += [text(image, "alt") for image in items(shown, "images", "items")]
+    also.append(text(shown, "alt"))  # of a video
     langs = texts(record, "langs")
-    labels = {text(label, "val") for label in items(inner(record, "labels"), "values")}
+    labels = _labels(record)
     a_day_on = raw.received_at + 86_400_000_000
     return build(
         network=NETWORK,
@@ -144,7 +147,7 @@ def _post(record: Object, raw: RawEvent, *, did: str, rkey: str, **fields: objec
         text=text(record, "text"),
         also=also,
         kind=_kind(record, embed),
-        traits=_traits(record, embed, media),
+        traits=_traits(record, embed, shown),
         lang=langs[0] if langs else "",
         author_id=did,
         tags=tags,
@@ -152,9 +155,24 @@ def _post(record: Object, raw: RawEvent, *, did: str, rkey: str, **fields: objec
         reply_to=text(inner(inner(record, "reply"), "parent"), "uri"),
         received_at=raw.received_at,
         sort_us=times.tid(rkey, a_day_on) or fields["occurred_at"],
-        sensitive=bool(labels.intersection(_ADULT)),
+        media=_media(shown),
+        warning=", ".join(labels),
+        sensitive=not set(labels).isdisjoint(_ADULT),
         **fields,
     )
+
+
+def _labels(record: Object) -> list[str]:
+    """The author's own labels, each once, as far as they say how the post is shown."""
+    found = [text(label, "val") for label in items(inner(record, "labels"), "values")]
+    return [label for label in dict.fromkeys(found) if label in _LABELS]
+
+
+def _media(shown: Object) -> list[Media]:
+    found = [media("image", text(image, "alt")) for image in items(shown, "images", "items")]
+    if text(shown, "$type").endswith("video"):
+        found.append(media("video", text(shown, "alt")))
+    return found
 
 
 def _kind(record: Object, embed: Object) -> Kind:
@@ -163,9 +181,9 @@ def _kind(record: Object, embed: Object) -> Kind:
     return "quote" if inner(embed, "record") else "post"
 
 
-def _traits(record: Object, embed: Object, media: Object) -> list[str]:
+def _traits(record: Object, embed: Object, shown: Object) -> list[str]:
     found = [("reply", inner(record, "reply")), ("quote", inner(embed, "record"))]
-    found.append(("media", media if text(media, "$type").endswith(_MEDIA) else {}))
+    found.append(("media", shown if text(shown, "$type").endswith(_MEDIA) else {}))
     return [name for name, value in found if value]
 
 

@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from tweeter.records import Link, Post
+from tweeter.records import Link, Media, Post
 
 TEXT_CHARACTERS = 100_000
 NAME_CHARACTERS = 1_000
 KEY_BYTES = 190
 LINKS = 100
+MEDIA = 20
 TAGS = 100
 
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
@@ -45,7 +46,7 @@ def parts(text: str, found: Iterable[str]) -> tuple[tuple[str, ...], bool]:
 
 def build(*, text: str, also: Iterable[str], **fields: Any) -> Post:
     """A Post with every text mended and bounded; takes Post's fields."""
-    flags = []
+    flags = list(fields.pop("flags", ()))
     whole, others = mend(text), [mend(part) for part in also]
     if whole != text:
         flags.append("mended")
@@ -64,8 +65,16 @@ def build(*, text: str, also: Iterable[str], **fields: Any) -> Post:
         dict.fromkeys(mend(tag)[:NAME_CHARACTERS] for tag in fields.get("tags", ()))
     )[:TAGS]
     fields["links"] = tuple(
-        Link(mend(link.url)[: 4 * NAME_CHARACTERS], mend(link.display)[:NAME_CHARACTERS])
+        Link(
+            mend(link.url)[: 4 * NAME_CHARACTERS],
+            mend(link.display)[:NAME_CHARACTERS],
+            mend(link.short)[:NAME_CHARACTERS],
+        )
         for link in list(fields.get("links", ()))[:LINKS]
+    )
+    fields["media"] = tuple(
+        Media(one.kind, mend(one.alt)[: 4 * NAME_CHARACTERS])
+        for one in list(fields.get("media", ()))[:MEDIA]
     )
     fields["traits"] = tuple(fields.get("traits", ()))
     fields["supersedes"] = tuple(stable_key(mend(k)) for k in fields.get("supersedes", ()))[:20]

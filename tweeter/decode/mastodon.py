@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tweeter.decode import times
 from tweeter.decode.build import build
 from tweeter.decode.html import to_text
-from tweeter.decode.values import Object, inner, items, load_object, text
+from tweeter.decode.values import Object, inner, items, load_object, media, text
 from tweeter.errors import DecodeError
 from tweeter.records import Event, Ignored, Kind, Link, RawEvent, Removal
 
@@ -105,7 +105,12 @@ def _post(value: Object, raw: RawEvent, operation: str) -> Event:
         version=f"{edited_at:020d}" if edited_at else "",
         edited_at=edited_at,
         alias=f"{raw.origin}:{post_id}",
+        media=[
+            media(text(one, "type"), text(one, "description"))
+            for one in items(shown, "media_attachments")
+        ],
         sensitive=shown.get("sensitive") is True,
+        flags=["bot"] if account.get("bot") is True else [],
     )
 
 
@@ -143,7 +148,7 @@ def _also(value: Object, links: list[Link]) -> list[str]:
     found = [text(value, "spoiler_text")]
     found += [f"#{text(tag, 'name')}" for tag in items(value, "tags")]
     found += [part for link in links for part in (link.display, link.url)]
-    found += [text(media, "description") for media in items(value, "media_attachments")]
+    found += [text(one, "description") for one in items(value, "media_attachments")]
     found += [text(option, "title") for option in items(inner(value, "poll"), "options")]
     card = inner(value, "card")
     found += [text(card, name) for name in ("title", "description", "url")]

@@ -6,10 +6,21 @@ from typing import Any
 import msgspec
 
 from tweeter.errors import DecodeError
+from tweeter.records import Media
 
 EVENT_BYTES = 4 * 1024 * 1024
 
 Object = dict[str, Any]
+
+# What the networks call a picture or a film, and what we do.
+_MEDIA = {
+    "photo": "picture",
+    "image": "picture",
+    "video": "video",
+    "animated_gif": "animation",
+    "gifv": "animation",
+    "audio": "audio",
+}
 
 
 def load(body: bytes) -> Any:
@@ -87,3 +98,8 @@ def texts(owner: Object, name: str) -> list[str]:
     """The texts of a list; else []."""
     value = owner.get(name)
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def media(kind: str, alt: str) -> Media:
+    """A picture or film in our words."""
+    return Media(_MEDIA.get(kind, "media"), alt)

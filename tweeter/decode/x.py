@@ -9,9 +9,19 @@ from typing import Any
 
 from tweeter.decode import times, x_v1
 from tweeter.decode.build import build
-from tweeter.decode.values import Object, inner, items, load_object, text, texts
+from tweeter.decode.values import Object, inner, items, load_object, media, text, texts
 from tweeter.errors import DecodeError
-from tweeter.records import AccountChange, Event, Ignored, Kind, Link, Post, RawEvent, Removal
+from tweeter.records import (
+    AccountChange,
+    Event,
+    Ignored,
+    Kind,
+    Link,
+    Media,
+    Post,
+    RawEvent,
+    Removal,
+)
 
 NETWORK = "x"
 
@@ -88,6 +98,7 @@ def _post(value: Any, includes: _Includes, raw: RawEvent) -> Post:
         author_name=text(author, "name"),
         tags=[text(tag, "tag") for tag in items(inner(value, "entities"), "hashtags")],
         links=_links(value),
+        media=_media(value, includes),
         reply_to=references.get("replied_to", ""),
         created_at=created_at,
         occurred_at=min(created_at, raw.received_at),
@@ -154,8 +165,19 @@ def _own_parts(value: Object, includes: _Includes) -> list[str]:
 
 def _links(value: Object) -> list[Link]:
     found = [link for entities in _entities(value) for link in items(entities, "urls")]
-    links = {text(link, "expanded_url", "url"): text(link, "display_url", "url") for link in found}
-    return [Link(url, display) for url, display in links.items() if url]
+    links = {text(link, "expanded_url", "url"): link for link in found}
+    return [
+        Link(url, text(link, "display_url", "url"), text(link, "url"))
+        for url, link in links.items()
+        if url
+    ]
+
+
+def _media(value: Object, includes: _Includes) -> list[Media]:
+    found = [
+        includes.media.get(key, {}) for key in texts(inner(value, "attachments"), "media_keys")
+    ]
+    return [media(text(one, "type"), text(one, "alt_text")) for one in found]
 
 
 def _compliance(data: Object, raw: RawEvent) -> Event:

@@ -4,9 +4,9 @@ from html import unescape
 
 from tweeter.decode import times
 from tweeter.decode.build import build
-from tweeter.decode.values import Object, inner, items, text
+from tweeter.decode.values import Object, inner, items, media, text
 from tweeter.errors import DecodeError
-from tweeter.records import Event, Ignored, Kind, Link, Post, RawEvent, Removal
+from tweeter.records import Event, Ignored, Kind, Link, Media, Post, RawEvent, Removal
 
 NETWORK = "x"
 NOTICES = (
@@ -67,6 +67,7 @@ def _post(value: Object, raw: RawEvent) -> Post:
         author_name=text(user, "name"),
         tags=[text(t, "text") for e in _entities(value) for t in items(e, "hashtags")],
         links=_links(value),
+        media=_media(value),
         reply_to=text(value, "in_reply_to_status_id_str", "in_reply_to_status_id"),
         created_at=created_at,
         occurred_at=min(created_at, raw.received_at),
@@ -139,5 +140,16 @@ def _own_parts(value: Object) -> list[str]:
 
 def _links(value: Object) -> list[Link]:
     found = [link for entities in _entities(value) for link in items(entities, "urls")]
-    links = {text(link, "expanded_url", "url"): text(link, "display_url", "url") for link in found}
-    return [Link(url, display) for url, display in links.items() if url]
+    links = {text(link, "expanded_url", "url"): link for link in found}
+    return [
+        Link(url, text(link, "display_url", "url"), text(link, "url"))
+        for url, link in links.items()
+        if url
+    ]
+
+
+def _media(value: Object) -> list[Media]:
+    """Each once: `extended_entities` says again, and better, what `entities` says."""
+    found = [one for entities in _entities(value) for one in items(entities, "media")]
+    each = {text(one, "id_str", "id") or str(number): one for number, one in enumerate(found)}
+    return [media(text(one, "type"), text(one, "ext_alt_text")) for one in each.values()]

@@ -1,20 +1,11 @@
 // A post as a card, as templates/parts.html makes it: built node by node from text, so that no
-// text can become markup.
+// text can become markup. What is on it was worked out by tweeter/cards.py.
 
 import { localise } from "./times.js";
 
-const NETWORKS = { x: "X", bluesky: "Bluesky", mastodon: "Mastodon" };
-const MARKS = 6; // combining marks shown on one character, as in views/show.py
-
-export function harmless(text) {
-  return text
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\ufffd")
-    .replace(new RegExp(`(\\p{M}{${MARKS}})\\p{M}+`, "gu"), "$1");
-}
-
 function element(name, properties, ...children) {
   const node = document.createElement(name);
-  for (const [key, value] of Object.entries(properties ?? {})) {
+  for (const [key, value] of Object.entries(properties)) {
     if (key in node) node[key] = value;
     else node.setAttribute(key, value);
   }
@@ -22,17 +13,10 @@ function element(name, properties, ...children) {
   return node;
 }
 
-export function host(url) {
-  try {
-    const parts = new URL(url);
-    return ["http:", "https:"].includes(parts.protocol) ? parts.hostname : "";
-  } catch {
-    return "";
-  }
-}
-
-function outside(url, label) {
-  return element("a", { href: url, rel: "noopener nofollow ugc noreferrer", target: "_blank" }, label);
+function outside(url, words, className = "") {
+  const link = element("a", { href: url, rel: "noopener nofollow ugc noreferrer", target: "_blank" }, words);
+  if (className) link.className = className;
+  return link;
 }
 
 function moment(value) {
@@ -40,71 +24,88 @@ function moment(value) {
   return element("time", { dateTime: iso, title: iso }, iso);
 }
 
-function textOf(post) {
-  const shown = harmless(post.text);
-  const characters = Array.from(shown);
-  const block = (value) => {
-    const node = element("div", { className: "text", dir: "auto" }, value);
-    if (post.lang) node.lang = post.lang;
-    return node;
-  };
-  if (characters.length <= 700) return [block(shown)];
-  const rest = element(
-    "details", { className: "rest" },
-    element("summary", {}, `All ${characters.length} characters`), block(shown),
-  );
-  return [block(`${characters.slice(0, 500).join("")}…`), rest];
+function author(card) {
+  const names = element("span", { className: "names" }, element("bdi", { className: "name", dir: "auto" }, card.who));
+  if (card.handle) names.append(" ", element("bdi", { className: "handle" }, card.handle));
+  const avatar = element("span", { className: `avatar s${card.hue}`, "aria-hidden": "true" }, card.initial);
+  const node = card.profile
+    ? outside(card.profile, "", "author") : element("span", { className: "author" });
+  node.append(avatar, names);
+  return node;
 }
 
-function body(post) {
-  if (post.removed_at) return [element("p", { className: "gone" }, `Removed: ${post.removed_reason}.`)];
-  let nodes = textOf(post);
-  if (post.warning || post.sensitive) {
-    const words = harmless(post.warning || "Sensitive content");
-    nodes = [element("details", { className: "covered" }, element("summary", { dir: "auto" }, words), ...nodes)];
+function text(card, parts) {
+  const node = element("div", { className: "text", dir: "auto" });
+  if (card.lang) node.lang = card.lang;
+  node.append(...parts.map(([words, url]) => (url ? outside(url, words) : words)));
+  return node;
+}
+
+function list(label, className, items) {
+  const nodes = items.map((item) => element("li", {}, item));
+  return element("ul", { className, "aria-label": label }, ...nodes);
+}
+
+function content(card) {
+  const nodes = [text(card, card.text)];
+  if (card.rest.length > 0) {
+    const all = element("summary", {}, `All ${card.length} characters`);
+    nodes.push(element("details", { className: "rest" }, all, text(card, card.rest)));
   }
-  const links = post.links.filter((link) => host(link.url));
-  if (links.length > 0) {
-    const items = links.map((link) => element("li", {}, outside(link.url, element("bdi", {}, host(link.url)))));
-    nodes.push(element("ul", { className: "links", ariaLabel: "Links" }, ...items));
+  if (card.links.length > 0) {
+    nodes.push(list("Links", "links", card.links.map(([words, url]) => outside(url, words))));
+  }
+  if (card.media.length > 0) {
+    const words = card.media.map((one) => element("bdi", { dir: "auto" }, one));
+    nodes.push(list("Media", "links media", words));
   }
   return nodes;
 }
 
-function footer(post, names) {
-  const kinds = [];
-  if (post.kind !== "post") kinds.push(post.kind);
-  if (post.edited_at && !post.removed_at) kinds.push("edited");
-  const nodes = kinds.map((kind) => element("span", { className: "kind" }, kind));
-  for (const id of post.keywords) {
-    if (!(id in names)) continue;
-    const name = element("bdi", { dir: "auto" }, names[id]);
-    nodes.push(element("a", { className: "keyword", href: `/keywords/${id}` }, name));
-  }
-  if (host(post.url) && !post.removed_at) {
-    const link = outside(post.url, "original");
-    link.className = "original";
-    nodes.push(link);
-  }
-  return element("footer", {}, ...nodes);
+function body(card) {
+  if (card.gone) return [element("p", { className: "gone" }, `${card.gone}, `, moment(card.removed_at), ".")];
+  if (card.hidden) return [element("p", { className: "gone" }, card.hidden)];
+  if (!card.cover) return content(card);
+  const summary = element("summary", { dir: "auto" }, card.cover);
+  return [element("details", { className: "covered" }, summary, ...content(card))];
 }
 
+function base(card) {
+  const at = moment(card.at);
+  if (!card.url) return element("p", { className: "base" }, element("span", { className: "when" }, at));
+  const original = outside(card.url, card.view, "original");
+  return element("p", { className: "base" }, outside(card.url, at, "original when"), " ", original);
+}
+
+function keyword(id, name) {
+  return element("a", { className: "keyword", href: `/keywords/${id}` }, element("bdi", { dir: "auto" }, name));
+}
+
+// post: as the live feed sends it; names: expressions of keywords by id.
 export function card(post, names) {
-  const who = post.author_name || post.author_handle || post.author_id;
-  const head = element(
-    "header", {},
-    element("bdi", { className: "author", dir: "auto" }, harmless(who)),
-    post.author_handle && post.author_name
-      ? element("bdi", { className: "handle" }, `@${harmless(post.author_handle)}`) : null,
-    element("span", { className: "network" }, NETWORKS[post.network] ?? post.network),
-    moment(post.occurred_at),
-  );
+  const it = post.card;
+  const marks = it.marks.map((mark) => element("span", { className: "kind" }, mark));
+  const network = element("span", { className: "network" }, it.network);
+  const head = element("header", {}, author(it), ...marks, network);
+  const sheet = element("div", { className: "sheet" }, head, ...body(it), base(it));
   const node = element(
     "article",
-    { className: "post", id: `p${post.id}`, ariaLabel: `Post by ${who}`, tabIndex: 0 },
-    head, ...body(post), footer(post, names),
+    { className: "post", id: `p${it.id}`, "aria-label": `Post by ${it.who}`, tabIndex: 0 },
+    sheet,
   );
-  node.dataset.id = post.id;
+  node.dataset.id = it.id;
+  if (it.keywords.length > 0) {
+    const known = it.keywords.filter((id) => id in names);
+    node.append(element("footer", {}, ...known.map((id) => keyword(id, names[id]))));
+  }
   localise(node);
   return node;
+}
+
+// What a removal leaves: that it happened. Everything that the post said or was called goes.
+export function bury(node, words) {
+  const mark = element("p", { className: "gone" }, words);
+  node.setAttribute("aria-label", "Removed post");
+  for (const part of node.querySelectorAll(".sheet > :not(header), .author, .kind")) part.remove();
+  node.querySelector("header").after(mark);
 }

@@ -248,6 +248,7 @@ def _row(post: Post, hidden: str, salt: int) -> dict[str, Any]:
         "author_name": post.author_name,
         "tags": msgspec.json.encode(post.tags).decode(),
         "links": msgspec.json.encode(post.links).decode(),
+        "media": msgspec.json.encode(post.media).decode(),
         "reply_to": post.reply_to,
         "created_at": post.created_at,
         "occurred_at": post.occurred_at,

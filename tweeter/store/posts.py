@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, func, select
 
 from tweeter.keywords import PART
-from tweeter.records import Link, Post
+from tweeter.records import Link, Media, Post
 from tweeter.store import identities
 from tweeter.store.engine import reading
 from tweeter.store.schema import keywords, matches, posts
@@ -65,6 +65,8 @@ class StoredPost(msgspec.Struct, frozen=True, kw_only=True):
     removed_reason: str
     tags: list[str]
     links: list[Link]
+    media: list[Media]
+    flags: list[str]
     keywords: list[int]  # ids of the keywords that match, lowest first
 
 
@@ -85,6 +87,8 @@ def _stored(row: RowMapping, keyword_ids: list[int], names: identities.Names) ->
     return StoredPost(
         tags=msgspec.json.decode(row["tags"], type=list[str]),
         links=msgspec.json.decode(row["links"], type=list[Link]),
+        media=msgspec.json.decode(row["media"], type=list[Media]),
+        flags=row["flags"].split(),
         keywords=keyword_ids,
         **values,
     )

@@ -19,6 +19,7 @@ _ERASED: dict[str, Any] = {
     "author_name": "",
     "tags": "[]",
     "links": "[]",
+    "media": "[]",
 }
 
 

@@ -1,31 +1,7 @@
-"""How values look on a page. Posts are hostile until shown harmless: Jinja escapes the markup,
-this file tames what is left: control characters, and marks stacked hundreds high."""
+"""How values look on a page."""
 
-import re
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
-
-MARKS = 6  # combining marks shown on one character; real scripts need at most 4
-
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def harmless(text: str) -> str:
-    """The text with control characters made visible and stacked marks cut to MARKS.
-
-    Direction overrides stay, for they belong to the text; the page isolates each post.
-    """
-    text = _CONTROL.sub("\ufffd", text)
-    if text.isascii():
-        return text
-    shown, run = [], 0
-    for character in text:
-        run = run + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
-        if run <= MARKS:
-            shown.append(character)
-    return "".join(shown)
 
 
 def iso(moment: int) -> str:
@@ -65,15 +41,6 @@ def clock(moment: int) -> str:
     if not moment:
         return ""
     return datetime.fromtimestamp(moment // 1_000_000, UTC).strftime("%-d %b %Y %H:%M:%S UTC")
-
-
-def host(url: str) -> str:
-    """Host of an http(s) address, "" for anything else: only such are made links."""
-    try:
-        parts = urlsplit(url)
-        return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
-    except ValueError:
-        return ""
 
 
 def number(value: int) -> str:

@@ -1,0 +1,34 @@
+"""Every page, once. A new page needs a line here and nothing else."""
+
+from typing import NamedTuple
+
+
+class Shown(NamedTuple):
+    """A page: its picture's name, its address, and what must be there before it is looked at."""
+
+    name: str
+    address: str
+    ready: str = "main"  # a selector
+    empty: bool = False  # also looked at in an installation that has nothing yet
+
+
+PAGES = [
+    Shown("overview", "/", empty=True),
+    Shown("live", "/live", ".state-live, .lamp", empty=True),
+    Shown("keywords", "/add_keyword", empty=True),
+    Shown("import", "/keywords/import"),
+    Shown("keyword", "/keywords/1"),
+    Shown("sources", "/sources", empty=True),
+    Shown("source", "/sources/bluesky"),
+    Shown("health", "/health", empty=True),
+    Shown("nowhere", "/there-is-no-such-page"),
+]
+
+# In docs/screenshots: the pages a reader of the documentation wants to see.
+CHOSEN = {
+    "overview": ("1280-light", "1280-dark", "360-dark"),
+    "live": ("1280-dark", "360-light"),
+    "keyword": ("1280-light",),
+    "keywords": ("1280-light",),
+    "health": ("1280-light",),
+}
