@@ -11,21 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.browsers import shot, watched
+from tests.integration.browsers import HOSTILE, shot, watched
 from tests.integration.running import Running, wait_for
 from tests.simulators import jetstream
 from tests.simulators.served import Served
-
-HOSTILE = [
-    "storm <script>document.title='gone'</script>",
-    "storm <img src=x onerror=\"document.title='gone'\">",
-    "storm \u202egnp.exe\u202c back",
-    "storm " + "a" + "\u0301\u0323" * 5_000 + " end",
-    "storm " + "x" * 100_000,
-    "storm \u0000 \u0007 \ud800 bell",
-    "storm </script><svg onload=document.title='gone'>{{7*7}}${7*7}",
-    "storm عربى ١٢٣ \u2067rtl\u2069",
-]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tests.pictures.table import CHOSEN, PAGES, Shown
 
 WIDTHS = {1280: 860, 360: 780}
 THEMES = ("light", "dark")
-LONGEST = 3000  # px of a page that are shown
+LONGEST = 1900  # px of a page that are shown
 
 
 def shoot(browser: Any, place: World, pages: list[Shown], suffix: str = "") -> None:

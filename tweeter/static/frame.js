@@ -43,7 +43,8 @@ for (const name of ["pageshow", "focus"]) {
 const isOn = () => cookie("tweeter_keys") !== "off";
 
 function types(target) {
-  return target instanceof Element && target.closest("input, textarea, select, [contenteditable]");
+  const writes = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+  return target instanceof Element && target.closest(writes);
 }
 
 function seek() {

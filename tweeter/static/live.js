@@ -1,7 +1,7 @@
 // The live page: new posts come over server-sent events and are put on top. While the reader is
 // further down, hovers or holds the page, they wait behind a button: nothing moves under the eye.
 
-import { card } from "./card.js";
+import { bury, card } from "./card.js";
 import { STATES, draw } from "./streams.js";
 
 const SHOWN = 100; // cards kept in the page
@@ -34,6 +34,7 @@ function show() {
   if (fresh.length === 0) return;
   const nodes = fresh.reverse().filter((post) => !document.getElementById(`p${post.id}`));
   feed.prepend(...nodes.map((post) => card(post, names)));
+  feed.removeAttribute("aria-busy"); // an empty feed is one that is still being filled
   while (feed.children.length > SHOWN) feed.lastElementChild.remove();
   nothing.hidden = feed.children.length > 0;
 }
@@ -72,12 +73,7 @@ const acts = {
   remove(gone) {
     waiting = waiting.filter((other) => other.id !== gone.id);
     const old = document.getElementById(`p${gone.id}`);
-    if (!old) return;
-    old.querySelectorAll(".text, .links, .rest, .covered, .author, .handle, .original").forEach((n) => n.remove());
-    const words = document.createElement("p");
-    words.className = "gone";
-    words.textContent = "Removed by its author or network.";
-    old.querySelector("header").after(words);
+    if (old) bury(old, "Removed by its author or network.");
   },
 };
 
