@@ -133,8 +133,13 @@ def keep(engine: Engine, now: int) -> None:
 class World:
     """A web process of its own over a database, which `engine` opens too."""
 
-    def __init__(self, url: str, engine: Engine) -> None:
-        self.url, self.engine = url, engine
+    def __init__(self, url: str, engine: Engine, web: "subprocess.Popen[bytes]") -> None:
+        self.url, self.engine, self._web = url, engine, web
+
+    def stop(self) -> None:
+        """End the web process: pages that are open grow stale."""
+        self._web.terminate()
+        self._web.wait(timeout=15)
 
 
 @contextmanager
@@ -157,7 +162,8 @@ def world(folder: Path, *, filled: bool = True, **settings: str) -> Iterator[Wor
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: _answers(url), 30, (folder / "web.log").read_text())
-        yield World(url, engine)
+        place = World(url, engine, web)
+        yield place
     finally:
         web.terminate()
         web.wait(timeout=15)

@@ -24,6 +24,13 @@ PAGES = [
     Shown("nowhere", "/there-is-no-such-page"),
 ]
 
+# States that a page falls into when something is away: what must be seen then.
+LOST = [
+    Shown("sources", "/sources", ".stale"),
+    Shown("live", "/live", ".state-down"),
+]
+BROKEN = [Shown("overview", "/", ".error")]  # the database cannot be used
+
 # In docs/screenshots: the pages a reader of the documentation wants to see.
 CHOSEN = {
     "overview": ("1280-light", "1280-dark", "360-dark"),
@@ -31,4 +38,5 @@ CHOSEN = {
     "keyword": ("1280-light",),
     "keywords": ("1280-light",),
     "health": ("1280-light",),
+    "sources-lost": ("1280-light",),
 }

@@ -6,6 +6,12 @@ const EVERY_MS = 3_000;
 const stale = document.getElementById("stale");
 let since = new Date();
 
+function age(words) {
+  stale.textContent = words;
+  stale.hidden = !words;
+  document.getElementById("fresh").classList.toggle("stale", Boolean(words));
+}
+
 async function ask() {
   if (document.hidden) return;
   try {
@@ -14,9 +20,9 @@ async function ask() {
     const found = await answer.json();
     draw(found.sources, found.warning);
     since = new Date();
-    if (stale.textContent) stale.textContent = "";
+    if (stale.textContent) age("");
   } catch {
-    stale.textContent = `tweeter does not answer. As of ${since.toLocaleTimeString()}.`;
+    age(`tweeter does not answer. As of ${since.toLocaleTimeString()}.`);
   }
 }
 
