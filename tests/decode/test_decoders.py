@@ -22,6 +22,8 @@ from tweeter.records import (
     Event,
     IdentityChange,
     Ignored,
+    Link,
+    Media,
     Post,
     RawEvent,
     Removal,
@@ -326,3 +328,31 @@ def test_mastodons_links_are_shown_short_and_kept_whole() -> None:
     assert text == "See c.example/ve…\nand & more\n\n#x"
     assert links[0].url == "https://c.example/very/long"
     assert links[0].display == "c.example/ve…"
+
+
+def test_links_keep_what_the_text_says_and_media_their_words() -> None:
+    link = {
+        "url": "https://t.co/a",
+        "expanded_url": "https://b.example/c",
+        "display_url": "b.example/c",
+    }
+    picture = {"id_str": "9", "type": "photo", "url": "https://t.co/p"}
+    status = {
+        "id_str": "1900000000000000000",
+        "text": "storm https://t.co/a https://t.co/p",
+        "entities": {"urls": [link], "media": [picture]},
+        "extended_entities": {"media": [picture | {"ext_alt_text": "a lighthouse"}]},
+        "user": {"id_str": "7", "screen_name": "keeper"},
+    }
+    old = one(status)
+    assert old.links == (Link("https://b.example/c", "b.example/c", "https://t.co/a"),)
+    assert old.media == (Media("picture", "a lighthouse"),)  # once, as extended_entities has it
+    assert one(LONG_POST).media == (Media("media", "a lighthouse"),)
+    film = {"$type": "app.bsky.embed.video", "alt": "waves"}
+    labels = {"values": [{"val": "nudity"}, {"val": "nudity"}, {"val": "a-list"}, {"val": "!warn"}]}
+    found = one(post_event("storm", record={"embed": film, "labels": labels}))
+    assert found.media == (Media("video", "waves"),)
+    assert (found.warning, found.sensitive) == ("nudity, !warn", True)
+    assert "nudity" not in found.also
+    bot = one(STATUS | {"account": STATUS["account"] | {"bot": True}})
+    assert (bot.flags, bot.media) == (("bot",), (Media("media", "a picture"),))

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, inspect, select, text
 from tests.store.posts import AT, post, removal, store, take
 from tweeter.errors import LeaseLost, StoreError
 from tweeter.keywords import Matcher
-from tweeter.records import AccountChange, Keyword, Match
+from tweeter.records import AccountChange, Keyword, Match, Media
 from tweeter.store import batches, demo, feed, jobs, keywords, migrate, posts, quarantine, streams
 from tweeter.store.batches import Batch, KeywordsChanged
 from tweeter.store.engine import make_engine, reading, writing
@@ -116,10 +116,12 @@ def test_a_batch_matched_with_old_keywords_is_matched_again(engine: Engine) -> N
 def test_a_removal_wins_also_over_a_post_that_comes_later(engine: Engine) -> None:
     keyword = keywords.add(engine, "storm")
     lease = take(engine)
-    store(engine, lease, post(1, "early"))
+    store(engine, lease, post(1, "early", media=(Media("picture", "a lighthouse"),)))
+    assert posts.latest(engine)[0].media == [Media("picture", "a lighthouse")]
     outcome = store(engine, lease, removal(1), removal(2), post(2, "late"), post(1, "again"))
     assert (outcome.applied, outcome.ignored) == (2, 2)
     assert shown(engine) == [""]
+    assert posts.latest(engine)[0].media == []
     assert counted(engine, keyword.id) == (1, 1)
     with reading(engine) as connection:
         assert connection.execute(select(func.count()).select_from(tombstones)).scalar_one() == 2
