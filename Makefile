@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup run check test prove bench bench-pages pictures requirements clean
+.PHONY: help setup run check test prove bench bench-pages pictures words requirements clean
 help:
 	@echo "make run           start tweeter: http://127.0.0.1:5000/add_keyword"
 	@echo "make test          run the tests"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench         measure, as ratios"
 	@echo "make bench-pages   how long pages take on a large database"
 	@echo "make pictures      pictures of every page, with invented data"
+	@echo "make words         collect the texts to translate (build/words.pot)"
 	@echo "make requirements  compile requirements*.txt from pyproject.toml"
 	@echo "make clean         remove what was made (not your data)"
 
@@ -52,6 +53,10 @@ bench-pages: $(VENV)/dev.stamp
 
 pictures: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.pictures $(NAME)
+
+words: $(VENV)/dev.stamp
+	mkdir -p build
+	$(BIN)/pybabel -q extract -F babel.cfg -k mark -o build/words.pot tweeter
 
 requirements: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.txt

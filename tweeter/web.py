@@ -27,6 +27,7 @@ from tweeter.views import (
     pages,
     show,
     source_pages,
+    words,
 )
 from tweeter.views.guard import HEADERS
 
@@ -72,6 +73,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
     app.register_blueprint(pages.pages)
     look.dress(app)
     assets.serve(app)
+    words.speak(app)
     app.register_blueprint(api.api)
     csrf.exempt(api.api)  # it has a guard of its own, against pages of other sites
     app.after_request(_harden)

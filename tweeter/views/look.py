@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from tweeter.views.pages import pages
+from tweeter.views.words import mark
 
 THEMES = ("light", "dark", "system")
 THEME_COOKIE = "tweeter_theme"
@@ -20,12 +21,12 @@ YEAR_S = 31_536_000
 
 # Path, name, icon, the key after "g", and what else belongs to it.
 _PLACES = (
-    ("/", "Overview", "overview", "o", ""),
-    ("/live", "Live", "live", "l", ""),
-    ("/add_keyword", "Keywords", "keywords", "k", "/keywords"),
-    ("/search", "Search", "search", "e", ""),
-    ("/sources", "Sources", "sources", "s", "/sources/"),
-    ("/health", "Health", "health", "h", ""),
+    ("/", mark("Overview"), "overview", "o", ""),
+    ("/live", mark("Live"), "live", "l", ""),
+    ("/add_keyword", mark("Keywords"), "keywords", "k", "/keywords"),
+    ("/search", mark("Search"), "search", "e", ""),
+    ("/sources", mark("Sources"), "sources", "s", "/sources/"),
+    ("/health", mark("Health"), "health", "h", ""),
 )
 
 
