@@ -19,14 +19,16 @@ from tests.store.posts import AT, post
 from tests.store.sums import sums_are_a_recount
 from tweeter.errors import LeaseLost
 from tweeter.keywords import Matcher
+from tweeter.keywords.index_words import Wanted
 from tweeter.pipeline import KeywordBook
 from tweeter.records import AccountChange, Post, Removal
-from tweeter.store import batches, jobs, keywords, migrate, streams
+from tweeter.store import batches, fulltext, jobs, keywords, migrate, search_texts, streams
 from tweeter.store.batches import Batch, KeywordsChanged
 from tweeter.store.engine import make_engine, reading
 from tweeter.store.leases import Lease, owner
 from tweeter.store.schema import matches as match_table
 from tweeter.store.schema import posts as post_table
+from tweeter.store.schema import search_texts as text_table
 from tweeter.store.schema import streams as stream_table
 
 RUNS, STEPS = (int(n) for n in os.environ.get("TWEETER_TEST_MACHINE", "40x30").split("x"))
@@ -169,6 +171,17 @@ class Store(RuleBasedStateMachine):
             shown = "" if number in self.gone else _text(version, words)
             assert row.text == shown
             assert bool(row.hidden) == (author in self.hidden)
+
+    @invariant()
+    def what_search_knows_is_a_recount(self) -> None:
+        with reading(self.engine) as connection:
+            rows = connection.execute(select(text_table.c.post_id, text_table.c.words)).all()
+            expected = search_texts.expected(connection)
+            for word in WORDS:
+                asked = fulltext.matching("sqlite", Wanted(((f"zz{word}",),)))
+                known = set(connection.execute(asked).scalars())
+                assert known == {n for n, words in expected.items() if f"zz{word}" in words.split()}
+        assert {row.post_id: row.words for row in rows} == expected
 
     @invariant()
     def the_cursor_is_the_last_stored(self) -> None:

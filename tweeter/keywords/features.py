@@ -10,7 +10,7 @@ from tweeter.records import Post
 
 Feature = tuple[str, str]
 
-_OLD_LANGUAGES = {"iw": "he", "in": "id", "ji": "yi"}  # withdrawn codes that X still sends
+OLD_LANGUAGES = {"iw": "he", "in": "id", "ji": "yi"}  # withdrawn codes that X still sends
 
 
 def features(post: Post) -> Set[Feature]:
@@ -22,7 +22,7 @@ def features(post: Post) -> Set[Feature]:
     found.update(("from", name.casefold()) for name in (post.author_id, post.author_handle) if name)
     for link in post.links:
         found.add(("has", "link"))
-        found.update(("url", domain) for domain in domains(_host(link.url)))
+        found.update(("url", domain) for domain in host_domains(link.url))
     return found
 
 
@@ -31,7 +31,7 @@ def languages(tag: str) -> Iterator[str]:
     if not tag:
         return
     first, _, rest = tag.lower().replace("_", "-").partition("-")
-    first = _OLD_LANGUAGES.get(first, first)
+    first = OLD_LANGUAGES.get(first, first)
     yield first
     while rest:
         yield f"{first}-{rest}"
@@ -43,6 +43,11 @@ def domains(host: str) -> Iterator[str]:
     while "." in host:
         yield host
         host = host.partition(".")[2]
+
+
+def host_domains(url: str) -> Iterator[str]:
+    """The domains that `url:` finds an address under."""
+    return domains(_host(url))
 
 
 def _host(url: str) -> str:

@@ -27,6 +27,7 @@ from tweeter.store import (
     quarantine,
     reads,
     removals,
+    search_texts,
 )
 from tweeter.store.engine import db_now, insert_new, repeated, writing
 from tweeter.store.leases import JobLease, Lease
@@ -199,6 +200,7 @@ def _insert(
         connection, posts, rows, unique=("network", "key"), returning=("id", "network", "key")
     )
     ids = {(network, key) for _, network, key in inserted}
+    search_texts.add(connection, [row for row in rows if (row["network"], row["key"]) in ids])
     outcome.stored += len(ids)
     outcome.duplicates += len(items) - len(ids)
     by_name = {(row["network"], row["key"]): row for row in rows}

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from tweeter.records import Match
-from tweeter.store import matches, rollups
+from tweeter.store import matches, rollups, search_texts
 from tweeter.store.schema import posts
 
 _KEPT = ("id", "network", "key", "received_at", "occurred_at", "hidden", "removed_at")
@@ -30,9 +30,10 @@ def apply(
         return []
     values = {name: value for name, value in row.items() if name not in _KEPT}
     values["edited_at"] = row["edited_at"] or row["received_at"]
-    with rollups.following(connection, [stored.id]) as held:
-        if not held:
-            return None  # deleted meanwhile: its days were over
-        connection.execute(update(posts).where(posts.c.id == stored.id).values(values))
+    with rollups.following(connection, [stored.id]):
+        there = posts.c.id == stored.id, posts.c.removed_at.is_(None)
+        if not connection.execute(update(posts).where(*there).values(values)).rowcount:
+            return None  # deleted or removed meanwhile
+    search_texts.replace(connection, stored.id, row, stored.occurred_at)
     matches.follow(connection, rollups.rows(connection, [stored.id])[stored.id], found)
     return [("edit", stored.id)]

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, func, select, update
 
 from tweeter.records import Match, Post
-from tweeter.store import job_rows, rollups
+from tweeter.store import job_rows, rollups, search_texts
 from tweeter.store import matches as match_rows
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, is_held
@@ -243,6 +243,7 @@ def delete_unmatched(connection: Connection, ids: list[int]) -> None:
             )
         )
     rows = rollups.rows(connection, gone, lock=True)
+    search_texts.drop(connection, list(rows))
     connection.execute(delete(posts).where(posts.c.id.in_(list(rows))))
     rollups.drop(connection, [(row, [rollups.EVERYTHING]) for row in rows.values()])
 

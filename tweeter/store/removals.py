@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from tweeter.records import AccountChange, Removal
-from tweeter.store import identities, rollups
+from tweeter.store import identities, rollups, search_texts
 from tweeter.store.engine import insert_new
 from tweeter.store.schema import hidden_authors as authors
 from tweeter.store.schema import post_aliases, posts, tombstones
@@ -97,6 +97,7 @@ def _keys(connection: Connection, removal: Removal) -> list[str]:
 
 
 def _erase(connection: Connection, which: ColumnElement[bool], reason: str, now: int) -> None:
+    search_texts.erase(connection, which)
     connection.execute(
         update(posts)
         .where(which, posts.c.removed_at.is_(None))

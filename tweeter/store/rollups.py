@@ -124,16 +124,13 @@ def _change(connection: Connection, counted: Iterable[Counted], sign: int) -> No
 
 
 @contextmanager
-def following(connection: Connection, post_ids: Sequence[int]) -> Iterator[list[int]]:
-    """Posts are changed inside, not their matches: the sums follow what became of them.
-
-    Yields the ids of those that are there; they are held.
-    """
+def following(connection: Connection, post_ids: Sequence[int]) -> Iterator[None]:
+    """Posts are changed inside, not their matches: the sums follow what became of them."""
     sums = Sums()
     counted = _counted(connection, post_ids, lock=True)
     for row, keyword_ids in counted:
         sums.add(row, keyword_ids, -1)
-    yield [row["id"] for row, _ in counted]
+    yield
     after = rows(connection, [row["id"] for row, _ in counted])
     for row, keyword_ids in counted:
         sums.add(after[row["id"]], keyword_ids, 1)

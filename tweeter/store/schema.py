@@ -100,6 +100,26 @@ posts = Table(
     UniqueConstraint("network", "key"),
     Index("ix_posts_network_author_id", "network", "author_id"),
     Index("ix_posts_network_occurred_at", "network", "occurred_at"),  # for retention
+    Index("ix_posts_occurred_at_id", "occurred_at", "id"),  # for search, newest first
+)
+
+search_texts = Table(
+    "search_texts",
+    metadata,
+    # The words of each post that is not removed (keywords.index_words). The migrations make each
+    # database's own full-text index over it, which SQLAlchemy knows nothing of.
+    Column("post_id", AutoId, primary_key=True, autoincrement=False),  # posts.id
+    Column("words", LongText, nullable=False),
+)
+
+searches = Table(
+    "searches",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("name", KeyText, nullable=False, unique=True),
+    Column("query", Text, nullable=False),  # as in the address of the page
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
 )
 
 matches = Table(

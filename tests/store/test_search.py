@@ -1,0 +1,404 @@
+"""Search finds on each database what the keyword engine matches, and the index keeps up."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, select, text
+
+from tests.store.posts import AT, post, removal, store, take
+from tweeter.errors import KeywordSyntaxError
+from tweeter.keywords import Matcher, haystack
+from tweeter.keywords.features import features
+from tweeter.keywords.index_words import TOO_MANY, wanted, words
+from tweeter.keywords.nodes import holds
+from tweeter.keywords.parse import parse
+from tweeter.records import AccountChange, IdentityChange, Keyword, Link, Post
+from tweeter.store import fulltext, identities, jobs, keywords, migrate, search_texts, walk
+from tweeter.store import search as searching
+from tweeter.store.engine import reading, writing
+from tweeter.store.filters import BadFilter, Filter, Sieve
+from tweeter.store.fulltext import TookTooLong, limited
+from tweeter.store.schema import matches, posts
+from tweeter.store.schema import search_texts as table
+from tweeter.store.search import search
+
+DAY_US = 86_400_000_000
+
+TEXTS = [
+    "A storm over the bay",
+    "STORMS, storms; the stormy sea",
+    "storms again, #猫",
+    "no-storm zone, storm_warning",
+    "New York is not new-york",
+    "newly York, and New  York",
+    "don't panic, don’t",
+    "C++ and C# and .NET",
+    "café cafe\u0301 CAFÉ",
+    "cafe without an accent",
+    "Straße STRASSE",
+    "earth and www and zzall",
+    "香港は今日も晴れです",
+    "香 港",
+    "港",
+    "東京都と京都府",
+    "สวัสดีครับ วันนี้ฝนตก",
+    "안녕하세요 세계",
+    "storm香港storm",
+    "🌊 waves 🌊🌊",
+    "❤️ and ☕",
+    ":) and :-(",
+    "#storm #猫好き #cat",
+    "@alice.example hi, me@alice.example",
+    "Погода сегодня хорошая",
+    "погодам",
+    "x" * 300,
+    "x" * 290 + " storm",
+    "100% of 3.5 $ and 1,000",
+    "the who and for a it",
+    "ｗｉｄｅ ｓｔｏｒｍ",
+    "",
+]
+EXPRESSIONS = [
+    "storm",
+    "storm*",
+    "storms NOT sea",
+    "storm -zone -bay",
+    "NOT sea storm*",
+    '"new york"',
+    '"new york" OR 香港',
+    "(storm OR 東京) (bay OR 京都)",
+    "don't",
+    "C++",
+    '"C#"',
+    ".NET",
+    "café",
+    "cafe",
+    "caf*",
+    "strasse",
+    "www",
+    "zzall",
+    "earth",
+    "香港",
+    "港",
+    "京都",
+    "京",
+    "晴れ*",
+    "ฝนตก",
+    "วันนี้",
+    "세계",
+    "안녕",
+    "🌊",
+    "🌊🌊",
+    "❤️",
+    '":)"',
+    "#storm",
+    "#猫",
+    "#猫好き",
+    "@alice.example",
+    "погода",
+    "погод*",
+    "x" * 300,
+    f"{'x' * 100}*",
+    "100%",
+    "$",
+    "the",
+    "who a",
+    "wide",
+    "from:alice",
+    "from:did:plc:b storm",
+    "from:bob.example",
+    "from:Alice OR 港",
+    "url:example.org",
+    "url:news.example.org storm",
+    "lang:en storm",
+    "lang:pt storm",
+    "is:reply storm",
+    "has:link storm",
+    "(has:media OR has:link) storm",
+    "storm NOT lang:en",
+    "storm NOT from:alice",
+    "nothing",
+]
+
+
+def corpus() -> Iterator[Post]:
+    for number, words_ in enumerate(TEXTS):
+        yield post(number, words_, author_id="did:plc:a", lang="en")
+    more: list[dict[str, Any]] = [
+        {"author_id": "did:plc:b", "lang": "pt-BR"},
+        {"author_id": "77", "author_handle": "Alice", "network": "x", "lang": "iw"},
+        {
+            "links": (Link(url="https://news.example.org/a"),),
+            "also": ("https://news.example.org/a",),
+        },
+        {"kind": "reply", "traits": ("reply", "media")},
+        {"also": ("#storm", "waves 猫"), "tags": ("storm", "Bay")},
+        {"warning": "storm", "also": ("storm",), "text": "covered"},
+        {"sensitive": True, "occurred_at": AT - 40 * DAY_US},
+        {"occurred_at": AT + 3 * DAY_US},
+    ]
+    for number, fields in enumerate(more, len(TEXTS)):
+        yield post(number, **({"text": "a storm"} | fields))
+
+
+@pytest.fixture
+def filled(engine: Engine) -> Engine:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, *corpus())
+    gone = post(900, "storm gone")
+    store(engine, lease, gone, post(901, "storm hidden", author_id="did:plc:h"))
+    status = AccountChange(
+        network="bluesky", author_id="did:plc:h", status="suspended", occurred_at=AT
+    )
+    name = IdentityChange(
+        network="bluesky", author_id="did:plc:b", handle="bob.example", occurred_at=AT
+    )
+    store(engine, lease, removal(900), status)
+    with writing(engine) as connection:
+        identities.apply(connection, [name])
+    return engine
+
+
+def ids(engine: Engine, chosen: Filter, size: int = 1000, **more: Any) -> list[str]:
+    """The network's ids of all hits, in order, page by page."""
+    found, older = [], ""
+    while True:
+        page = search(engine, chosen, older=older, limit=size, counting=False, **more)
+        found += [one.post_id for one in page.posts]
+        older = page.older
+        if not older:
+            return found
+
+
+def in_order(found: list[Post]) -> list[str]:
+    def place(one: Post) -> tuple[int, int]:
+        return one.occurred_at, one.sort_us
+
+    return [one.post_id for one in sorted(found, key=place, reverse=True)]
+
+
+def engine_says(expression: str) -> list[str]:
+    accounts = (("bob.example", "did:plc:b"),)
+    matcher = Matcher([Keyword(id=1, expression=expression, accounts=accounts)])
+    return in_order([one for one in corpus() if matcher.match(one)])
+
+
+@pytest.mark.parametrize("few", [walk.FEW, 1], ids=["sorted at once", "by days"])
+def test_hits_are_what_the_engine_matches(
+    filled: Engine, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "FEW", few)
+    counts = {e: len(engine_says(e)) for e in EXPRESSIONS}
+    assert sum(counts.values()) > 100
+    assert [e for e, count in counts.items() if not count] == ["nothing"]
+    for expression in EXPRESSIONS:
+        assert ids(filled, Filter(q=expression)) == engine_says(expression), expression
+
+
+def test_pages_join_to_the_whole_and_removed_posts_are_in_none(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "IDS", 4)
+    monkeypatch.setattr(walk, "PIECE", 3)
+    everything = in_order(list(corpus()))
+    assert ids(filled, Filter(), 5) == ids(filled, Filter()) == everything
+    for chosen in (Filter(q="storm"), Filter(q='":)" OR storm'), Filter(keyword=("1",))):
+        whole = ids(filled, chosen)
+        assert len(whole) > 7
+        assert ids(filled, chosen, 2) == whole
+        monkeypatch.setattr(walk, "FEW", 3)
+        assert ids(filled, chosen, 2) == whole
+
+
+FILTERS = [
+    Filter(network=("x",)),
+    Filter(network=("-x",), q="storm"),
+    Filter(lang=("pt",)),
+    Filter(lang=("he",)),
+    Filter(lang=("-en", "-und")),
+    Filter(lang=("und",), q="storm"),
+    Filter(lang=("iw",)),
+    Filter(kind=("reply", "quote")),
+    Filter(kind=("-reply",), q="storm"),
+    Filter(state=("sensitive",)),
+    Filter(state=("-sensitive", "-edited"), q="storm"),
+    Filter(keyword=("1",), q="storm"),
+    Filter(keyword=("-1",)),
+    Filter(keyword=("1", "2")),
+    Filter(tag=("storm",)),
+    Filter(tag=("-STORM",), q="storm"),
+    Filter(tag=("storm", "cat")),
+    Filter(since="2026-11-18", until="2026-11-19"),
+    Filter(since="2026-11-19T00:00:00Z", q="storm"),
+    Filter(until="2026-11-01", q="storm"),
+]
+
+
+def test_a_filter_says_of_one_post_what_the_database_says(filled: Engine) -> None:
+    some = 0
+    for chosen in FILTERS:
+        sieve = Sieve(chosen, AT)
+        expected = in_order([one for one in corpus() if sieve.matches(one, {1})])
+        assert ids(filled, chosen) == expected, chosen
+        some += 0 < len(expected) < len(TEXTS) + 8
+    assert some >= len(FILTERS) - 4
+    assert Filter(q="storm").matches(post(1))
+    assert not Filter(keyword=("1",)).matches(post(1))
+
+
+def test_a_filter_is_an_address_and_back() -> None:
+    for chosen in FILTERS:
+        args: dict[str, list[str]] = {}
+        for name, value in chosen.to_args():
+            args.setdefault(name, []).append(value)
+        assert Filter.from_args(args | {"older": ["1.2"]}) == chosen
+    wide = Filter(lang=("en",)).having("lang", "-en").having("lang", "fr").without("lang", "-en")
+    assert wide.to_args() == [("lang", "fr")]
+    for wrong in ({"network": ["y"]}, {"lang": ["1"]}, {"keyword": ["x"]}, {"tag": ["a b"]}):
+        with pytest.raises(BadFilter):
+            Filter.from_args(wrong)
+    with pytest.raises(KeywordSyntaxError):
+        Sieve(Filter(q="storm OR"), AT)
+    followed = Filter(q="a OR b", lang=("en", "-fr"), tag=("c",), network=("x", "-bluesky"))
+    assert followed.as_keyword() == ("(a OR b) lang:en NOT lang:fr #c", ("x",))
+    assert Filter(lang=("en",)).as_keyword() == ("", ())
+
+
+def test_counts_facets_and_histogram_are_of_all_hits_also_on_an_older_page(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = search(filled, Filter(q="storm"), limit=2)
+    assert first.counts
+    assert first.counts.counted == len(engine_says("storm"))
+    assert (first.counts.about, first.counts.partial) == (0, False)
+    facets = {name: dict(found) for name, found in first.counts.facets.items()}
+    assert sum(facets["network"].values()) == first.counts.counted
+    assert facets["network"]["x"] == facets["lang"]["he"] == facets["lang"]["pt"] == 1
+    assert facets["tag"] == {"storm": 1, "bay": 1}
+    assert facets["keyword"] == {"1": first.counts.counted}
+    assert sum(bar.hits for bar in first.counts.histogram.bars) == first.counts.counted
+    second = search(filled, Filter(q="storm"), limit=2, older=first.older)
+    assert second.counts == first.counts
+    monkeypatch.setattr(searching, "COUNTED", 4)
+    cut = search(filled, Filter(q="storm"), limit=2).counts
+    assert cut
+    assert (cut.counted, cut.partial) == (4, False)
+    assert cut.about > 4
+
+
+def test_a_search_ends_in_time_and_says_how_far_it_came(filled: Engine) -> None:
+    lease = take(filled, "more")
+    for start in range(1_000, 3_000, 500):
+        store(filled, lease, *(post(n, f"calm {n} sea") for n in range(start, start + 500)))
+    old = str(TEXTS.index(":) and :-("))
+    chosen = Filter(q='":-("')  # no index knows it, and only the oldest post has it
+    assert ids(filled, chosen) == [old]
+    found, steps, older = [], 0, ""
+    while True:
+        page = search(filled, chosen, older=older, limit_s=0.004 * steps)
+        found += [one.post_id for one in page.posts]
+        steps += 1
+        if not page.older:
+            break
+        assert page.counts
+        assert page.searched_until
+        assert page.counts.partial
+        older = page.older
+    assert found == [old]
+    assert steps > 1
+
+
+def test_a_statement_that_takes_too_long_is_stopped(engine: Engine) -> None:
+    slow = {
+        "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+        " SELECT max(i) FROM n",
+        "postgresql": "SELECT pg_sleep(60)",
+    }.get(engine.dialect.name, "SELECT count(*) FROM seq_1_to_100000 a, seq_1_to_100000 b")
+    soon = time.monotonic() + 0.1
+    with (
+        pytest.raises(TookTooLong),
+        reading(engine) as connection,
+        limited(connection, soon),
+    ):
+        connection.execute(text(slow)).all()
+    assert keywords.list_all(engine) == []
+
+
+def test_a_post_of_too_many_words_is_still_found(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    long = " ".join(f"w{n}" for n in range(30_000)) + " storm"
+    lease = take(engine)
+    store(engine, lease, post(1, long), post(2, "storm"))
+    with reading(engine) as connection:
+        kept = connection.execute(select(table.c.words)).scalars().all()
+    assert sum(f" {TOO_MANY} " in one for one in kept) == 1
+    assert ids(engine, Filter(q="w7 w29999")) == ["1"]
+    assert ids(engine, Filter(q="storm")) == ["2", "1"]
+    assert ids(engine, Filter(q="storm NOT w7")) == ["2"]
+
+
+def test_an_upgrade_gives_words_to_the_posts_that_are_there(filled: Engine) -> None:
+    lease = take(filled, "more")
+    store(filled, lease, *(post(n, f"storm {n}") for n in range(2_000, 3_200)))
+    migrate.downgrade(filled, "0003")
+    migrate.upgrade(filled)
+    with reading(filled) as connection:
+        rows = {row.post_id: row.words for row in connection.execute(select(table))}
+        assert rows == search_texts.expected(connection)
+    assert len(ids(filled, Filter(q="storm"))) == 1_200 + len(engine_says("storm"))
+
+
+PIECES = st.sampled_from([*TEXTS, "storm", "sea", "港", "🌊", "C++", "_", "'", "\u0301", "#", "@"])
+
+
+@settings(max_examples=150)
+@given(st.lists(PIECES, max_size=5), st.sampled_from(["", " "]), st.sampled_from(EXPRESSIONS))
+def test_the_index_never_hides_a_hit(pieces: list[str], between: str, expression: str) -> None:
+    one = post(1, between.join(pieces), author_handle="alice")
+    node = parse(expression)
+    there = set(words((one.text,), (one.author_id, one.author_handle), (), AT).split())
+    asked = wanted(node)
+
+    def has(word: str) -> bool:
+        if word.endswith("*"):
+            return any(other.startswith(word[:-1]) for other in there)
+        return word in there
+
+    may_match = all(any(map(has, clause)) for clause in asked.clauses) and not any(
+        map(has, asked.never)
+    )
+    assert may_match or not holds(node, haystack(one), features(one))
+    assert all(3 <= len(word) <= 84 and word.isascii() and word.isalnum() for word in there)
+
+
+def test_the_index_follows_edits_removals_and_deletions(filled: Engine) -> None:
+    def check(expression: str, *expected: str) -> None:
+        assert ids(filled, Filter(q=expression)) == list(expected)
+        with reading(filled) as connection:
+            rows = {row.post_id: row.words for row in connection.execute(select(table))}
+            assert rows == search_texts.expected(connection)
+            asked = fulltext.matching(filled.dialect.name, wanted(parse(expression)))
+            assert len(connection.execute(asked).all()) == len(expected)  # gone, not only hidden
+
+    lease = take(filled, "more")
+    check("bay", "0")
+    edited = post(1, "the bay, edited", version="1", operation="update")
+    store(filled, lease, edited)
+    check("bay", "1", "0")
+    check("stormy")
+    store(filled, lease, removal(1))
+    check("bay", "0")
+    gone = AccountChange(network="x", author_id="77", status="deleted", occurred_at=AT)
+    store(filled, lease, gone)
+    check("from:alice")
+    keywords.add(filled, "flood")
+    with writing(filled) as connection:
+        connection.execute(matches.delete().where(matches.c.keyword_id == 1))
+        stored = connection.execute(select(posts.c.id, posts.c.post_id)).all()
+        jobs.delete_unmatched(connection, [row.id for row in stored if row.post_id != "0"])
+    check("bay", "0")

@@ -1,0 +1,227 @@
+"""Posts and expressions as words that every database's full-text index takes alike.
+
+A post becomes a set of words of the letters a-z and the digits, none shorter than three, none a
+stop word, none longer than MariaDB takes: so SQLite, PostgreSQL and MariaDB, each with its own
+rules for texts, index and find the same. An expression becomes what must be among a post's
+words (`Wanted`). That may let too many posts through, never too few: each one found is matched
+again by `nodes.holds`, which alone decides.
+
+The words of a post, by what they begin with:
+
+    zz  a word of a script with spaces between its words
+    zu  two neighbours of a script without (Han, Kana, Thai, Hangul …); the last one alone
+    zs  a sign: an emoji, +, $, …; punctuation is left out
+    zf  its author's id or handle          zl  a domain of its links
+    zd  the day of its moment, since 1970  zall  it has too many words: it may hold any
+"""
+
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import pairwise, product
+
+import msgspec
+
+from tweeter.keywords.boundaries import SPACED, WORD
+from tweeter.keywords.features import host_domains
+from tweeter.keywords.haystack import EDGE
+from tweeter.keywords.nodes import And, Field, Node, Not, Or, Prefix, Text, pattern, pushed_down
+from tweeter.keywords.normalise import normalise
+
+TOO_MANY = "zall"
+MOST_WORDS = 20_000  # of a post: about 200 kB; PostgreSQL takes 1 MB
+LONGEST = 64  # letters of a word; MariaDB takes 84
+CLAUSES = 64  # of a query
+DAY_US = 86_400_000_000
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_SIGNS = ("Sc", "Sk", "Sm", "So")
+
+
+class _Numbers(dict[int, str]):
+    """For str.translate: each character as its number. Remembers its answers."""
+
+    def __missing__(self, code: int) -> str:
+        spelled, rest = "", code
+        while rest:
+            rest, digit = divmod(rest, 36)
+            spelled = _DIGITS[digit] + spelled
+        self[code] = spelled
+        return spelled
+
+
+class _Spelled(dict[int, str]):
+    """For str.translate: a letter or digit of ASCII is itself, another is "0" and its number.
+
+    So a word of plain letters is nobody else's.
+    """
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        is_plain = character.isascii() and character.isalnum()
+        found = self[code] = character if is_plain else f"0{_NUMBERS[code]}"
+        return found
+
+
+class _Class(dict[int, str]):
+    """For str.translate: what a character is to the index: s(paced), u(nspaced), ! sign, space."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if SPACED[character]:
+            found = "s"
+        elif WORD[character]:
+            found = "u"
+        else:
+            found = "!" if _is_sign(character) else " "
+        self[code] = found
+        return found
+
+
+def _is_sign(character: str) -> bool:
+    return unicodedata.category(character) in _SIGNS
+
+
+_NUMBERS, _SPELLED, _CLASS = _Numbers(), _Spelled(), _Class()
+_PLAIN_WORDS = re.compile(r"[a-z0-9]+")
+_PLAIN_SIGNS = re.compile(r"[$+<=>^`|~]")
+_RUNS = re.compile(r"s+|u+|!")
+
+
+def _runs(text: str) -> Iterator[tuple[str, str]]:
+    """A normalised text's runs of characters of one class: ("s", "storm"), ("!", "🌊")."""
+    for run in _RUNS.finditer(text.translate(_CLASS)):
+        yield run[0][0], text[run.start() : run.end()]
+
+
+def _spelled(text: str) -> str:
+    return text.translate(_SPELLED)[:LONGEST]
+
+
+def words(
+    parts: Iterable[str], authors: Iterable[str], links: Iterable[str], occurred_at: int
+) -> str:
+    """The search text of a post: its words, each once, in order, joined by spaces.
+
+    parts: the texts that keywords are matched against. authors: id and handle. links: addresses.
+    """
+    found = _of_text(normalise(EDGE.join(parts)))
+    found.update(_hashed("zf", name.casefold()) for name in authors if name)
+    found.update(_hashed("zl", domain) for link in links for domain in host_domains(link))
+    kept = sorted(found)
+    if len(kept) > MOST_WORDS:
+        kept = [*kept[:MOST_WORDS], TOO_MANY]
+    return " ".join((*kept, day(occurred_at)))
+
+
+def _of_text(text: str) -> set[str]:
+    if text.isascii() and "_" not in text:  # the same as below, several times faster
+        plain = {f"zz{word[:LONGEST]}" for word in _PLAIN_WORDS.findall(text)}
+        plain.update(_sign(sign) for sign in _PLAIN_SIGNS.findall(text))
+        return plain
+    found: set[str] = set()
+    for kind, run in _runs(text):
+        if kind == "s":
+            found.add(f"zz{_spelled(run)}")
+        elif kind == "!":
+            found.add(_sign(run))
+        else:
+            found.update(_pairs(run))
+            found.add(f"zu{_NUMBERS[ord(run[-1])]}")
+    return found
+
+
+def _sign(sign: str) -> str:
+    return f"zs{_NUMBERS[ord(sign)]}"
+
+
+def _pairs(run: str) -> Iterator[str]:
+    numbers = [_NUMBERS[ord(character)] for character in run]
+    for first, second in pairwise(numbers):
+        yield f"zu{first}{second}"
+
+
+def _hashed(kind: str, value: str) -> str:
+    return f"{kind}{zlib.crc32(value.encode()):08x}"
+
+
+def day(occurred_at: int) -> str:
+    """The word of a moment's day."""
+    return f"zd{occurred_at // DAY_US}"
+
+
+# Expressions.
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Each clause has a word, or the beginning of one (with * at its end), that the post has.
+
+    never: words that it has not. No clause: the index can say nothing.
+    """
+
+    clauses: tuple[tuple[str, ...], ...] = ()
+    never: tuple[str, ...] = ()
+
+
+def wanted(node: Node) -> Wanted:
+    """What the index can say of an expression: true of all posts that match, maybe of more."""
+    tree = pushed_down(node)
+    clauses = sorted(set(_clauses(tree)), key=lambda clause: (len(clause), clause))[:CLAUSES]
+    parts = tree.nodes if isinstance(tree, And) else ()
+    never = {word for part in parts if isinstance(part, Not) for word in _surely(part.node)}
+    return Wanted(tuple(clauses), tuple(sorted(never)) if clauses else ())
+
+
+def _clauses(node: Node) -> list[tuple[str, ...]]:
+    if isinstance(node, And):
+        return [clause for child in node.nodes for clause in _clauses(child)]
+    if isinstance(node, Or):
+        return _either([_clauses(child) for child in node.nodes])
+    if isinstance(node, Not):
+        return []
+    if isinstance(node, Field):
+        kind = {"from": "zf", "url": "zl"}.get(node.name)
+        return [(_hashed(kind, node.value),)] if kind else []
+    return [(word,) for word in _needed(node)]
+
+
+def _either(ways: list[list[tuple[str, ...]]]) -> list[tuple[str, ...]]:
+    """Clauses that hold whichever of the ways is taken: one of each, joined."""
+    count = 1
+    for clauses in ways:
+        count *= len(clauses)
+    if count > CLAUSES:  # all are true; the longest word is the rarest, most likely
+        ways = [[max(clauses, key=lambda c: min(map(len, c)))] for clauses in ways]
+    return [
+        tuple(sorted({word for clause in chosen for word in clause})) for chosen in product(*ways)
+    ]
+
+
+def _needed(atom: Text) -> list[str]:
+    """Words that a post has in which the atom stands as it must."""
+    text, kind = pattern(atom)
+    runs = list(_runs(text))
+    found = []
+    for number, (what, run) in enumerate(runs):
+        is_last = number == len(runs) - 1 and text.endswith(run)
+        if what == "!":
+            found.append(_sign(run))
+        elif what == "s":
+            spelled = _spelled(run)
+            is_open = is_last and kind == "prefix" and len(spelled) < LONGEST
+            found.append(f"zz{spelled}{'*' if is_open else ''}")
+        elif len(run) > 1:
+            found.extend(_pairs(run))
+        else:
+            found.append(f"zu{_NUMBERS[ord(run)]}*")
+    return found
+
+
+def _surely(node: Node) -> list[str]:
+    """The word that says that the atom is there; none if no word says so for sure."""
+    if isinstance(node, Field | And | Or | Not | Prefix):
+        return []
+    text, kind = pattern(node)
+    is_plain = text.isascii() and text.isalpha() and len(text) < LONGEST
+    return [f"zz{text}"] if kind == "word" and is_plain else []

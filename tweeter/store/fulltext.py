@@ -1,0 +1,117 @@
+"""Each database's full-text index over search_texts: asked in its own words, for posts.id.
+
+All three find the same, because the words are plain for all of them (keywords.index_words).
+SQLite: an FTS5 table with the row number posts.id. PostgreSQL: GIN over the words as they are,
+past its parser of texts. MariaDB and MySQL: FULLTEXT in boolean mode.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    cast,
+    column,
+    literal_column,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.exc import DBAPIError
+
+from tweeter.errors import TweeterError
+from tweeter.keywords.index_words import TOO_MANY, Wanted
+from tweeter.store import mysql
+from tweeter.store.schema import search_texts
+
+_TIMED_OUT = {"57014"}  # PostgreSQL: query_canceled
+_TIMED_OUT_MYSQL = (1969, 3024)  # MariaDB, MySQL
+_STEPS = 5_000  # of SQLite's machine between two looks at the clock
+
+
+class TookTooLong(TweeterError):
+    """The database was stopped in the middle of a question; its transaction is of no use now."""
+
+
+def matching(dialect: str, wanted: Wanted, days: Sequence[str] = ()) -> "Select[tuple[int]]":
+    """posts.id, in no order, of the posts that have what is wanted; days: and one of these.
+
+    There must be a clause.
+    """
+    clauses = [(*clause, TOO_MANY) for clause in wanted.clauses]
+    clauses += [tuple(days)] if days else []
+    if dialect == "sqlite":
+        index = table("search_index", column("rowid"), column("search_index"))
+        asked = index.c.search_index.op("MATCH")(_fts5(clauses, wanted.never))
+        return select(index.c.rowid.label("post_id")).where(asked)
+    if dialect == "postgresql":
+        vector: ColumnElement[str] = literal_column(
+            "array_to_tsvector(string_to_array(search_texts.words, ' '))"
+        )
+        asked = vector.op("@@")(cast(_tsquery(clauses, wanted.never), TSQUERY))
+        return select(search_texts.c.post_id).where(asked)
+    found = text("MATCH (search_texts.words) AGAINST (:words IN BOOLEAN MODE)")
+    asked_mysql = found.bindparams(words=_boolean(clauses, wanted.never))
+    return select(search_texts.c.post_id).where(asked_mysql)
+
+
+def _fts5(clauses: Sequence[Sequence[str]], never: Sequence[str]) -> str:
+    asked = " AND ".join(f"({' OR '.join(clause)})" for clause in clauses)
+    return f"({asked}) NOT ({' OR '.join(never)})" if never else asked
+
+
+def _tsquery(clauses: Sequence[Sequence[str]], never: Sequence[str]) -> str:
+    parts = [
+        "(" + " | ".join(word.replace("*", ":*") for word in clause) + ")" for clause in clauses
+    ]
+    return " & ".join([*parts, *(f"!{word}" for word in never)])
+
+
+def _boolean(clauses: Sequence[Sequence[str]], never: Sequence[str]) -> str:
+    return " ".join([*(f"+({' '.join(c)})" for c in clauses), *(f"-{word}" for word in never)])
+
+
+@contextmanager
+def limited(connection: Connection, deadline: float) -> Iterator[None]:
+    """No statement in it runs for longer than until the deadline (time.monotonic).
+
+    Raises TookTooLong for the one that would.
+    """
+    left_s = max(deadline - time.monotonic(), 0.05)
+    name = connection.dialect.name
+    _limit(connection, left_s, deadline)
+    try:
+        yield
+    except DBAPIError as error:
+        if not _is_timeout(error):
+            raise
+        raise TookTooLong("The search took too long.") from error
+    finally:
+        if name != "postgresql":  # there it ends with the transaction
+            _limit(connection, 0, 0)
+
+
+def _limit(connection: Connection, seconds: float, deadline: float) -> None:
+    if connection.dialect.name == "sqlite":
+        raw = connection.connection.dbapi_connection
+        assert raw is not None  # noqa: S101
+        stop = (lambda: int(time.monotonic() > deadline)) if seconds else None
+        raw.set_progress_handler(stop, _STEPS)
+    elif connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL statement_timeout = {int(seconds * 1000)}"))
+        # Its estimate of how many posts have a word is a guess, and a wrong one reads them all.
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+    elif getattr(connection.dialect, "is_mariadb", False):
+        connection.execute(text(f"SET SESSION max_statement_time = {seconds:.3f}"))
+    else:
+        connection.execute(text(f"SET SESSION max_execution_time = {int(seconds * 1000)}"))
+
+
+def _is_timeout(error: DBAPIError) -> bool:
+    if getattr(error.orig, "sqlstate", None) in _TIMED_OUT:
+        return True
+    return mysql.code(error) in _TIMED_OUT_MYSQL or str(error.orig) == "interrupted"

@@ -1,0 +1,266 @@
+"""Search over everything stored: a page of hits, their exact number, and what they have in common.
+
+A hit is a post that is shown (not removed, its account not hidden), that the filters let through,
+and that the expression matches by the keyword engine: the database's index only proposes. The
+page comes first; then hits are counted, up to COUNTED, until the time is over.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+from sqlalchemy import Connection, Engine, RowMapping, func, select
+
+from tweeter.keywords import accounts, network_of
+from tweeter.keywords.highlight import marks
+from tweeter.records import now_us
+from tweeter.store import identities
+from tweeter.store import posts as stored
+from tweeter.store.engine import reading
+from tweeter.store.filters import Filter, Sieve, language
+from tweeter.store.fulltext import TookTooLong, limited
+from tweeter.store.posts import StoredPost, as_post, with_keywords
+from tweeter.store.schema import matches
+from tweeter.store.walk import Position, Walk
+
+COUNTED = 10_000  # hits that are counted exactly, and that facets and histogram are made of
+LIMIT_S = 3.0
+VALUES = 10  # of a facet
+BARS = 60  # of the histogram, at most
+
+_NEWEST: Position = (1 << 62, 0)
+_MINUTE = 60_000_000
+STEPS_US = [n * _MINUTE for n in (1, 5, 15, 60, 180, 720, 1440, 7 * 1440, 30 * 1440, 365 * 1440)]
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """Hits from `since` on, for one step of the histogram."""
+
+    since: int
+    hits: int
+
+
+class Histogram(msgspec.Struct, frozen=True, kw_only=True):
+    """Hits by time, oldest first, without holes. step_s: seconds a bar."""
+
+    step_s: int
+    bars: list[Bar]
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the newest `counted` hits. about: how many there are in all, estimated; 0: it is exact.
+
+    partial: the time was over before all hits up to COUNTED were seen. back_to: how far back
+    they reach. facets: by name ("network", "lang", "kind", "keyword", "tag"), most frequent first.
+    """
+
+    counted: int
+    about: int
+    partial: bool
+    back_to: int
+    facets: dict[str, list[tuple[str, int]]]
+    histogram: Histogram
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of hits, newest first. older: the position of the next page, "" at the end.
+
+    searched_until: where the time was over before the page was full; 0: it was not.
+    """
+
+    posts: list[StoredPost]
+    older: str
+    searched_until: int
+    counts: Counts | None
+
+
+def search(
+    engine: Engine,
+    chosen: Filter,
+    *,
+    older: str = "",
+    limit: int = 50,
+    counting: bool = True,
+    limit_s: float = LIMIT_S,
+) -> Found:
+    """A page of what is looked for, and if wanted the counts of all of it.
+
+    older: `Found.older` of the page before; ValueError if it is none. Raises
+    KeywordSyntaxError, BadMoment.
+    """
+    deadline = time.monotonic() + limit_s
+    before = stored.position(older) if older else None
+    sieve = Sieve(chosen, now_us(), _accounts(engine, chosen.q))
+    page, tally = _Page(sieve, limit), _Tally(sieve) if counting else None
+    try:
+        with reading(engine) as connection, limited(connection, deadline):
+            walk = Walk(connection, sieve, deadline)
+            page.fill(walk, before, tally if before is None else None)
+            if tally is not None:
+                tally.count(walk, connection)
+    except TookTooLong:
+        if tally is not None:
+            tally.partial = True
+    with reading(engine) as connection:
+        found = with_keywords(connection, page.rows)
+    return Found(
+        posts=found,
+        older=page.older(before),
+        searched_until=page.searched_until(before),
+        counts=tally.counts() if tally is not None else None,
+    )
+
+
+def _accounts(engine: Engine, expression: str) -> tuple[tuple[str, str], ...]:
+    """The ids of the accounts that the expression names, where posts carry no names (Bluesky)."""
+    names = accounts(expression) if "from:" in expression.casefold() else {}
+    return tuple(
+        (name, identities.account_of(engine, name))
+        for name in names
+        if network_of(name) == identities.NETWORK
+    )
+
+
+def hits(walk: Walk, sieve: Sieve, older: Position | None) -> Iterator[tuple[RowMapping, bool]]:
+    """Each candidate in order, and whether it is a hit."""
+    for rows in walk.pieces(older):
+        for row in rows:
+            yield row, sieve.finds(as_post(row))
+
+
+class _Page:
+    """The rows of a page while it is filled."""
+
+    def __init__(self, sieve: Sieve, limit: int) -> None:
+        self._sieve, self._limit = sieve, limit
+        self.rows: list[RowMapping] = []
+        self._more = False
+        self._ended = False
+        self._seen: Position | None = None  # the last candidate looked at
+
+    def fill(self, walk: Walk, older: Position | None, tally: "_Tally | None") -> None:
+        """Fill it; tally: counts along, and goes on when the page is full."""
+        for row, is_hit in hits(walk, self._sieve, older):
+            if not self._more:
+                self._seen = row["occurred_at"], row["id"]
+                if is_hit and len(self.rows) < self._limit:
+                    self.rows.append(row)
+                elif is_hit:
+                    self._more = True
+            if tally is not None:
+                tally.add(row, is_hit)
+                if tally.is_full:
+                    return
+            elif self._more:
+                return
+        self._ended = True
+        if tally is not None:
+            tally.ended = True
+
+    def older(self, before: Position | None) -> str:
+        if self._more:
+            return f"{self.rows[-1]['occurred_at']}.{self.rows[-1]['id']}"
+        if self._ended:
+            return ""
+        at = self._seen or before or _NEWEST
+        return f"{at[0]}.{at[1]}"
+
+    def searched_until(self, before: Position | None) -> int:
+        if self._more or self._ended:
+            return 0
+        at = self._seen or before
+        return at[0] if at else now_us()
+
+
+class _Tally:
+    """Counts of hits while they are counted."""
+
+    def __init__(self, sieve: Sieve) -> None:
+        self._sieve = sieve
+        self._walked = self._counted = self._about = 0
+        self.ended = self.is_full = self.partial = False
+        self._last = 0
+        self._ids: list[int] = []
+        self._times: list[int] = []
+        self._facets = {n: Counter[str]() for n in ("network", "lang", "kind", "keyword", "tag")}
+
+    def add(self, row: RowMapping, is_hit: bool) -> None:
+        """One candidate."""
+        if is_hit and self._counted == COUNTED:
+            self.is_full = True
+            return
+        self._walked += 1
+        self._last = row["occurred_at"]
+        if not is_hit:
+            return
+        self._counted += 1
+        self._ids.append(row["id"])
+        self._times.append(row["occurred_at"])
+        self._facets["network"][row["network"]] += 1
+        self._facets["lang"][language(row["lang"])] += 1
+        self._facets["kind"][row["kind"]] += 1
+        if row["tags"] != "[]":
+            tags = msgspec.json.decode(row["tags"], type=list[str])
+            self._facets["tag"].update({tag.casefold() for tag in tags})
+
+    def count(self, walk: Walk, connection: Connection) -> None:
+        """What is left to count, from the newest hit on if nothing was; then the rest."""
+        if not (self.ended or self.is_full):
+            for row, is_hit in hits(walk, self._sieve, None):
+                self.add(row, is_hit)
+                if self.is_full:
+                    break
+            else:
+                self.ended = True
+        self._count_keywords(connection)
+        if self.is_full:
+            self._about = round(walk.count() * COUNTED / self._walked)
+
+    def _count_keywords(self, connection: Connection) -> None:
+        for start in range(0, len(self._ids), 1_000):
+            some = self._ids[start : start + 1_000]
+            statement = (
+                select(matches.c.keyword_id, func.count())
+                .where(matches.c.post_id.in_(some))
+                .group_by(matches.c.keyword_id)
+            )
+            for keyword_id, count in connection.execute(statement):
+                self._facets["keyword"][str(keyword_id)] += count
+
+    def counts(self) -> Counts:
+        return Counts(
+            counted=self._counted,
+            about=max(self._about, self._counted + 1) if self.is_full else 0,
+            partial=self.partial and not self.ended,
+            back_to=self._last,
+            facets={name: _most(counter) for name, counter in self._facets.items()},
+            histogram=histogram(self._times, self._sieve.since, self._sieve.until),
+        )
+
+
+def _most(counter: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:VALUES]
+
+
+def histogram(times: list[int], since: int, until: int) -> Histogram:
+    """Moments by equal steps, so that there are at most BARS."""
+    if not times:
+        return Histogram(step_s=0, bars=[])
+    first, last = min(times), max(times)
+    # The range that was asked for, where the hits fill most of it.
+    first = since if since and first - since < last - first else first
+    last = until - 1 if until and until - last < last - first else last
+    step = next((s for s in STEPS_US if last // s - first // s < BARS), STEPS_US[-1])
+    found = Counter(moment // step for moment in times)
+    low, high = max(first // step, last // step - BARS + 1), last // step
+    bars = [Bar(number * step, found[number]) for number in range(low, high + 1)]
+    return Histogram(step_s=step // 1_000_000, bars=bars)
+
+
+def marked(chosen: Filter, found: list[StoredPost]) -> dict[int, list[tuple[int, int]]]:
+    """Where the words of the expression stand in the texts of these posts, by posts.id."""
+    node = Sieve(chosen, now_us()).node
+    if node is None:
+        return {}
+    return {post.id: marks(post.text, node) for post in found}

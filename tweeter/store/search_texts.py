@@ -1,0 +1,70 @@
+"""The search text of each stored post, written in the same transaction as the post.
+
+A removed post has none, and one that is deleted takes it along. So the table always is what a
+recount of the posts would give (`expected`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, select, update
+
+from tweeter.keywords import PART
+from tweeter.keywords.index_words import words
+from tweeter.records import Link
+from tweeter.store.engine import insert_all
+from tweeter.store.schema import posts, search_texts
+
+CHUNK = 500  # posts in one statement
+COLUMNS = ("text", "also", "author_id", "author_handle", "links")  # what it is made of
+_NO_LINKS = "[]"
+
+Row = Mapping[str, Any] | RowMapping
+
+_links = msgspec.json.Decoder(list[Link])
+
+
+def of_row(row: Row, occurred_at: int) -> str:
+    """The search text of a post as it lies in its row."""
+    links = [] if row["links"] == _NO_LINKS else _links.decode(row["links"])
+    return words(
+        (row["text"], *row["also"].split(PART)) if row["also"] else (row["text"],),
+        (row["author_id"], row["author_handle"]),
+        [link.url for link in links],
+        occurred_at,
+    )
+
+
+def add(connection: Connection, rows: Iterable[Row]) -> None:
+    """Of posts that were inserted just now."""
+    values = [{"post_id": row["id"], "words": of_row(row, row["occurred_at"])} for row in rows]
+    insert_all(connection, search_texts, values)
+
+
+def replace(connection: Connection, post_id: int, row: Row, occurred_at: int) -> None:
+    """Of a post that takes the texts of `row`."""
+    mine, values = search_texts.c.post_id == post_id, {"words": of_row(row, occurred_at)}
+    # In place: who waits to empty the post must find this very row.
+    if not connection.execute(update(search_texts).where(mine).values(values)).rowcount:
+        insert_all(connection, search_texts, [{"post_id": post_id, **values}])
+
+
+def drop(connection: Connection, post_ids: Sequence[int]) -> None:
+    """Of posts that are deleted or emptied."""
+    for start in range(0, len(post_ids), CHUNK):
+        some = list(post_ids[start : start + CHUNK])
+        connection.execute(delete(search_texts).where(search_texts.c.post_id.in_(some)))
+
+
+def erase(connection: Connection, which: ColumnElement[bool]) -> None:
+    """Of those posts that are to be emptied."""
+    found = select(posts.c.id).where(which, posts.c.removed_at.is_(None)).with_for_update()
+    drop(connection, list(connection.execute(found).scalars()))
+
+
+def expected(connection: Connection) -> dict[int, str]:
+    """What the table must hold, by posts.id: counted anew from all posts, for tests."""
+    statement = select(posts).where(posts.c.removed_at.is_(None))
+    rows = connection.execute(statement).mappings()
+    return {row["id"]: of_row(row, row["occurred_at"]) for row in rows}
