@@ -26,6 +26,7 @@ ROWS = [
     {"views.flask_tasks", "server", "supervisor", "cli_db", "cli_replay"},
     {"cli_ground"},
     {"cli_keywords", "cli_posts", "cli_sources"},
+    {"cli_search"},
     {"cli"},
     {"__main__"},
 ]

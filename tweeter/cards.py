@@ -5,7 +5,7 @@ them from the live feed: both only draw what a `Card` says. Nothing is loaded fr
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -46,10 +46,11 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """A stretch of a text; url is "" where it is no link."""
+    """A stretch of a text; url is "" where it is no link. hit: a search found it."""
 
     text: str
     url: str = ""
+    hit: bool = False
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +139,40 @@ def card(post: StoredPost) -> Card:
         media=_media(post) if is_shown else [],
         keywords=post.keywords,
     )
+
+
+def with_marks(card: Card, post: StoredPost, marks: Sequence[tuple[int, int]]) -> Card:
+    """The card with what was found marked: (start, end) in the post's text, in order.
+
+    Links stay as they are, and so does a text that is not shown character by character.
+    """
+    whole = card.rest or card.text
+    if not marks or "".join(part.text for part in whole) != post.text:
+        return card
+    found = list(_marked(whole, marks))
+    if card.rest:
+        return msgspec.structs.replace(card, text=list(_cut(found, BEGINNING)), rest=found)
+    return msgspec.structs.replace(card, text=found)
+
+
+def _marked(parts: Sequence[Part], marks: Sequence[tuple[int, int]]) -> Iterator[Part]:
+    at = 0
+    for part in parts:
+        end = at + len(part.text)
+        if part.url:
+            yield part
+        else:
+            edge = at
+            for start, stop in marks:
+                first, last = max(start, edge), min(stop, end)
+                if first < last:
+                    if first > edge:
+                        yield Part(part.text[edge - at : first - at])
+                    yield Part(part.text[first - at : last - at], hit=True)
+                    edge = last
+            if edge < end:
+                yield Part(part.text[edge - at :])
+        at = end
 
 
 def profile(post: StoredPost) -> str:
@@ -281,7 +316,7 @@ def _name_spans(post: StoredPost, text: str) -> Iterator[_Span]:
 def _cut(parts: list[Part], room: int) -> Iterator[Part]:
     for part in parts:
         if len(part.text) > room:
-            yield Part(f"{part.text[:room]}…", part.url)
+            yield Part(f"{part.text[:room]}…", part.url, part.hit)
             return
         yield part
         room -= len(part.text)

@@ -18,6 +18,7 @@ from tweeter.cli_ground import JSON, Guarded, data, fail, log_to_stderr, say, se
 from tweeter.cli_keywords import keyword
 from tweeter.cli_posts import print_posts, tail
 from tweeter.cli_replay import Result, begin, read_to_end
+from tweeter.cli_search import find
 from tweeter.cli_sources import gaps_group, quarantine_group, source
 from tweeter.errors import ConfigError, Held, StoreError
 from tweeter.sources.demo import DEMO_KEYWORDS
@@ -35,7 +36,7 @@ def cli() -> None:
 
 for _group in (keyword, source, gaps_group, quarantine_group, cli_db.db):
     cli.add_command(_group)
-for _command in (print_posts, tail):
+for _command in (print_posts, tail, find):
     cli.add_command(_command)
 
 

@@ -25,7 +25,7 @@ def print_posts(keyword_id: int | None, since: int, until: int, as_json: bool) -
         keywords.get(engine, keyword_id)
     count = 0
     for post in posts.every(engine, keyword_id=keyword_id, since=since, until=until):
-        _print_post(post, as_json)
+        print_post(post, as_json)
         count += 1
     if keyword_id is None:
         return
@@ -34,7 +34,8 @@ def print_posts(keyword_id: int | None, since: int, until: int, as_json: bool) -
         say(f"{figure.words(count)}.")
 
 
-def _print_post(post: StoredPost, as_json: bool) -> None:
+def print_post(post: StoredPost, as_json: bool) -> None:
+    """One post: a line for people, or as the API gives it."""
     if as_json:
         value = msgspec.to_builtins(post)
         value |= {name: exact(value[name]) for name in value if name.endswith("_at")}
@@ -61,6 +62,6 @@ def tail(keyword_id: int | None, as_json: bool) -> None:
             position = entry.seq
             post = found.get(entry.post_id)
             if entry.kind == "post" and post and keyword_id in (None, *post.keywords):
-                _print_post(post, as_json)
+                print_post(post, as_json)
         sys.stdout.flush()
         time.sleep(0.2)

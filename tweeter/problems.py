@@ -19,8 +19,10 @@ from tweeter.errors import (
 from tweeter.moments import BadMoment
 from tweeter.sources.check import UnknownSource
 from tweeter.store.bulk import TooManyLines
+from tweeter.store.filters import BadFilter
 from tweeter.store.gaps import NoSuchStream
 from tweeter.store.keywords import KeywordExists, KeywordNotFound, TooManyKeywords
+from tweeter.store.searches import BadSearch, SearchExists, SearchNotFound
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -55,6 +57,10 @@ KINDS: tuple[tuple[type[Exception], str, int, str], ...] = (
     (TooManyLines, "too_many_lines", 413, "Too many lines at once"),
     (UnknownSource, "source_not_found", 404, "There is no such source"),
     (NoSuchStream, "stream_not_found", 404, "There is no such stream"),
+    (SearchNotFound, "search_not_found", 404, "There is no such search"),
+    (SearchExists, "search_exists", 409, "Another search has this name"),
+    (BadSearch, "search_invalid", 422, "The search cannot be kept"),
+    (BadFilter, "bad_filter", 422, "The filter cannot be read"),
     (BadMoment, "bad_moment", 422, "The time cannot be read"),
     (BadQuestion, "bad_question", 422, "The statistics asked for do not exist"),
     (ConfigError, "settings", 500, "The settings are wrong"),

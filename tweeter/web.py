@@ -18,6 +18,7 @@ from tweeter.store.keywords import KeywordNotFound
 from tweeter.views import (
     api,
     api_keywords,
+    api_search,
     api_sources,
     api_statistics,
     assets,
@@ -25,6 +26,7 @@ from tweeter.views import (
     keyword_pages,
     look,
     pages,
+    search_pages,
     show,
     source_pages,
     words,
@@ -52,6 +54,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
         clock=show.clock,
         duration=show.duration,
         card=cards.card,
+        with_marks=cards.with_marks,
         harmless=harmless,
         host=cards.host,
         iso=show.iso,
@@ -60,15 +63,10 @@ def create_app(config: Config, engine: Engine) -> Flask:
     app.jinja_env.globals.update(version=__version__, now=lambda: datetime.now(UTC))
     app.before_request(_take_long_imports)  # before CSRFProtect reads the form
     csrf = CSRFProtect(app)
-    for module in (
-        pages,
-        keyword_pages,
-        source_pages,
-        health_pages,
-        look,
-    ):  # they share one blueprint
+    # Those of a kind share one blueprint.
+    for module in (pages, keyword_pages, source_pages, health_pages, search_pages, look):
         assert module.pages  # noqa: S101
-    for module in (api, api_keywords, api_sources, api_statistics):
+    for module in (api, api_keywords, api_sources, api_search, api_statistics):
         assert module.api  # noqa: S101
     app.register_blueprint(pages.pages)
     look.dress(app)

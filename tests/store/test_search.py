@@ -306,7 +306,7 @@ def test_a_search_ends_in_time_and_says_how_far_it_came(filled: Engine) -> None:
         if not page.older:
             break
         assert page.counts
-        assert page.searched_until
+        assert page.searched_until_us
         assert page.counts.partial
         older = page.older
     assert found == [old]

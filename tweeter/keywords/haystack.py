@@ -1,5 +1,7 @@
 """What keywords are looked for in: all the text of a post, in one normalised string."""
 
+from collections.abc import Iterable
+
 from tweeter.keywords.normalise import normalise
 from tweeter.records import Post
 
@@ -9,4 +11,9 @@ EDGE = "\x00"  # between parts, and at both ends: in no keyword, so no phrase sp
 
 def haystack(post: Post) -> str:
     """Everything of a post that keywords are matched against."""
-    return f"{EDGE}{normalise(EDGE.join((post.text, *post.also)))}{EDGE}"
+    return of_parts((post.text, *post.also))
+
+
+def of_parts(parts: Iterable[str]) -> str:
+    """The same of the parts alone."""
+    return f"{EDGE}{normalise(EDGE.join(parts))}{EDGE}"

@@ -8,19 +8,20 @@ before them. q is an expression of the keyword language; tags are hashtags.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, RowMapping, false, func, not_, or_, select
 
 from tweeter import moments
 from tweeter.errors import KeywordSyntaxError, TweeterError
-from tweeter.keywords import haystack, print_expression, tree
-from tweeter.keywords.features import OLD_LANGUAGES, features, languages
+from tweeter.keywords import PART, haystack, print_expression, tree
+from tweeter.keywords.features import OLD_LANGUAGES, Feature, features, languages
+from tweeter.keywords.haystack import of_parts
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, Tag, holds
 from tweeter.keywords.parse import parse
-from tweeter.records import Keyword, Post
+from tweeter.records import Keyword, Link, Post
 from tweeter.store.schema import matches, posts
 
 NETWORKS = ("x", "bluesky", "mastodon", "demo")
@@ -29,6 +30,8 @@ STATES = ("edited", "sensitive")
 NO_LANGUAGE = "und"  # of posts whose network names none
 MANY = ("network", "lang", "kind", "keyword", "state", "tag")  # names that may come several times
 VALUES = 50  # of one name
+_NAMES = "id network text also kind traits lang author_id author_handle links tags occurred_at"
+LOOKED_AT = tuple(posts.c[name] for name in _NAMES.split())  # of each candidate of a search
 
 _LANGUAGE = re.compile(r"[a-z]{2,8}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -178,10 +181,18 @@ class Sieve:
             parts.append(tree(Keyword(id=0, expression=chosen.q, accounts=accounts)))
         parts += _chosen(chosen.tag, Tag)
         self.node: Node | None = And(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
+        self._has_fields = self.node is not None and _has_fields(self.node)
 
     def finds(self, post: Post) -> bool:
-        """Whether expression and tags hold: what the database's index cannot decide."""
+        """Whether expression and tags hold."""
         return self.node is None or holds(self.node, haystack(post), features(post))
+
+    def finds_row(self, row: RowMapping) -> bool:
+        """The same of a row with the columns LOOKED_AT."""
+        if self.node is None:
+            return True
+        hay = of_parts((row["text"], *row["also"].split(PART)) if row["also"] else (row["text"],))
+        return holds(self.node, hay, _features(row) if self._has_fields else frozenset())
 
     def matches(self, post: Post, keyword_ids: Collection[int] = ()) -> bool:
         """Whether the post is one that is looked for."""
@@ -210,6 +221,36 @@ class Sieve:
         found += _either(chosen.state, _in_state)
         found += _either(chosen.keyword, _of_keywords)
         return found
+
+
+def _has_fields(node: Node) -> bool:
+    if isinstance(node, And | Or):
+        return any(_has_fields(child) for child in node.nodes)
+    return _has_fields(node.node) if isinstance(node, Not) else isinstance(node, Field)
+
+
+def _features(row: RowMapping) -> Set[Feature]:
+    """What fields can ask for, of a row."""
+    at = row["occurred_at"]
+    return features(
+        Post(
+            network=row["network"],
+            key="",
+            post_id="",
+            url="",
+            text="",
+            kind=row["kind"],
+            lang=row["lang"],
+            author_id=row["author_id"],
+            author_handle=row["author_handle"],
+            links=msgspec.json.decode(row["links"], type=tuple[Link, ...]),
+            traits=tuple(row["traits"].split()),
+            created_at=at,
+            occurred_at=at,
+            received_at=at,
+            sort_us=0,
+        )
+    )
 
 
 def _holds(values: Sequence[str], true: Collection[str]) -> bool:

@@ -94,8 +94,7 @@ def _stored(row: RowMapping, keyword_ids: list[int], names: identities.Names) ->
     )
 
 
-def with_keywords(connection: Connection, rows: Sequence[RowMapping]) -> list[StoredPost]:
-    """Rows of posts as readers see them, with the keywords that match each."""
+def _with_keywords(connection: Connection, rows: Sequence[RowMapping]) -> list[StoredPost]:
     ids = [row["id"] for row in rows]
     found: dict[int, list[int]] = {post_id: [] for post_id in ids}
     for start in range(0, len(ids), 500):
@@ -174,7 +173,7 @@ def page(
     statement = statement.order_by(when.desc(), which.desc()).limit(limit + 1)
     with reading(engine) as connection:
         rows = connection.execute(statement).mappings().all()
-        found = with_keywords(connection, rows[:limit])
+        found = _with_keywords(connection, rows[:limit])
     more = len(rows) > limit
     return Page(found, f"{found[-1].occurred_at}.{found[-1].id}" if more else "")
 
@@ -188,7 +187,7 @@ def by_ids(engine: Engine, ids: Sequence[int]) -> dict[int, StoredPost]:
                 posts.c.id.in_(list(ids[start : start + 500])), posts.c.hidden == ""
             )
             rows = connection.execute(statement).mappings().all()
-            found.update((post.id, post) for post in with_keywords(connection, rows))
+            found.update((post.id, post) for post in _with_keywords(connection, rows))
     return found
 
 
@@ -198,7 +197,7 @@ def latest(engine: Engine, *, limit: int = 50) -> list[StoredPost]:
         rows = connection.execute(
             select(posts).where(posts.c.hidden == "").order_by(posts.c.id.desc()).limit(limit)
         ).mappings()
-        return with_keywords(connection, rows.all())
+        return _with_keywords(connection, rows.all())
 
 
 def every(

@@ -20,7 +20,7 @@ from tweeter.store import posts as stored
 from tweeter.store.engine import reading
 from tweeter.store.filters import Filter, Sieve, language
 from tweeter.store.fulltext import TookTooLong, limited
-from tweeter.store.posts import StoredPost, as_post, with_keywords
+from tweeter.store.posts import StoredPost
 from tweeter.store.schema import matches
 from tweeter.store.walk import Position, Walk
 
@@ -51,14 +51,14 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """Of the newest `counted` hits. about: how many there are in all, estimated; 0: it is exact.
 
-    partial: the time was over before all hits up to COUNTED were seen. back_to: how far back
+    partial: the time was over before all hits up to COUNTED were seen. back_to_us: how far back
     they reach. facets: by name ("network", "lang", "kind", "keyword", "tag"), most frequent first.
     """
 
     counted: int
     about: int
     partial: bool
-    back_to: int
+    back_to_us: int
     facets: dict[str, list[tuple[str, int]]]
     histogram: Histogram
 
@@ -66,12 +66,12 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A page of hits, newest first. older: the position of the next page, "" at the end.
 
-    searched_until: where the time was over before the page was full; 0: it was not.
+    searched_until_us: where the time was over before the page was full; 0: it was not.
     """
 
     posts: list[StoredPost]
     older: str
-    searched_until: int
+    searched_until_us: int
     counts: Counts | None
 
 
@@ -102,12 +102,12 @@ def search(
     except TookTooLong:
         if tally is not None:
             tally.partial = True
-    with reading(engine) as connection:
-        found = with_keywords(connection, page.rows)
+    ids = [row["id"] for row in page.rows]
+    found = stored.by_ids(engine, ids)
     return Found(
-        posts=found,
+        posts=[found[n] for n in ids if n in found and found[n].removed_at is None],
         older=page.older(before),
-        searched_until=page.searched_until(before),
+        searched_until_us=page.searched_until(before),
         counts=tally.counts() if tally is not None else None,
     )
 
@@ -126,7 +126,7 @@ def hits(walk: Walk, sieve: Sieve, older: Position | None) -> Iterator[tuple[Row
     """Each candidate in order, and whether it is a hit."""
     for rows in walk.pieces(older):
         for row in rows:
-            yield row, sieve.finds(as_post(row))
+            yield row, sieve.finds_row(row)
 
 
 class _Page:
@@ -233,7 +233,7 @@ class _Tally:
             counted=self._counted,
             about=max(self._about, self._counted + 1) if self.is_full else 0,
             partial=self.partial and not self.ended,
-            back_to=self._last,
+            back_to_us=self._last,
             facets={name: _most(counter) for name, counter in self._facets.items()},
             histogram=histogram(self._times, self._sieve.since, self._sieve.until),
         )

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, sele
 
 from tweeter.keywords.index_words import DAY_US, Wanted, day, wanted
 from tweeter.store import fulltext
-from tweeter.store.filters import Sieve
+from tweeter.store.filters import LOOKED_AT, Sieve
 from tweeter.store.schema import matches, posts
 
 FEW = 50_000  # posts of which the ids are sorted at once: about a tenth of a second
@@ -106,7 +106,7 @@ class Walk:
             older = found_ids[-1]["occurred_at"], found_ids[-1]["id"]
 
     def _rows(self, ids: Sequence[int]) -> Sequence[RowMapping]:
-        rows = self._run(select(posts).where(posts.c.id.in_(ids)))
+        rows = self._run(select(*LOOKED_AT).where(posts.c.id.in_(ids)))
         by_id = {row["id"]: row for row in rows}
         return [by_id[post_id] for post_id in ids]
 
@@ -141,7 +141,7 @@ class Walk:
 
     def _next_along_time(self, older: Position | None) -> "Select[Any]":
         wanted_ids = [int(v) for v in self._sieve.chosen.keyword if not v.startswith("-")]
-        statement = select(posts).where(*self._conditions)
+        statement = select(*LOOKED_AT).where(*self._conditions)
         at, post_id = posts.c.occurred_at, posts.c.id
         if len(wanted_ids) == 1:  # along the keyword's own index
             at, post_id = matches.c.occurred_at, matches.c.post_id

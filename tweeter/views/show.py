@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from tweeter.store.search import Counts
+
 
 def iso(moment: int) -> str:
     """Microseconds as ISO 8601, UTC, to the second; "" for 0."""
@@ -55,3 +57,15 @@ def duration(seconds: float) -> str:
     if seconds < 99.5 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def total_of(counts: Counts) -> str:
+    """How many hits a search has, as far as it is known: "About 48,000 posts"."""
+    posts = "post" if counts.counted == 1 else "posts"
+    if counts.partial:
+        back = f", counted back to {clock(counts.back_to_us)}" if counts.counted else ""
+        return f"At least {counts.counted:,} {posts}{back}: the time was over"
+    if counts.about:
+        figures = 10 ** max(len(str(counts.about)) - 2, 0)
+        return f"About {max(counts.about // figures * figures, counts.counted):,} {posts}"
+    return f"{counts.counted:,} {posts}"

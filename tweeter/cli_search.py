@@ -1,0 +1,104 @@
+"""`tweeter search`: everything stored, by an expression and filters; as text, JSON lines or CSV."""
+
+import csv
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import click
+
+from tweeter.cli_ground import JSON, pointing_at, say, set_up
+from tweeter.cli_posts import print_post
+from tweeter.store.filters import KINDS, NETWORKS, STATES, Filter
+from tweeter.store.posts import StoredPost
+from tweeter.store.search import Counts, search
+from tweeter.views.show import clock, exact, total_of
+
+PAGE = 200
+_CSV = ("id", "network", "occurred_at", "author_id", "author_handle", "author_name", "kind")
+_CSV_MORE = ("lang", "url", "text", "tags", "keywords")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what begins so
+
+
+def _filters(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each filter; "-" before a value: not these."""
+    options = (
+        ("network", f"Only there: {', '.join(NETWORKS)}; -x: all but X. May be given again."),
+        ("lang", "Only in this language: en; und: none is said; -en: in all others."),
+        ("kind", f"Only {', '.join(KINDS)}; -repost: all but these."),
+        ("keyword", "Only what this keyword (its number) matches; -7: what it does not."),
+        ("state", f"Only {' or '.join(STATES)}; -edited: all but these."),
+        ("tag", "Only with this hashtag; -tag: without it."),
+    )
+    for name, words in reversed(options):
+        command = click.option(f"--{name}", multiple=True, metavar="VALUE", help=words)(command)
+    return command
+
+
+@click.command(name="search")
+@click.argument("expression", required=False, default="")
+@_filters
+@click.option("--since", default="", help="Not older: 2d, 36h, a date, or ISO 8601.")
+@click.option("--until", default="", help="Older than this.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="Posts, at most."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "jsonl", "csv"]),
+    default="text",
+    show_default=True,
+    help="How to print them.",
+)
+@JSON
+def find(expression: str, limit: int, output: str, as_json: bool, **given: Any) -> None:
+    """Stored posts that match EXPRESSION (without one: all), newest first.
+
+    The language is that of keywords; removed posts are never shown.
+    """
+    _, engine = set_up()
+    args = {name: [value] if isinstance(value, str) else value for name, value in given.items()}
+    chosen = Filter.from_args({"q": [expression], **args})
+    older, left = "", limit
+    writer = _writer("jsonl" if as_json else output)
+    with pointing_at(chosen.q):
+        while left:
+            page = search(
+                engine, chosen, older=older, limit=min(left, PAGE), counting=not (older or as_json)
+            )
+            writer(page.posts)
+            left -= len(page.posts)
+            _say(page.counts, page.searched_until_us if left else 0, bool(page.posts))
+            older = page.older
+            if not older:
+                return
+
+
+def _say(counts: Counts | None, searched_until_us: int, found: bool) -> None:
+    if counts is not None:
+        say(f"{total_of(counts)}.")
+    if searched_until_us and not found:
+        say(f"Searched back to {clock(searched_until_us)}, going on …")
+
+
+def _writer(output: str) -> Callable[[Sequence[StoredPost]], None]:
+    if output == "csv":
+        rows = csv.writer(sys.stdout)
+        rows.writerow([*_CSV, *_CSV_MORE])
+        return lambda found: rows.writerows(list(_cells(post)) for post in found)
+
+    def lines(found: Sequence[StoredPost]) -> None:
+        for post in found:
+            print_post(post, output == "jsonl")
+
+    return lines
+
+
+def _cells(post: StoredPost) -> Iterator[str]:
+    for name in (*_CSV, *_CSV_MORE):
+        value = getattr(post, name)
+        if name == "occurred_at":
+            value = exact(value)
+        text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield f"'{text}" if text.startswith(_FORMULA) else text

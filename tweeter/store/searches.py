@@ -1,0 +1,122 @@
+"""Searches that a person keeps: a name, and the query of the page's address."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qs, urlencode
+
+import msgspec
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+
+from tweeter.errors import TweeterError
+from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.filters import Filter
+from tweeter.store.schema import searches
+
+NAME_CHARACTERS = 100
+QUERY_CHARACTERS = 4_000
+MOST = 500  # kept
+
+
+class SearchNotFound(TweeterError):
+    """No search has this id."""
+
+
+class SearchExists(TweeterError):
+    """Another search has this name."""
+
+
+class BadSearch(TweeterError):
+    """A search that cannot be kept: without a name, or too long."""
+
+
+class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of searches. query: as in the address of the page, "" for everything."""
+
+    id: int
+    name: str
+    query: str
+    created_at: int
+    changed_at: int
+
+
+def query_of(chosen: Filter) -> str:
+    """A filter as the query of an address."""
+    return urlencode(chosen.to_args())
+
+
+def args_of(query: str) -> Mapping[str, Sequence[str]]:
+    """The query of an address, by name."""
+    return parse_qs(query, keep_blank_values=True)
+
+
+def list_all(engine: Engine) -> list[SavedSearch]:
+    """All, by name."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(searches).order_by(searches.c.name, searches.c.id))
+        return [SavedSearch(**row) for row in rows.mappings()]
+
+
+def get(engine: Engine, search_id: int) -> SavedSearch:
+    """One; raises SearchNotFound."""
+    with reading(engine) as connection:
+        return _get(connection, search_id)
+
+
+def _get(connection: Connection, search_id: int) -> SavedSearch:
+    statement = select(searches).where(searches.c.id == search_id)
+    row = connection.execute(statement).mappings().first()
+    if row is None:
+        raise SearchNotFound(f"There is no saved search {search_id}.")
+    return SavedSearch(**row)
+
+
+@repeated
+def save(engine: Engine, name: str, chosen: Filter) -> SavedSearch:
+    """Keep a search under a name of its own. Raises SearchExists, BadSearch."""
+    values = {"name": _checked(name), "query": query_of(chosen)}
+    if len(values["query"]) > QUERY_CHARACTERS:
+        raise BadSearch("The search is too long to be kept.")
+    with writing(engine) as connection:
+        _refuse_twin(connection, values["name"])
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        made = connection.execute(insert(searches).values(created_at=now, changed_at=now, **values))
+        assert made.inserted_primary_key is not None  # noqa: S101
+        return _get(connection, made.inserted_primary_key[0])
+
+
+@repeated
+def rename(engine: Engine, search_id: int, name: str) -> SavedSearch:
+    """Give a search another name. Raises SearchNotFound, SearchExists, BadSearch."""
+    name = _checked(name)
+    with writing(engine) as connection:
+        _get(connection, search_id)
+        _refuse_twin(connection, name, but=search_id)
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        mine = searches.c.id == search_id
+        connection.execute(update(searches).where(mine).values(name=name, changed_at=now))
+        return _get(connection, search_id)
+
+
+@repeated
+def remove(engine: Engine, search_id: int) -> SavedSearch:
+    """Forget a search; returns what it was. Raises SearchNotFound."""
+    with writing(engine) as connection:
+        found = _get(connection, search_id)
+        connection.execute(delete(searches).where(searches.c.id == search_id))
+        return found
+
+
+def _checked(name: str) -> str:
+    name = " ".join(name.split())
+    if not name:
+        raise BadSearch("The search needs a name.")
+    if len(name) > NAME_CHARACTERS:
+        raise BadSearch(f"A name has at most {NAME_CHARACTERS} characters.")
+    return name
+
+
+def _refuse_twin(connection: Connection, name: str, but: int = 0) -> None:
+    rows = connection.execute(select(searches.c.id, searches.c.name)).all()
+    if any(row.name == name and row.id != but for row in rows):
+        raise SearchExists(f"Another search is called “{name}”.")
+    if not but and len(rows) >= MOST:
+        raise BadSearch(f"{MOST} searches are kept already: delete one first.")

@@ -1,0 +1,87 @@
+"""The API's routes about searching what is stored, and about the searches that are kept."""
+
+from typing import Annotated
+
+import msgspec
+from flask import Response, request, url_for
+
+from tweeter.store import searches
+from tweeter.store.filters import Filter
+from tweeter.store.search import search
+from tweeter.views.api import MOST, Refused, answer, api, body_of, number
+from tweeter.views.pages import engine
+
+PAGE = 50
+
+Text = Annotated[str, msgspec.Meta(max_length=searches.QUERY_CHARACTERS)]
+
+
+class NewSearch(msgspec.Struct, forbid_unknown_fields=True):
+    """The body that keeps a search: query as in the address of the page."""
+
+    name: Text
+    query: Text = ""
+
+
+class RenamedSearch(msgspec.Struct, forbid_unknown_fields=True):
+    """The body that gives it another name."""
+
+    name: Text
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """A body with nothing in it."""
+
+
+@api.get("/search")
+def find() -> Response:
+    """Stored posts that are looked for, newest first; ?counts=0 leaves the counts out."""
+    chosen = Filter.from_args(request.args.to_dict(flat=False))
+    try:
+        found = search(
+            engine(),
+            chosen,
+            older=request.args.get("older", ""),
+            limit=number("limit", PAGE, 1, MOST),
+            counting=request.args.get("counts") != "0",
+        )
+    except ValueError as error:
+        words = "“older” is not a position: take it from the page before."
+        raise Refused("bad_position", words) from error
+    return answer(found)
+
+
+@api.get("/searches")
+def list_searches() -> Response:
+    """The searches that are kept, by name."""
+    return answer({"searches": searches.list_all(engine())})
+
+
+@api.post("/searches")
+def keep_search() -> Response:
+    """Keep a search."""
+    body = body_of(NewSearch)
+    chosen = Filter.from_args(searches.args_of(body.query))
+    row = searches.save(engine(), body.name, chosen)
+    place = url_for("api.one_search", search_id=row.id)
+    return answer({"search": row}, 201, Location=place)
+
+
+@api.get("/searches/<int:search_id>")
+def one_search(search_id: int) -> Response:
+    """One of them."""
+    return answer({"search": searches.get(engine(), search_id)})
+
+
+@api.patch("/searches/<int:search_id>")
+def rename_search(search_id: int) -> Response:
+    """Give it another name."""
+    name = body_of(RenamedSearch).name
+    return answer({"search": searches.rename(engine(), search_id, name)})
+
+
+@api.delete("/searches/<int:search_id>")
+def forget_search(search_id: int) -> Response:
+    """Forget it."""
+    body_of(Nothing)
+    return answer({"search": searches.remove(engine(), search_id)})

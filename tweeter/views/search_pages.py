@@ -1,0 +1,115 @@
+"""Search over everything stored, and the searches that a person keeps. The address is all of it."""
+
+from typing import Any
+
+from flask import abort, flash, redirect, render_template, request, url_for
+
+from tweeter.errors import KeywordSyntaxError, TweeterError
+from tweeter.store import keywords, searches
+from tweeter.store.filters import Filter
+from tweeter.store.search import COUNTED, Found, marked
+from tweeter.store.search import search as find
+from tweeter.views import search_show
+from tweeter.views.forms import mark
+from tweeter.views.pages import Answer, engine, names_under, pages
+from tweeter.views.show import total_of
+
+RANGES = (("1h", "hour"), ("1d", "day"), ("7d", "week"), ("30d", "month"))
+
+
+@pages.get("/search")
+def search() -> Answer:
+    """A page of hits, newest first, with facets and histogram; without a question: the newest."""
+    args = request.args.to_dict(flat=False)
+    try:
+        chosen = Filter.from_args(args)
+    except TweeterError as error:
+        words = Filter(q=request.args.get("q", ""))
+        return render_template("search.html", **_ground(words), error=str(error)), 422
+    try:
+        found = find(engine(), chosen, older=request.args.get("older", ""))
+    except TweeterError as error:
+        return render_template("search.html", **_ground(chosen), **_wrong(error, chosen)), 422
+    except ValueError:
+        abort(400, "The address of this page is damaged: “older” is not a position.")
+    return render_template("search.html", **_ground(chosen), **_results(chosen, found))
+
+
+def _ground(chosen: Filter) -> dict[str, Any]:
+    """What the page shows whatever is found."""
+    numbers = [int(value.removeprefix("-")) for value in chosen.keyword]
+    return {
+        "chosen": chosen,
+        "pills": search_show.pills(chosen, keywords.names(engine(), numbers)),
+        "ranges": [
+            (words, search_show.address(chosen.having("since", value).without("until")))
+            for value, words in RANGES
+        ],
+        "saved": searches.list_all(engine()),
+        "query": searches.query_of(chosen),
+        "twins": search_show.twins(chosen),
+        "older": request.args.get("older", ""),
+        "newest": search_show.address(chosen),
+    }
+
+
+def _wrong(error: TweeterError, chosen: Filter) -> dict[str, Any]:
+    if isinstance(error, KeywordSyntaxError):
+        return {"error": str(error), "marked": mark(chosen.q, error.position)}
+    return {"error": str(error)}
+
+
+def _results(chosen: Filter, found: Found) -> dict[str, Any]:
+    assert found.counts is not None  # noqa: S101
+    counts = found.counts
+    numbers = [int(value) for value, _ in counts.facets["keyword"]]
+    names = names_under(found.posts) | keywords.names(engine(), numbers)
+    expression, networks = chosen.as_keyword()
+    return {
+        "found": found,
+        "counts": counts,
+        "total": total_of(counts),
+        "counted": COUNTED,
+        "facets": search_show.facets(chosen, counts, names),
+        "columns": search_show.columns(chosen, counts.histogram),
+        "step": search_show.step_words(counts.histogram),
+        "next": search_show.address(chosen, found.older) if found.older else "",
+        "names": names,
+        "marks": marked(chosen, found.posts),
+        "follow": expression,
+        "follow_networks": networks,
+    }
+
+
+@pages.get("/searches")
+def saved_searches() -> Answer:
+    """The searches that are kept, to open, rename or delete."""
+    return render_template("searches.html", rows=searches.list_all(engine()))
+
+
+@pages.post("/searches")
+def save_search() -> Answer:
+    """Keep the search whose query was sent, and show it again."""
+    query = request.form.get("query", "")
+    try:
+        chosen = Filter.from_args(searches.args_of(query))
+        row = searches.save(engine(), request.form.get("name", ""), chosen)
+    except TweeterError as error:
+        flash(str(error))
+        return redirect(f"{url_for('pages.search')}?{query}", 303)
+    flash(f"“{row.name}” is kept among the saved searches.")
+    return redirect(search_show.address(chosen), 303)
+
+
+@pages.post("/searches/<int:search_id>/<any(rename, remove):act>")
+def change_search(search_id: int, act: str) -> Answer:
+    """Rename a search, or forget it."""
+    try:
+        if act == "rename":
+            row = searches.rename(engine(), search_id, request.form.get("name", ""))
+            flash(f"It is called “{row.name}” now.")
+        else:
+            flash(f"“{searches.remove(engine(), search_id).name}” is deleted.")
+    except TweeterError as error:
+        flash(str(error))
+    return redirect(url_for("pages.saved_searches"), 303)

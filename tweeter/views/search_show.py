@@ -1,0 +1,170 @@
+"""How a search looks on its page: pills, facets, the histogram, and its twins elsewhere."""
+
+import shlex
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+import msgspec
+from flask import url_for
+
+from tweeter.store.filters import MANY, NO_LANGUAGE, Filter
+from tweeter.store.search import Counts, Histogram
+from tweeter.views.show import duration, iso
+
+WIDTH, HEIGHT = 600, 80  # of the histogram, in its own units
+TITLES = {
+    "network": "Network",
+    "lang": "Language",
+    "kind": "Kind",
+    "keyword": "Keyword",
+    "state": "State",
+    "tag": "Hashtag",
+    "since": "Since",
+    "until": "Until",
+}
+_NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon"}
+
+Names = Mapping[int, str]  # expressions by keyword id
+
+
+class Pill(msgspec.Struct, frozen=True, kw_only=True):
+    """A filter that is set: what it says, and where its links lead. flip: "" for a time."""
+
+    title: str
+    label: str
+    is_not: bool
+    flip: str
+    drop: str
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """A value of a facet: how many hits have it, and the links that ask for it or refuse it."""
+
+    label: str
+    hits: int
+    only: str
+    but: str
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """A bar of the histogram: its place, what it stands for, and the link to just that time."""
+
+    x: float
+    width: float
+    y: float
+    height: float
+    since: int
+    until: int
+    hits: int
+    address: str
+
+
+class Twins(msgspec.Struct, frozen=True, kw_only=True):
+    """The same search for programs."""
+
+    api: str
+    command: str
+
+
+def address(chosen: Filter, older: str = "") -> str:
+    """The page of a search."""
+    args = chosen.to_args() + ([("older", older)] if older else [])
+    return url_for("pages.search") + (f"?{urlencode(args)}" if args else "")
+
+
+def label(name: str, value: str, names: Names) -> str:
+    """A filter's value in words."""
+    if name == "network":
+        return _NETWORKS.get(value, value)
+    if name == "keyword":
+        return names.get(int(value), f"keyword {value}")
+    if name == "lang" and value == NO_LANGUAGE:
+        return "not said"
+    return f"#{value}" if name == "tag" else value
+
+
+def pills(chosen: Filter, names: Names) -> list[Pill]:
+    """The filters that are set, in a fixed order."""
+    found = []
+    for name, value in chosen.to_args():
+        if name == "q":
+            continue
+        bare = value.removeprefix("-")
+        is_not = name in MANY and bare != value
+        flipped = bare if is_not else f"-{bare}"
+        flip = chosen.without(name, value).having(name, flipped) if name in MANY else None
+        found.append(
+            Pill(
+                title=TITLES[name],
+                label=label(name, bare, names) if name in MANY else value,
+                is_not=is_not,
+                flip=address(flip) if flip else "",
+                drop=address(chosen.without(name, value)),
+            )
+        )
+    return found
+
+
+def facets(chosen: Filter, counts: Counts, names: Names) -> list[tuple[str, list[Value]]]:
+    """What the hits have, by title; values that are asked for already are left out."""
+    found = []
+    for name, values in counts.facets.items():
+        shown = [
+            Value(
+                label=label(name, value, names),
+                hits=hits,
+                only=address(chosen.having(name, value)),
+                but=address(chosen.having(name, f"-{value}")),
+            )
+            for value, hits in values
+            if value not in getattr(chosen, name)
+        ]
+        if shown:
+            found.append((TITLES[name], shown))
+    return found
+
+
+def columns(chosen: Filter, histogram: Histogram) -> list[Column]:
+    """The bars of the histogram, left to right."""
+    if not histogram.bars:
+        return []
+    width = WIDTH / len(histogram.bars)
+    most = max(bar.hits for bar in histogram.bars)
+    step = histogram.step_s * 1_000_000
+    found = []
+    for number, bar in enumerate(histogram.bars):
+        height = max(HEIGHT * bar.hits / most, 2.0) if bar.hits else 0.0
+        until = bar.since + step
+        zoomed = chosen.having("since", iso(bar.since) or "1970-01-01").having("until", iso(until))
+        found.append(
+            Column(
+                x=round(number * width, 2),
+                width=round(width * 0.86, 2),
+                y=round(HEIGHT - height, 2),
+                height=round(height, 2),
+                since=bar.since,
+                until=until,
+                hits=bar.hits,
+                address=address(zoomed),
+            )
+        )
+    return found
+
+
+def step_words(histogram: Histogram) -> str:
+    """The length of a bar in words."""
+    days, rest = divmod(histogram.step_s, 86_400)
+    if rest or not days:
+        return duration(histogram.step_s)
+    return "a day" if days == 1 else f"{days} days"
+
+
+def twins(chosen: Filter) -> Twins:
+    """The call of the API and the command that find the same."""
+    args = chosen.to_args()
+    api = url_for("api.find", _external=True) + (f"?{urlencode(args)}" if args else "")
+    words = [shlex.quote(chosen.q)] if chosen.q and not chosen.q.startswith("-") else []
+    words += [shlex.quote(f"--{name}={value}") for name, value in args if name != "q"]
+    if chosen.q.startswith("-"):
+        words += ["--", shlex.quote(chosen.q)]
+    return Twins(api=api, command=" ".join(["tweeter search", *words]))
