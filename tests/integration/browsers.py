@@ -44,8 +44,8 @@ def watched(context: Any, url: str, allowed: tuple[str, ...] = ()) -> Iterator[A
     assert not faults
 
 
-def shot(page: Any, name: str) -> None:
+def shot(page: Any, name: str, *, whole: bool = True) -> None:
     """A screenshot, kept for who wants to look (build/screenshots)."""
     folder = ROOT / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(folder / f"{name}.png"), full_page=True)
+    page.screenshot(path=str(folder / f"{name}.png"), full_page=whole)

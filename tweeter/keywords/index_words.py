@@ -11,7 +11,7 @@ The words of a post, by what they begin with:
     zz  a word of a script with spaces between its words
     zu  two neighbours of a script without (Han, Kana, Thai, Hangul …); the last one alone
     zs  a sign: an emoji, +, $, …; punctuation is left out
-    zf  its author's id or handle          zl  a domain of its links
+    zf  its author's id or handle    zl  a domain of its links    zh  one of its hashtags
     zd  the day of its moment, since 1970  zall  it has too many words: it may hold any
 """
 
@@ -100,13 +100,18 @@ def _spelled(text: str) -> str:
 
 
 def words(
-    parts: Iterable[str], authors: Iterable[str], links: Iterable[str], occurred_at: int
+    parts: Iterable[str],
+    authors: Iterable[str],
+    links: Iterable[str],
+    tags: Iterable[str],
+    occurred_at: int,
 ) -> str:
     """The search text of a post: its words, each once, in order, joined by spaces.
 
     parts: the texts that keywords are matched against. authors: id and handle. links: addresses.
     """
     found = _of_text(normalise(EDGE.join(parts)))
+    found.update(hashtag(tag) for tag in tags)
     found.update(_hashed("zf", name.casefold()) for name in authors if name)
     found.update(_hashed("zl", domain) for link in links for domain in host_domains(link))
     kept = sorted(found)
@@ -144,6 +149,11 @@ def _pairs(run: str) -> Iterator[str]:
 
 def _hashed(kind: str, value: str) -> str:
     return f"{kind}{zlib.crc32(value.encode()):08x}"
+
+
+def hashtag(tag: str) -> str:
+    """The word of a hashtag that the network lists."""
+    return _hashed("zh", normalise(tag))
 
 
 def day(occurred_at: int) -> str:

@@ -4,7 +4,8 @@
 conditions for the database, and the same question asked of one post. Both give one answer.
 
 Each name may come several times: one of the values must be true, and none of those with "-"
-before them. q is an expression of the keyword language; tags are hashtags.
+before them. q is an expression of the keyword language; tags are the hashtags that the post's
+network lists for it.
 """
 
 import re
@@ -19,7 +20,9 @@ from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.keywords import PART, haystack, print_expression, tree
 from tweeter.keywords.features import OLD_LANGUAGES, Feature, features, languages
 from tweeter.keywords.haystack import of_parts
+from tweeter.keywords.index_words import Wanted, hashtag, wanted
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, Tag, holds
+from tweeter.keywords.normalise import normalise
 from tweeter.keywords.parse import parse
 from tweeter.records import Keyword, Link, Post
 from tweeter.store.schema import matches, posts
@@ -142,7 +145,7 @@ def _tag(text: str) -> str:
         raise BadFilter(f"“tag” is {text[:50]!r}: {error.message}") from error
     if not isinstance(found, Tag):
         raise BadFilter(f"“tag” is {text[:50]!r}: expected one hashtag.")
-    return bare
+    return normalise(bare)
 
 
 def _chosen(values: Iterable[str], make: Any) -> list[Node]:
@@ -166,7 +169,7 @@ def _moment(text: str, now: int, name: str) -> int:
 class Sieve:
     """A filter made ready. accounts: the ids that stand for names of `from:`, where known.
 
-    node: the expression with the tags; None: there is none. since, until: microseconds, 0: open.
+    node: the expression; None: there is none. since, until: microseconds, 0: open.
     Raises KeywordSyntaxError and BadMoment.
     """
 
@@ -176,19 +179,21 @@ class Sieve:
         self.chosen = chosen
         self.since = _moment(chosen.since, now, "“since”")
         self.until = _moment(chosen.until, now, "“until”")
-        parts: list[Node] = []
+        self.node: Node | None = None
         if chosen.q:
-            parts.append(tree(Keyword(id=0, expression=chosen.q, accounts=accounts)))
-        parts += _chosen(chosen.tag, Tag)
-        self.node: Node | None = And(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
+            self.node = tree(Keyword(id=0, expression=chosen.q, accounts=accounts))
         self._has_fields = self.node is not None and _has_fields(self.node)
 
-    def finds(self, post: Post) -> bool:
-        """Whether expression and tags hold."""
-        return self.node is None or holds(self.node, haystack(post), features(post))
+    def wanted(self) -> Wanted:
+        """What the full-text index can say of it."""
+        found = Wanted() if self.node is None else wanted(self.node)
+        tags = tuple(hashtag(tag) for tag in self.chosen.tag if not tag.startswith("-"))
+        return Wanted((tags, *found.clauses), found.never) if tags else found
 
     def finds_row(self, row: RowMapping) -> bool:
-        """The same of a row with the columns LOOKED_AT."""
+        """Whether expression and tags hold for a row with the columns LOOKED_AT."""
+        if self.chosen.tag and not _holds(self.chosen.tag, _tags(row)):
+            return False
         if self.node is None:
             return True
         hay = of_parts((row["text"], *row["also"].split(PART)) if row["also"] else (row["text"],))
@@ -206,11 +211,12 @@ class Sieve:
             and _holds(chosen.kind, {post.kind})
             and _holds(chosen.state, {name for name, is_so in states.items() if is_so})
             and _holds(chosen.keyword, {str(number) for number in keyword_ids})
-            and self.finds(post)
+            and _holds(chosen.tag, {normalise(tag) for tag in post.tags})
+            and (self.node is None or holds(self.node, haystack(post), features(post)))
         )
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """The same for the database, but for `finds`; and that the post can be seen."""
+        """The same for the database, but for `finds_row`; and that the post can be seen."""
         chosen = self.chosen
         found = [posts.c.hidden == "", posts.c.removed_at.is_(None)]
         found += [posts.c.occurred_at >= self.since] if self.since else []
@@ -227,6 +233,10 @@ def _has_fields(node: Node) -> bool:
     if isinstance(node, And | Or):
         return any(_has_fields(child) for child in node.nodes)
     return _has_fields(node.node) if isinstance(node, Not) else isinstance(node, Field)
+
+
+def _tags(row: RowMapping) -> set[str]:
+    return {normalise(tag) for tag in msgspec.json.decode(row["tags"], type=list[str])}
 
 
 def _features(row: RowMapping) -> Set[Feature]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, RowMapping, func, select
 
 from tweeter.keywords import accounts, network_of
 from tweeter.keywords.highlight import marks
+from tweeter.keywords.normalise import normalise
 from tweeter.records import now_us
 from tweeter.store import identities
 from tweeter.store import posts as stored
@@ -202,7 +203,7 @@ class _Tally:
         self._facets["kind"][row["kind"]] += 1
         if row["tags"] != "[]":
             tags = msgspec.json.decode(row["tags"], type=list[str])
-            self._facets["tag"].update({tag.casefold() for tag in tags})
+            self._facets["tag"].update({normalise(tag) for tag in tags})
 
     def count(self, walk: Walk, connection: Connection) -> None:
         """What is left to count, from the newest hit on if nothing was; then the rest."""

@@ -17,21 +17,22 @@ from tweeter.store.engine import insert_all
 from tweeter.store.schema import posts, search_texts
 
 CHUNK = 500  # posts in one statement
-COLUMNS = ("text", "also", "author_id", "author_handle", "links")  # what it is made of
-_NO_LINKS = "[]"
+COLUMNS = ("text", "also", "author_id", "author_handle", "links", "tags")  # what it is made of
 
 Row = Mapping[str, Any] | RowMapping
 
 _links = msgspec.json.Decoder(list[Link])
+_tags = msgspec.json.Decoder(list[str])
 
 
 def of_row(row: Row, occurred_at: int) -> str:
     """The search text of a post as it lies in its row."""
-    links = [] if row["links"] == _NO_LINKS else _links.decode(row["links"])
+    links = [] if row["links"] == "[]" else _links.decode(row["links"])
     return words(
         (row["text"], *row["also"].split(PART)) if row["also"] else (row["text"],),
         (row["author_id"], row["author_handle"]),
         [link.url for link in links],
+        () if row["tags"] == "[]" else _tags.decode(row["tags"]),
         occurred_at,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
-from tweeter.keywords.index_words import DAY_US, Wanted, day, wanted
+from tweeter.keywords.index_words import DAY_US, day
 from tweeter.store import fulltext
 from tweeter.store.filters import LOOKED_AT, Sieve
 from tweeter.store.schema import matches, posts
@@ -37,7 +37,7 @@ class Walk:
         self._deadline = deadline
         self._sieve = sieve
         self._conditions = sieve.conditions()
-        self._wanted = wanted(sieve.node) if sieve.node is not None else Wanted()
+        self._wanted = sieve.wanted()
         self._is_few: bool | None = None
 
     def pieces(self, older: Position | None = None) -> Iterator[Sequence[RowMapping]]:
