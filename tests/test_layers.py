@@ -14,6 +14,7 @@ ROWS = [
     {"checks", "harmless", "moments"},
     {"config"},
     {"keywords", "decode"},
+    {"columns"},
     {"store", "sources"},
     {"cards"},
     {"broadcast", "broker", "forecast", "memory", "problems", "queues", "scheduler", "x_costs"},

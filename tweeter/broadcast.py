@@ -8,18 +8,20 @@ the database; what has left that too is said, never skipped in silence.
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import cards
-from tweeter.store import feed, posts
+from tweeter.columns import Filter, Sieve, fold
+from tweeter.records import Post
+from tweeter.store import backlog, decks, feed
 from tweeter.store.feed import Entry
 from tweeter.store.overview import Overview, overview
 from tweeter.store.posts import StoredPost
@@ -33,6 +35,7 @@ LOG_CHANGES = 2_000  # about 1 kB each
 CATCH_UP = 5_000  # changes a returning browser gets; beyond that it is told to reload
 PULL = 200  # changes in one answer to a reader
 OVERVIEW_S = 0.9
+ANSWERS = 64  # kept for readers that want the same
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -42,6 +45,9 @@ class Change(msgspec.Struct, frozen=True):
     kind: str  # "post", "edit" or "remove"
     keywords: frozenset[int]
     data: str
+    post: Post | None = None  # what filters are asked with; None for a removal
+    fold: str = ""
+    memo: list[tuple[Sieve, frozenset[Filter]]] = []  # the filters it was tried with, and passed
 
     def concerns(self, keyword_id: int | None) -> bool:
         """True if a reader of this keyword (None: of all) wants it.
@@ -49,6 +55,69 @@ class Change(msgspec.Struct, frozen=True):
         Edits and removals go to all: a card may have been there for a match that is gone.
         """
         return keyword_id is None or self.kind != "post" or keyword_id in self.keywords
+
+    def passes(self, wanted: Filter) -> bool:
+        """Whether it is one of a column's; as a rule this was found out for all readers at once."""
+        if self.post is None:
+            return False
+        for sieve, passed in self.memo:
+            if wanted in sieve.filters:
+                return wanted in passed
+        return wanted.matches(self.post, self.keywords)
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """Changes after one number of the feed up to another that a reader is not sent.
+
+    posts: how many of them are new posts; whole: all are still kept, so that is the true number.
+    """
+
+    after: int
+    until: int
+    posts: int
+    whole: bool
+
+
+class Wanted(Protocol):
+    """What a reader asked for. Equal ones are sent the same bytes."""
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """The columns; () if it asked for none."""
+
+    def frame(self, change: Change) -> str:
+        """A change as an event; "" if it is none of the reader's."""
+
+
+class OfKeyword(msgspec.Struct, frozen=True):
+    """The posts of a keyword, or (None) of all: the stream's plain form."""
+
+    keyword_id: int | None
+    filters: ClassVar[tuple[Filter, ...]] = ()
+
+    def frame(self, change: Change) -> str:
+        """See Wanted."""
+        if not change.concerns(self.keyword_id):
+            return ""
+        return f"id: {change.seq}\nevent: {change.kind}\ndata: {change.data}\n\n"
+
+
+class OfColumns(msgspec.Struct, frozen=True, cache_hash=True):
+    """The posts of some columns; each event says in which of them, by number from 0.
+
+    Edits and removals go to all readers: a card may stand where the post no longer belongs.
+    """
+
+    filters: tuple[Filter, ...]
+
+    def frame(self, change: Change) -> str:
+        """See Wanted."""
+        places = [n for n, one in enumerate(self.filters) if change.passes(one)]
+        if change.kind == "post" and not places:
+            return ""
+        where = ",".join(map(str, places))
+        data = f'{{"in":[{where}],"fold":"{change.fold}","post":{change.data}}}'
+        return f"id: {change.seq}\nevent: {change.kind}\ndata: {data}\n\n"
 
 
 class Gap(Exception):
@@ -74,16 +143,17 @@ def encode(post: StoredPost) -> str:
 
 def changes(engine: Engine, entries: Sequence[Entry]) -> list[Change]:
     """The entries with their posts as they are now; one that is gone becomes a removal."""
-    found = posts.by_ids(engine, list({entry.post_id for entry in entries}))
-    result = []
-    for entry in entries:
-        post = found.get(entry.post_id)
-        if entry.kind == "remove" or post is None or post.removed_at is not None:
-            data = msgspec.json.encode({"id": str(entry.post_id)}).decode()
-            result.append(Change(entry.seq, "remove", frozenset(), data))
-        else:
-            result.append(Change(entry.seq, entry.kind, frozenset(post.keywords), encode(post)))
-    return result
+    found = backlog.by_ids(engine, list({entry.post_id for entry in entries}))
+    return [_change(entry, found.get(entry.post_id)) for entry in entries]
+
+
+def _change(entry: Entry, seen: backlog.Seen | None) -> Change:
+    if entry.kind == "remove" or seen is None or seen.shown.removed_at is not None:
+        data = msgspec.json.encode({"id": str(entry.post_id)}).decode()
+        return Change(entry.seq, "remove", frozenset(), data)
+    shown = seen.shown
+    ids, same = frozenset(shown.keywords), fold(shown.network, shown.text)
+    return Change(entry.seq, entry.kind, ids, encode(shown), seen.post, same)
 
 
 class Broadcast:
@@ -96,6 +166,9 @@ class Broadcast:
         self._from = 0  # all changes after this seq, up to _head, are in the log
         self._head = 0
         self._readers = 0
+        self._filters: Counter[Filter] = Counter()  # of the columns that are being read
+        self._sieve = Sieve(())
+        self._answers: dict[tuple[int, int, Wanted], bytes] = {}
         self._overview: tuple[float, Overview] | None = None
         self._more = asyncio.Event()
         self._joining = asyncio.Lock()
@@ -113,29 +186,71 @@ class Broadcast:
             self._overview = now_s, await self._ask(overview, self._engine)
         return self._overview[1]
 
-    async def join(self) -> None:
-        """A reader comes: the store is watched from now on."""
+    async def join(self, filters: Sequence[Filter] = ()) -> None:
+        """A reader comes, of these columns: the store is watched from now on."""
         self._readers += 1
+        self._filters.update(filters)
         try:
             async with self._joining:  # readers who come together must not start two watches
                 if self._tail is None:
                     await self._begin()
         except BaseException:
-            self.leave()
+            self.leave(filters)
             raise
 
     async def _begin(self) -> None:
         # A log with a hole in it must not be read: begin anew after a pause.
         self._log.clear()
+        self._answers.clear()
         self._from = self._head = await self._ask(feed.last, self._engine)
         self._tail = asyncio.create_task(self._watch(), name="broadcast")
 
-    def leave(self) -> None:
+    def leave(self, filters: Sequence[Filter] = ()) -> None:
         """A reader goes; with the last one the watching ends."""
         self._readers -= 1
+        for one in filters:
+            self._filters[one] -= 1
+            if not self._filters[one]:
+                del self._filters[one]
         if self._readers == 0 and self._tail is not None:
             self._tail.cancel()
             self._tail = None
+
+    def frames(self, wanted: Wanted, found: Sequence[Change]) -> bytes:
+        """Changes that follow each other, as events for a reader; its position at least."""
+        key = found[0].seq, found[-1].seq, wanted
+        answer = self._answers.get(key)
+        if answer is None:
+            if wanted.filters:
+                self._try(found)
+            text = "".join(wanted.frame(change) for change in found)
+            text = text or f"id: {found[-1].seq}\nevent: position\ndata: {{}}\n\n"
+            if len(self._answers) >= ANSWERS:
+                del self._answers[next(iter(self._answers))]
+            self._answers[key] = answer = text.encode()
+        return answer
+
+    def _try(self, found: Sequence[Change]) -> None:
+        """Ask every column that is being read at once, the first time a change is asked for."""
+        if self._sieve.filters != self._filters.keys():
+            self._sieve = Sieve(self._filters)
+        for change in found:
+            if change.post is not None and not change.memo:
+                passed = self._sieve.passing(change.post, change.keywords)
+                change.memo.append((self._sieve, passed))
+
+    async def missed(self, after: int) -> Missed:
+        """What a reader of this position cannot be sent any more; it goes on from `until`."""
+        until, oldest = await self._ask(feed.last, self._engine), await self._oldest()
+        posts = await self._ask(feed.count, self._engine, after, until)
+        return Missed(after, until, posts, whole=0 < oldest <= after + 1)
+
+    async def _oldest(self) -> int:
+        return await self._ask(feed.oldest, self._engine)
+
+    async def deck(self, deck_id: int) -> decks.Deck:
+        """A deck as kept; raises DeckNotFound."""
+        return await self._ask(decks.get, self._engine, deck_id)
 
     async def check(self, after: int) -> None:
         """Raise Gap if a reader's position is none of this database's."""
@@ -157,7 +272,7 @@ class Broadcast:
             await self._more.wait()
 
     async def _older(self, after: int) -> tuple[list[Change], int]:
-        oldest = await self._ask(feed.oldest, self._engine)
+        oldest = await self._oldest()
         if oldest > after + 1 or self._head - after > CATCH_UP:
             raise Gap
         entries = await self._ask(_since, self._engine, after)

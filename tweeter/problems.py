@@ -20,6 +20,8 @@ from tweeter.moments import BadMoment
 from tweeter.sources.check import UnknownSource
 from tweeter.store.bulk import TooManyLines
 from tweeter.store.filters import BadFilter
+from tweeter.columns import BadColumn
+from tweeter.store.decks import DeckChanged, DeckExists, DeckNotFound
 from tweeter.store.gaps import NoSuchStream
 from tweeter.store.keywords import KeywordExists, KeywordNotFound, TooManyKeywords
 from tweeter.store.searches import BadSearch, SearchExists, SearchNotFound
@@ -61,6 +63,10 @@ KINDS: tuple[tuple[type[Exception], str, int, str], ...] = (
     (SearchExists, "search_exists", 409, "Another search has this name"),
     (BadSearch, "search_invalid", 422, "The search cannot be kept"),
     (BadFilter, "bad_filter", 422, "The filter cannot be read"),
+    (BadColumn, "column_invalid", 422, "The column is not one"),
+    (DeckNotFound, "deck_not_found", 404, "There is no such deck"),
+    (DeckExists, "deck_exists", 409, "Another deck has this name"),
+    (DeckChanged, "deck_changed", 409, "The deck was changed meanwhile"),
     (BadMoment, "bad_moment", 422, "The time cannot be read"),
     (BadQuestion, "bad_question", 422, "The statistics asked for do not exist"),
     (ConfigError, "settings", 500, "The settings are wrong"),
@@ -113,6 +119,8 @@ def _more(error: Exception) -> dict[str, Any]:
         return {"position": error.position, "hint": error.hint}
     if isinstance(error, KeywordExists):
         return {"keyword_id": error.keyword_id}
+    if isinstance(error, BadColumn):
+        return {"field": error.field}
     if isinstance(error, ConfigError):
         return {"faults": error.faults}
     return {}

@@ -17,6 +17,7 @@ from tweeter.store import trouble
 from tweeter.store.keywords import KeywordNotFound
 from tweeter.views import (
     api,
+    api_decks,
     api_keywords,
     api_search,
     api_sources,
@@ -66,7 +67,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
     # Those of a kind share one blueprint.
     for module in (pages, keyword_pages, source_pages, health_pages, search_pages, look):
         assert module.pages  # noqa: S101
-    for module in (api, api_keywords, api_sources, api_search, api_statistics):
+    for module in (api, api_decks, api_keywords, api_sources, api_search, api_statistics):
         assert module.api  # noqa: S101
     app.register_blueprint(pages.pages)
     look.dress(app)

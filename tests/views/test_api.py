@@ -33,7 +33,8 @@ def routes(app: Flask) -> list[tuple[str, str]]:
 
 
 def filled(path: str, **values: str) -> str:
-    known = {"keyword_id": "1", "act": "pause", "name": "none", "search_id": "1"} | values
+    known = {"keyword_id": "1", "act": "pause", "name": "none", "search_id": "1", "deck_id": "1"}
+    known |= values
     return re.sub(r"\{(\w+)\}", lambda found: known[found[1]], path)
 
 
@@ -239,3 +240,33 @@ def test_a_database_that_is_away_is_a_problem_too(client: FlaskClient, engine: E
         connection.execute(text("DROP TABLE keyword_versions"))
     body = is_problem(client.post("/api/v1/keywords", json={"expression": "a"}), 503, "database")
     assert "keyword_versions" not in body["detail"]
+
+
+def test_a_deck_is_kept_changed_and_forgotten_and_its_columns_are_read(
+    client: FlaskClient, engine: Engine
+) -> None:
+    keywords.add(engine, "storm")
+    store(engine, follow(engine), *(post(n, lang="en" if n % 2 else "fr") for n in range(6)))
+    body = {"name": "Weather", "columns": [{"of": "keyword:1", "languages": ["en"], "width": "l"}]}
+    made = client.post("/api/v1/decks", json=body)
+    assert (made.status_code, made.headers["Location"]) == (201, "/api/v1/decks/1")
+    assert made.json["deck"]["columns"][0]["languages"] == ["en"]
+    is_problem(client.post("/api/v1/decks", json=body), 409, "deck_exists")
+    wrong = client.post("/api/v1/decks", json=body | {"columns": [{"contains": "(storm"}]})
+    assert is_problem(wrong, 422, "column_invalid")["field"] == "with"
+    is_problem(client.post("/api/v1/decks", json=body | {"name": " "}), 422, "column_invalid")
+    renamed = client.patch("/api/v1/decks/1", json={"name": "Storms"}).json["deck"]
+    assert (renamed["name"], renamed["columns"]) == ("Storms", made.json["deck"]["columns"])
+    assert client.get("/api/v1/decks").json["decks"] == [renamed]
+    assert client.get("/api/v1/decks/1").json["deck"] == renamed
+    first = client.get("/api/v1/decks/posts?c1=keyword:1&c1.lang=en&limit=2").json
+    more = client.get(f"/api/v1/decks/posts?c1=keyword:1&c1.lang=en&older={first['older']}").json
+    assert [p["post_id"] for p in first["posts"] + more["posts"]] == ["5", "3", "1"]
+    assert more["older"] == ""
+    between = client.get("/api/v1/decks/posts?c1=all&c1.lang=en&after=1&before=5").json
+    assert {p["post_id"] for p in between["posts"]} == {"1", "3"}
+    assert (between["before"], between["forgotten"]) == (0, False)
+    is_problem(client.get("/api/v1/decks/posts?c1=tag:a"), 422, "column_invalid")
+    is_problem(client.get("/api/v1/decks/posts?older=x"), 422, "bad_position")
+    assert client.delete("/api/v1/decks/1", json={}).json["deck"] == renamed
+    is_problem(client.get("/api/v1/decks/1"), 404, "deck_not_found")

@@ -65,6 +65,27 @@ def since(engine: Engine, seq: int, *, limit: int = 500) -> list[Entry]:
         return [Entry(*row) for row in rows]
 
 
+def between(engine: Engine, after: int, before: int, *, limit: int) -> list[Entry]:
+    """New posts published between two numbers, both excluded, the last first."""
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(feed.c.seq, feed.c.kind, feed.c.post_id)
+            .where(feed.c.seq > after, feed.c.seq < before, feed.c.kind == "post")
+            .order_by(feed.c.seq.desc())
+            .limit(limit)
+        )
+        return [Entry(*row) for row in rows]
+
+
+def count(engine: Engine, after: int, until: int) -> int:
+    """How many new posts were published after one number up to another, as far as is kept."""
+    with reading(engine) as connection:
+        statement = select(func.count()).where(
+            feed.c.seq > after, feed.c.seq <= until, feed.c.kind == "post"
+        )
+        return int(connection.execute(statement).scalar_one())
+
+
 def oldest(engine: Engine) -> int:
     """The first number still kept; a reader behind it has missed something. 0 if none."""
     with reading(engine) as connection:

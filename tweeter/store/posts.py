@@ -94,7 +94,8 @@ def _stored(row: RowMapping, keyword_ids: list[int], names: identities.Names) ->
     )
 
 
-def _with_keywords(connection: Connection, rows: Sequence[RowMapping]) -> list[StoredPost]:
+def with_keywords(connection: Connection, rows: Sequence[RowMapping]) -> list[StoredPost]:
+    """Rows of posts as readers see them, in the same order."""
     ids = [row["id"] for row in rows]
     found: dict[int, list[int]] = {post_id: [] for post_id in ids}
     for start in range(0, len(ids), 500):
@@ -173,7 +174,7 @@ def page(
     statement = statement.order_by(when.desc(), which.desc()).limit(limit + 1)
     with reading(engine) as connection:
         rows = connection.execute(statement).mappings().all()
-        found = _with_keywords(connection, rows[:limit])
+        found = with_keywords(connection, rows[:limit])
     more = len(rows) > limit
     return Page(found, f"{found[-1].occurred_at}.{found[-1].id}" if more else "")
 
@@ -187,7 +188,7 @@ def by_ids(engine: Engine, ids: Sequence[int]) -> dict[int, StoredPost]:
                 posts.c.id.in_(list(ids[start : start + 500])), posts.c.hidden == ""
             )
             rows = connection.execute(statement).mappings().all()
-            found.update((post.id, post) for post in _with_keywords(connection, rows))
+            found.update((post.id, post) for post in with_keywords(connection, rows))
     return found
 
 
@@ -197,7 +198,7 @@ def latest(engine: Engine, *, limit: int = 50) -> list[StoredPost]:
         rows = connection.execute(
             select(posts).where(posts.c.hidden == "").order_by(posts.c.id.desc()).limit(limit)
         ).mappings()
-        return _with_keywords(connection, rows.all())
+        return with_keywords(connection, rows.all())
 
 
 def every(

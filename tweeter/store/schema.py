@@ -374,6 +374,15 @@ jobs = Table(
     Column("ended_at", BigInteger),
 )
 
+decks = Table(
+    "decks",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("name", KeyText, nullable=False, unique=True),
+    Column("columns", LongText, nullable=False),  # JSON list of columns.Column
+    Column("changed_at", BigInteger, nullable=False),
+)
+
 installation = Table(
     "installation",
     metadata,

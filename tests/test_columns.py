@@ -1,0 +1,261 @@
+"""Columns of the deck: their filters, their addresses, and that both ways show the same posts."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from tests.store.posts import AT, post, removal, store, take
+from tweeter import columns
+from tweeter.broadcast import Broadcast, OfColumns
+from tweeter.columns import BadColumn, Column, Filter, Sieve, from_query, to_query
+from tweeter.records import Link
+from tweeter.store import backlog, decks, keywords
+
+LINK = (Link("https://example.org/a"),)
+POSTS: list[dict[str, Any]] = [
+    {"text": "storm warning", "lang": "en"},
+    {"text": "storm sale", "lang": "en-GB", "kind": "repost", "traits": ("repost",)},
+    {"text": "tormenta", "lang": "es", "network": "mastodon", "links": LINK},
+    {"text": "storm #sale", "kind": "reply", "traits": ("reply", "media")},
+    {"text": "嵐 storm", "lang": "ja", "kind": "quote", "traits": ("reply", "quote")},
+    {"text": "nothing", "also": ("a quoted storm",), "network": "x", "links": LINK},
+]
+CASES = [
+    (Filter(), {0, 1, 2, 3, 4, 5}),
+    (Filter(of="network:x"), {5}),
+    (Filter(of="network:x", networks=("mastodon",)), set()),
+    (Filter(networks=("mastodon", "x")), {2, 5}),
+    (Filter(of="keyword:1"), {0, 1, 2, 3, 4, 5}),
+    (Filter(of="keyword:9"), set()),
+    (Filter(languages=("en",)), {0, 1}),
+    (Filter(languages=("en-gb", "und")), {1, 3, 5}),
+    (Filter(kinds=("reply",)), {3, 4}),
+    (Filter(kinds=("post", "quote")), {0, 2, 4, 5}),
+    (Filter(contains="storm"), {0, 1, 3, 4, 5}),
+    (Filter(contains="storm", excludes="sale OR #sale"), {0, 4, 5}),
+    (Filter(excludes="storm"), {2}),
+    (Filter(only="media"), {3}),
+    (Filter(only="link", contains="torm*"), {2}),
+]
+FILTERS = [one for one, _ in CASES]
+
+
+def made(number: int) -> Any:
+    return post(number, **POSTS[number % len(POSTS)])
+
+
+@pytest.mark.parametrize("wanted, passing", CASES)
+def test_a_filter_passes_what_it_says_alone_and_among_others(
+    wanted: Filter, passing: set[int]
+) -> None:
+    sieve = Sieve(FILTERS)
+    for number in range(len(POSTS)):
+        assert wanted.matches(made(number), [1]) == (number in passing), POSTS[number]
+        assert (wanted in sieve.passing(made(number), [1])) == (number in passing)
+
+
+def test_a_column_comes_back_from_its_address_and_its_form() -> None:
+    for wanted in FILTERS:
+        column = Column(**{n: getattr(wanted, n) for n in Filter.__struct_fields__}, width="l")
+        column = Column.from_args(dict(column_args(column)))
+        assert column.filter == wanted
+        deck = (column, Column(title="a, b & c: ü", of="network:x"))
+        assert from_query(parse_qs(to_query(deck))) == deck
+    assert from_query(parse_qs("c2=all&c11=network:x&c1=keyword:3"))[0].keyword_id == 3
+    assert (
+        to_query([Column(of="keyword:3", languages=("en", "fr"))]) == "c1=keyword:3&c1.lang=en,fr"
+    )
+
+
+def column_args(column: Column) -> Iterator[tuple[str, list[str]]]:
+    for name, value in column.to_args():
+        yield name, [value]
+
+
+@pytest.mark.parametrize(
+    "query, field",
+    [
+        ("c1=tag:a", "of"),
+        ("c1=keyword:x", "of"),
+        ("c1=network:myspace", "of"),
+        ("c1=all&c1.network=myspace", "network"),
+        ("c1=all&c1.lang=e!", "lang"),
+        ("c1=all&c1.kind=like", "kind"),
+        ("c1=all&c1.with=(storm", "with"),
+        ("c1=all&c1.without=NOT+storm", "without"),
+        ("c1=all&c1.with=from:alice.bsky.social", "with"),
+        (f"c1=all&c1.with={'a' * 301}", "with"),
+        ("c1=all&c1.only=text", "only"),
+        ("c1=all&c1.width=xl", "width"),
+        (f"c1=all&c1.title={'a' * 61}", "title"),
+        ("&".join(f"c{n}=all" for n in range(1, 14)), "of"),
+    ],
+)
+def test_what_is_no_column_is_refused_by_its_field(query: str, field: str) -> None:
+    with pytest.raises(BadColumn) as refused:
+        from_query(parse_qs(query))
+    assert refused.value.field == field
+
+
+@given(st.dictionaries(st.text(max_size=8), st.lists(st.text(max_size=20), min_size=1)))
+def test_no_address_does_harm(args: dict[str, list[str]]) -> None:
+    try:
+        found = from_query(args | {"c1": args.get("c1", ["all"])})
+    except BadColumn:
+        return
+    assert from_query(parse_qs(to_query(found))) == found
+
+
+def test_decks_are_kept_by_name(engine: Engine) -> None:
+    deck = decks.add(engine, " Floods  today ", [Column(), Column(of="keyword:2", width="s")])
+    assert deck.name == "Floods today"
+    assert decks.list_all(engine) == [deck] == [decks.get(engine, deck.id)]
+    with pytest.raises(decks.DeckExists):
+        decks.add(engine, "Floods today", [Column()])
+    other = decks.add(engine, "floods today", [Column()])
+    with pytest.raises(decks.DeckExists):
+        decks.change(engine, other.id, name=deck.name)
+    changed = decks.change(engine, deck.id, columns=[Column()], seen_at=deck.changed_at)
+    assert (changed.name, changed.columns) == (deck.name, (Column(),))
+    with pytest.raises(decks.DeckChanged):
+        decks.change(engine, deck.id, columns=[Column()], seen_at=deck.changed_at)
+    for wrong in ((), [Column()] * 13, [Column(of="tag:a")]):
+        with pytest.raises(BadColumn):
+            decks.change(engine, deck.id, columns=wrong)
+    assert decks.remove(engine, deck.id).columns == (Column(),)
+    with pytest.raises(decks.DeckNotFound):
+        decks.get(engine, deck.id)
+
+
+def test_the_backlog_and_the_stream_show_the_same_posts_whatever_is_asked(engine: Engine) -> None:
+    """Stored and streamed: 300 posts, each filter, in one column a reader and in all at once."""
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    together = OfColumns(tuple(FILTERS))
+    alone = [OfColumns((one,)) for one in FILTERS]
+
+    async def streamed() -> dict[Filter, tuple[set[str], set[str]]]:
+        found = {one: (set[str](), set[str]()) for one in FILTERS}
+        with ThreadPoolExecutor(2) as executor:
+            feed = Broadcast(engine, executor)
+            await feed.join(together.filters)
+            position = start = feed.head
+            for first in range(0, 300, 100):
+                new = [made(n) for n in range(first, first + 100)]
+                await asyncio.to_thread(store, engine, lease, *new)
+            while position < start + 300:
+                changes, position = await feed.pull(position)
+                for event in events(feed.frames(together, changes)):
+                    for place in event["in"]:
+                        found[FILTERS[place]][0].add(event["post"]["id"])
+                for one, wanted in zip(alone, FILTERS, strict=True):
+                    for event in events(feed.frames(one, changes)):
+                        found[wanted][1].add(event["post"]["id"])
+            feed.leave(together.filters)
+        return found
+
+    live = asyncio.run(asyncio.wait_for(streamed(), 60))
+    for wanted in FILTERS:
+        stored = [str(one.id) for one in paged(engine, wanted)]
+        assert len(stored) == len(set(stored))
+        assert set(stored) == live[wanted][0] == live[wanted][1], wanted
+        assert {str(one.id) for one in between(engine, wanted)} == set(stored)
+    assert len(live[Filter(of="keyword:1")][0]) == 300
+
+
+def paged(engine: Engine, wanted: Filter) -> Iterator[Any]:
+    older = ""
+    while True:
+        found = backlog.newest(engine, wanted, older=older, limit=7)
+        yield from found.posts
+        older = found.older
+        if not older:
+            return
+
+
+def between(engine: Engine, wanted: Filter) -> Iterator[Any]:
+    before = 301
+    while before:
+        found = backlog.between(engine, wanted, 0, before, limit=13)
+        assert not found.forgotten
+        yield from found.posts
+        before = found.before
+
+
+def events(text: bytes) -> list[dict[str, Any]]:
+    lines = text.decode().split("\n")
+    return [e for e in (json.loads(x[6:]) for x in lines if x.startswith("data: {")) if "post" in e]
+
+
+def test_a_post_is_tried_once_however_many_ask_for_the_same(
+    sqlite_copy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tweeter.store.engine import make_engine
+
+    tried: list[int] = []
+    true = Sieve.passing
+
+    def counted(self: Sieve, *args: Any) -> frozenset[Filter]:
+        tried.append(len(self.filters))
+        return true(self, *args)
+
+    monkeypatch.setattr(Sieve, "passing", counted)
+    made_engine = make_engine(sqlite_copy)
+    keywords.add(made_engine, "storm")
+    lease = take(made_engine)
+    many = [OfColumns((Filter(contains=f"storm OR word{n % 3}"),)) for n in range(60)]
+
+    async def run() -> None:
+        with ThreadPoolExecutor(2) as executor:
+            feed = Broadcast(made_engine, executor)
+            for one in many:
+                await feed.join(one.filters)
+            position = feed.head
+            await asyncio.to_thread(store, made_engine, lease, *(post(n) for n in range(10)))
+            changes, _ = await feed.pull(position)
+            for one in many:
+                assert len(events(feed.frames(one, changes))) == 10
+            for one in many:
+                feed.leave(one.filters)
+
+    asyncio.run(run())
+    assert tried == [3] * 10
+    made_engine.dispose()
+
+
+def test_removals_and_edits_reach_every_column_and_say_where_they_belong(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    wanted = OfColumns((Filter(contains="storm"), Filter(contains="calm"), Filter(of="network:x")))
+
+    async def run() -> list[tuple[str, list[int]]]:
+        with ThreadPoolExecutor(2) as executor:
+            feed = Broadcast(engine, executor)
+            await feed.join(wanted.filters)
+            position = feed.head
+            edited = post(1, "calm", operation="update", version="2", edited_at=AT)
+            for item in (post(1), edited, removal(1)):
+                await asyncio.to_thread(store, engine, lease, item)
+                changes, position = await feed.pull(position)
+                lines = feed.frames(wanted, changes).decode().split("\n")
+                kinds = [line[7:] for line in lines if line.startswith("event: ")]
+                data = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+                told.extend((k, d["in"]) for k, d in zip(kinds, data, strict=True))
+            feed.leave(wanted.filters)
+        return told
+
+    told: list[tuple[str, list[int]]] = []
+    assert asyncio.run(asyncio.wait_for(run(), 30)) == [
+        ("post", [0]),
+        ("edit", [1]),
+        ("remove", []),
+    ]
+    assert columns.COLUMNS == 12

@@ -1,0 +1,93 @@
+"""The API's routes about decks, and what a column of one shows that is already stored."""
+
+from urllib.parse import parse_qs
+
+import msgspec
+from flask import Response, request, url_for
+
+from tweeter import columns
+from tweeter.columns import Column
+from tweeter.store import backlog, decks
+from tweeter.store.decks import Deck
+from tweeter.views.api import MOST, Refused, answer, api, body_of, number
+from tweeter.views.pages import engine
+
+PAGE = 50
+
+
+class NewDeck(msgspec.Struct, forbid_unknown_fields=True):
+    """The body that keeps a deck."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+
+class ChangedDeck(msgspec.Struct, forbid_unknown_fields=True):
+    """The body that changes one: what is not named stays."""
+
+    name: str | None = None
+    columns: tuple[Column, ...] | None = None
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """A body that says nothing."""
+
+
+def _one(deck: Deck, status: int = 200, **headers: str) -> Response:
+    return answer({"deck": deck}, status, **headers)
+
+
+@api.get("/decks")
+def list_decks() -> Response:
+    """All decks, by name."""
+    return answer({"decks": decks.list_all(engine())})
+
+
+@api.post("/decks")
+def add_deck() -> Response:
+    """Keep a deck."""
+    body = body_of(NewDeck)
+    deck = decks.add(engine(), body.name, body.columns)
+    return _one(deck, 201, Location=url_for("api.one_deck", deck_id=deck.id))
+
+
+@api.get("/decks/<int:deck_id>")
+def one_deck(deck_id: int) -> Response:
+    """One deck."""
+    return _one(decks.get(engine(), deck_id))
+
+
+@api.patch("/decks/<int:deck_id>")
+def change_deck(deck_id: int) -> Response:
+    """Change its name or its columns; what is not named stays."""
+    body = body_of(ChangedDeck)
+    return _one(decks.change(engine(), deck_id, name=body.name, columns=body.columns))
+
+
+@api.delete("/decks/<int:deck_id>")
+def remove_deck(deck_id: int) -> Response:
+    """Forget it; the answer has what it was."""
+    body_of(Nothing)
+    return _one(decks.remove(engine(), deck_id))
+
+
+@api.get("/decks/posts")
+def column_posts() -> Response:
+    """Stored posts of the column ?c1=…: the newest, or older than ?older=.
+
+    With ?after= and ?before=, numbers of the live stream: those published between the two.
+    """
+    args = parse_qs(request.query_string.decode("ascii", "replace"), keep_blank_values=True)
+    found = columns.from_query(args, 1)
+    wanted = found[0].filter if found else columns.Filter()
+    limit = number("limit", PAGE, 1, MOST)
+    before = number("before", 0, 0, 1 << 62)
+    if before:
+        after = number("after", 0, 0, 1 << 62)
+        return answer(backlog.between(engine(), wanted, after, before, limit=limit))
+    try:
+        older = request.args.get("older", "")
+        return answer(backlog.newest(engine(), wanted, older=older, limit=limit))
+    except ValueError as error:
+        words = "“older” is not a position: take it from the page before."
+        raise Refused("bad_position", words) from error
