@@ -10,10 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from tweeter import __version__, cards
+from tweeter.columns import BadColumn
 from tweeter.config import Config, secret_key
 from tweeter.errors import Held, MustEnd, StoreError
 from tweeter.harmless import harmless
 from tweeter.store import trouble
+from tweeter.store.decks import DeckNotFound
 from tweeter.store.keywords import KeywordNotFound
 from tweeter.views import (
     api,
@@ -23,6 +25,7 @@ from tweeter.views import (
     api_sources,
     api_statistics,
     assets,
+    deck_pages,
     health_pages,
     keyword_pages,
     look,
@@ -65,7 +68,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
     app.before_request(_take_long_imports)  # before CSRFProtect reads the form
     csrf = CSRFProtect(app)
     # Those of a kind share one blueprint.
-    for module in (pages, keyword_pages, source_pages, health_pages, search_pages, look):
+    for module in (pages, deck_pages, keyword_pages, source_pages, health_pages, search_pages, look):
         assert module.pages  # noqa: S101
     for module in (api, api_decks, api_keywords, api_sources, api_search, api_statistics):
         assert module.api  # noqa: S101
@@ -77,6 +80,8 @@ def create_app(config: Config, engine: Engine) -> Flask:
     csrf.exempt(api.api)  # it has a guard of its own, against pages of other sites
     app.after_request(_harden)
     app.register_error_handler(KeywordNotFound, _not_found)
+    app.register_error_handler(DeckNotFound, _no_deck)
+    app.register_error_handler(BadColumn, _bad_column)
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SQLAlchemyError, _database_away)
@@ -108,6 +113,14 @@ def _problem(status: int, title: str, detail: str) -> tuple[str, int]:
 
 def _not_found(error: KeywordNotFound) -> tuple[str, int]:
     return _problem(404, "There is no such keyword", str(error))
+
+
+def _no_deck(error: DeckNotFound) -> tuple[str, int]:
+    return _problem(404, "There is no such deck", str(error))
+
+
+def _bad_column(error: BadColumn) -> tuple[str, int]:
+    return _problem(400, "The address has a column that is none", str(error))
 
 
 def _stale_form(_: CSRFError) -> tuple[str, int]:

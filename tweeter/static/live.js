@@ -1,139 +1,307 @@
-// The live page: new posts come over server-sent events and are put on top. While the reader is
-// further down, hovers or holds the page, they wait behind a button: nothing moves under the eye.
+// The live deck: its columns, the line they share, what is said of both, and changes in place.
 
-import { bury, card } from "./card.js";
-import { STATES, draw } from "./streams.js";
+import { Column } from "./column.js";
+import { listen } from "./keys.js";
+import { Line } from "./line.js";
+import { STATES, draw as drawStreams } from "./streams.js";
 
-const SHOWN = 100; // cards kept in the page
-const DEAD_MS = 30_000; // a line without a beat for so long is not up
+const SLIDE_MS = 500; // posts come in at most so often
+const SAY_MS = 10_000; // and are said at most so often
+const GREEN_MS = 30_000; // as long after a beat
 
-const feed = document.getElementById("feed");
+const place = document.getElementById("deck");
 const lamp = document.getElementById("lamp");
-const hold = document.getElementById("hold");
-const more = document.getElementById("waiting");
-const nothing = document.getElementById("nothing");
-const names = JSON.parse(document.getElementById("names").textContent);
+const said = document.getElementById("said");
+const tabs = document.querySelector(".tabs");
+const form = document.getElementById("change");
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
-let waiting = []; // posts not shown yet, oldest first
-let held = false;
-let heardAt = Date.now();
-let line = null;
-let position = feed.dataset.after;
+let pointed = null;
+let lastPostAt = 0;
+let awayUntil = 0; // the feed's number up to which posts came while the line was down
+let wasLost = false;
+let flushedAt = 0;
+let flushing = 0;
 
-function say(state, words) {
-  lamp.className = `state state-${state}`;
-  lamp.textContent = `${STATES[state]} ${words}`;
-}
+const deck = {
+  names: JSON.parse(document.getElementById("names").textContent),
+  every: place.dataset.every === "1",
+  wall: place.dataset.wall === "1",
+  columns: [],
+  of: (node) => deck.columns.find((column) => column.section.contains(node)) ?? null,
+  current: () => deck.of(document.activeElement) ?? pointed ?? deck.columns[0],
+  settle: () => refresh(),
 
-function isBusy() {
-  return held || window.scrollY > 120 || feed.matches(":focus-within");
-}
-
-function show() {
-  const fresh = waiting.splice(0).slice(-SHOWN);
-  if (fresh.length === 0) return;
-  const nodes = fresh.reverse().filter((post) => !document.getElementById(`p${post.id}`));
-  feed.prepend(...nodes.map((post) => card(post, names)));
-  feed.removeAttribute("aria-busy"); // an empty feed is one that is still being filled
-  while (feed.children.length > SHOWN) feed.lastElementChild.remove();
-  nothing.hidden = feed.children.length > 0;
-}
-
-function offer() {
-  more.hidden = waiting.length === 0;
-  more.textContent = `${waiting.length} new ${waiting.length === 1 ? "post" : "posts"}`;
-}
-
-let pending = 0;
-function refresh() {
-  if (pending) return;
-  pending = window.setTimeout(() => {
-    pending = 0;
-    if (!isBusy()) show();
-    offer();
-  }, 50); // several posts of one moment make one change of the page
-}
-
-function follows(post) {
-  return !feed.dataset.keyword || post.keywords.includes(Number(feed.dataset.keyword));
-}
-
-const acts = {
-  post(post) {
-    waiting = waiting.filter((other) => other.id !== post.id);
-    waiting.push(post);
-    if (waiting.length > 1000) waiting.shift();
+  point(column) {
+    if (pointed === column) return;
+    pointed?.section.classList.remove("current");
+    pointed = column;
+    column.section.classList.add("current");
   },
-  edit(post) {
-    waiting = waiting.map((other) => (other.id === post.id ? post : other));
-    const old = document.getElementById(`p${post.id}`);
-    if (old && follows(post)) old.replaceWith(card(post, names));
-    else if (old) old.remove();
+
+  go(number) {
+    const column = deck.columns[number];
+    if (!column) return;
+    deck.point(column);
+    column.section.scrollIntoView({ inline: "nearest", block: "nearest" });
+    column.section.querySelector("h2").focus({ preventScroll: true });
   },
-  remove(gone) {
-    waiting = waiting.filter((other) => other.id !== gone.id);
-    const old = document.getElementById(`p${gone.id}`);
-    if (old) bury(old, "Removed by its author or network.");
+
+  toggle() { // the column one is in; all of them while one is in none
+    const mine = deck.of(document.activeElement) ?? pointed;
+    if (mine) mine.toggle();
+    else {
+      const held = deck.columns.some((column) => column.why());
+      for (const column of deck.columns) if (Boolean(column.why()) === held) column.toggle();
+    }
+  },
+
+  leave(forwards) {
+    const target = forwards ? document.querySelector(".below a") : document.getElementById("help");
+    target?.focus();
+  },
+
+  isSeen(column) {
+    if (document.hidden) return false;
+    const [mine, all] = [column.section.getBoundingClientRect(), place.getBoundingClientRect()];
+    return mine.left < all.right - 40 && mine.right > all.left + 40;
+  },
+
+  count(column, number) {
+    const tab = tabs.children[deck.columns.indexOf(column)];
+    if (tab) tab.querySelector(".count").textContent = number > 0 ? String(number) : "";
+  },
+
+  link(of) {
+    const [kind, id] = of.split(":");
+    if (kind !== "keyword") return null;
+    const link = document.createElement("a");
+    link.href = `/keywords/${id}`;
+    link.textContent = "the keyword's page";
+    return link;
   },
 };
 
-function heard(event) {
-  heardAt = Date.now();
-  if (event.lastEventId) position = event.lastEventId;
-  say("live", held ? "Held: new posts wait" : "Connected");
+deck.columns = [...place.children].map((section) => new Column(section, deck));
+
+// What the line brings.
+
+function flush() {
+  flushing = 0;
+  flushedAt = Date.now();
+  for (const column of deck.columns) column.flush();
 }
 
-function connect() {
-  if (line) line.close();
-  const query = new URLSearchParams({ after: position });
-  if (feed.dataset.keyword) query.set("keyword", feed.dataset.keyword);
-  line = new EventSource(`/live/stream?${query}`);
-  heardAt = Date.now();
-  for (const [kind, act] of Object.entries(acts)) {
-    line.addEventListener(kind, (event) => {
-      heard(event);
-      act(JSON.parse(event.data));
-      refresh();
-    });
+function refresh() {
+  if (!flushing) flushing = window.setTimeout(flush, Math.max(40, flushedAt + SLIDE_MS - Date.now()));
+}
+
+const acts = {
+  post({ post, fold }, seq, filters) {
+    lastPostAt = Date.now();
+    for (const column of deck.columns) {
+      if (filters.includes(column.filter)) column.take(post, fold, seq, seq <= awayUntil);
+    }
+  },
+  edit({ post, fold }, _, filters) {
+    for (const column of deck.columns) column.edit(post, fold, filters.includes(column.filter));
+  },
+  remove({ post }) {
+    for (const column of deck.columns) column.remove(post.id);
+  },
+  hello({ head }) {
+    if (wasLost) awayUntil = head;
+    wasLost = false;
+  },
+  missed({ after, until, posts, whole }) {
+    if (until <= after) return;
+    const gap = { missed: true, count: posts, whole, after, before: until + 1 };
+    for (const column of deck.columns) column.gap({ ...gap });
+  },
+  streams({ streams, warning }) { drawStreams(streams, warning); },
+};
+
+function told(kind, data, seq, filters) {
+  acts[kind]?.(data, seq, filters);
+  if (awayUntil && seq >= awayUntil) {
+    for (const column of deck.columns) column.back();
+    awayUntil = 0;
   }
-  for (const kind of ["beat", "position"]) line.addEventListener(kind, heard);
-  line.addEventListener("streams", (event) => {
-    heard(event);
-    const overview = JSON.parse(event.data);
-    draw(overview.streams, overview.warning);
-  });
-  line.addEventListener("reload", () => {
-    line.close();
-    say("down", "This page was away for too long: reload it to see what came meanwhile.");
-    window.clearInterval(watch);
-  });
-  line.addEventListener("error", () => {
-    const last = new Date(heardAt).toLocaleTimeString();
-    say("down", `Connection lost, last heard ${last}. Trying again; nothing will be missed.`);
+  refresh();
+}
+
+// The lamp.
+
+function say(state, words) {
+  const text = `${STATES[state]} ${words}`;
+  if (lamp.textContent === text) return;
+  lamp.className = `state state-${state}`;
+  lamp.textContent = text;
+}
+
+let announced = true;
+function changed(line) {
+  if (line.up && Date.now() - line.heardAt < GREEN_MS) {
+    say("live", "Connected");
+    if (!announced) said.textContent = "The line is up again.";
+    announced = true;
+  } else if (line.lostAt && !line.up) {
+    wasLost = true;
+    const last = lastPostAt ? `, last post ${clock.format(lastPostAt)}` : "";
+    const wait = Math.max(0, Math.ceil((line.retryAt - Date.now()) / 1000));
+    const next = wait > 0 ? `retry in ${wait} s` : "trying again";
+    say("down", `Connection lost ${clock.format(line.lostAt)}${last}, ${next}`);
+    if (announced) said.textContent = "The line is down; what comes meanwhile is fetched later.";
+    announced = false;
+  } else say("waiting", "Connecting");
+}
+
+changed({ up: false, lostAt: 0 });
+const line = new Line(
+  [...new Set(deck.columns.map((column) => column.filter))], Number(place.dataset.after), told, changed,
+);
+
+window.setInterval(() => {
+  for (const column of deck.columns) {
+    if (deck.isSeen(column)) column.unread = 0;
+    if (column.waiting.length > 0 || column.passed) refresh();
+    column.draw();
+  }
+}, 1000);
+
+window.setInterval(() => { // counts only, for who hears the page
+  const news = deck.columns.filter((column) => column.news > 0);
+  if (news.length > 0) said.textContent = news.map((column) => `${column.news} new in ${column.title}`).join(", ");
+  for (const column of news) column.news = 0;
+}, SAY_MS);
+
+// Tabs of a narrow screen.
+
+const seen = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const at = deck.columns.findIndex((column) => column.section === target);
+    if (!isIntersecting || !tabs.children[at]) continue;
+    [...tabs.children].forEach((tab, n) => (n === at ? tab.setAttribute("aria-current", "true") : tab.removeAttribute("aria-current")));
+  }
+}, { root: place, threshold: 0.6 });
+for (const column of deck.columns) seen.observe(column.section);
+tabs.addEventListener("click", (event) => {
+  const tab = event.target.closest("a");
+  if (!tab) return;
+  event.preventDefault();
+  const column = deck.columns[[...tabs.children].indexOf(tab)];
+  place.scrollTo({ left: column.section.offsetLeft - place.offsetLeft, behavior: "instant" });
+  deck.point(column);
+});
+
+// Changes in place: the same forms, without a new page.
+
+async function send(act) {
+  const data = new FormData(form);
+  data.set("act", act);
+  const answer = await fetch(form.action, { method: "POST", body: data, headers: { Accept: "application/json" } });
+  if (!answer.ok) return window.location.reload();
+  const { url, columns, seen: changedAt } = await answer.json();
+  for (const field of document.querySelectorAll('input[name="columns"]')) field.value = columns;
+  for (const field of document.querySelectorAll('input[name="seen"]')) field.value = changedAt;
+  history.replaceState(null, "", url);
+  document.getElementById("wall").href = `${url}&wall=1`;
+  return undefined;
+}
+
+function number() {
+  deck.columns.forEach((column, n) => {
+    for (const button of column.section.querySelectorAll("button[form='change']")) {
+      button.value = `${button.value.split(":")[0]}:${n + 1}`;
+    }
   });
 }
 
-// The browser reconnects by itself after an error it sees; a line that merely falls silent
-// (a laptop that slept) it does not see.
-const watch = window.setInterval(() => {
-  if (line.readyState === EventSource.CLOSED || Date.now() - heardAt > DEAD_MS) connect();
-}, 5_000);
+function move(from, to) {
+  if (from === to || to < 0 || to >= deck.columns.length) return;
+  const order = deck.columns.map((_, n) => n + 1);
+  order.splice(to, 0, order.splice(from, 1)[0]);
+  const [column] = deck.columns.splice(from, 1);
+  deck.columns.splice(to, 0, column);
+  const kept = deck.columns.map((one) => one.scroller.scrollTop);
+  place.insertBefore(column.section, place.children[to + (to > from ? 1 : 0)] ?? null);
+  tabs.insertBefore(tabs.children[from], tabs.children[to + (to > from ? 1 : 0)] ?? null);
+  deck.columns.forEach((one, n) => { one.scroller.scrollTop = kept[n]; });
+  send(`order:${order.join(",")}`);
+  number();
+}
 
-hold.hidden = false;
-hold.addEventListener("click", () => {
-  held = !held;
-  hold.setAttribute("aria-pressed", String(held));
-  hold.textContent = held ? "Resume" : "Hold";
-  say("live", held ? "Held: new posts wait" : "Connected");
-  refresh();
-});
-more.addEventListener("click", () => {
-  show();
-  offer();
-  window.scrollTo({ top: 0 });
-});
-window.addEventListener("scroll", refresh, { passive: true });
-document.getElementById("keyword").addEventListener("change", (event) => event.target.form.submit());
+const changes = {
+  left: (at) => move(at, at - 1),
+  right: (at) => move(at, at + 1),
+  remove(at) {
+    if (deck.columns.length === 1) return;
+    send(`remove:${at + 1}`);
+    const [column] = deck.columns.splice(at, 1);
+    column.section.remove();
+    tabs.children[at].remove();
+    tabs.hidden = deck.columns.length < 2;
+    line.want([...new Set(deck.columns.map((one) => one.filter))]);
+    number();
+    deck.go(Math.max(0, at - 1));
+  },
+};
+for (const width of ["s", "m", "l"]) {
+  changes[width] = (at) => {
+    const { classList } = deck.columns[at].section;
+    classList.remove("width-s", "width-m", "width-l");
+    classList.add(`width-${width}`);
+    send(`${width}:${at + 1}`);
+  };
+}
 
-say("waiting", "Connecting");
-connect();
+form.addEventListener("submit", (event) => {
+  const [act, at] = (event.submitter?.value ?? "").split(":");
+  if (!(act in changes)) return;
+  event.preventDefault();
+  changes[act](Number(at) - 1);
+  const menu = event.submitter.closest("details");
+  if (menu && act !== "remove") {
+    if (["left", "right"].includes(act)) event.submitter.focus();
+    else menu.open = true;
+  }
+});
+
+let dragged = -1;
+for (const head of place.querySelectorAll(".head")) {
+  head.draggable = true;
+  head.addEventListener("dragstart", (event) => {
+    dragged = deck.columns.indexOf(deck.of(head));
+    event.dataTransfer.setData("text/plain", "column");
+    event.dataTransfer.effectAllowed = "move";
+  });
+  head.addEventListener("dragend", () => {
+    dragged = -1;
+    for (const one of deck.columns) one.section.classList.remove("dropping");
+  });
+}
+place.addEventListener("dragover", (event) => {
+  const over = deck.of(event.target);
+  if (dragged < 0 || !over) return;
+  event.preventDefault();
+  for (const one of deck.columns) one.section.classList.toggle("dropping", one === over);
+});
+place.addEventListener("drop", (event) => {
+  const over = deck.of(event.target);
+  if (dragged < 0 || !over) return;
+  event.preventDefault();
+  move(dragged, deck.columns.indexOf(over));
+});
+
+document.addEventListener("click", (event) => { // an open menu closes when one goes elsewhere
+  for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" ? document.querySelector(".menu[open]") : null;
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+  event.preventDefault();
+}, true);
+
+listen(deck);

@@ -1,4 +1,4 @@
-"""The pages around the keywords: first page, live, demo. Without JavaScript they work."""
+"""The pages around the keywords: first page, demo. Without JavaScript they work."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from tweeter.records import now_us
 from tweeter.sources.demo import DEMO_KEYWORDS
 from tweeter.statistics import summary
 from tweeter.statistics.summary import Line
-from tweeter.store import demo, feed, keywords, posts, trouble
+from tweeter.store import demo, keywords, posts, trouble
 from tweeter.store.cells import US
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.overview import Overview, overview
@@ -29,7 +29,6 @@ ORDERS: dict[str, Callable[[Line], Any]] = {
     "name": lambda line: line.expression.casefold(),
     "new": lambda line: -line.keyword_id,
 }
-LIVE_POSTS = 50  # cards that the live page begins with
 
 Answer = str | Response | tuple[str, int]
 
@@ -78,22 +77,6 @@ def _summary(rows: list[KeywordRow]) -> dict[str, Any]:
     lines = sorted(found.lines, key=ORDERS.get(order, ORDERS["day"]))
     sparks = {line.keyword_id: charts.spark(line.hours, line.missed) for line in lines}
     return {"summary": found, "lines": lines, "sparks": sparks, "order": order}
-
-
-@pages.get("/live")
-def live() -> Answer:
-    """New posts as they arrive, of one keyword or of all."""
-    rows = keywords.list_all(engine())
-    chosen = request.args.get("keyword", type=int)
-    after = feed.last(engine())  # before the posts are read: what comes between comes twice
-    if chosen is None:
-        found = posts.latest(engine(), limit=LIVE_POSTS)
-    else:
-        keywords.get(engine(), chosen)
-        found = posts.page(engine(), keyword_id=chosen, limit=LIVE_POSTS).posts
-    return render_template(
-        "live.html", rows=rows, chosen=chosen, posts=found, after=after, names=names_of(rows)
-    )
 
 
 @pages.post("/demo/start")

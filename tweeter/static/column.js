@@ -1,0 +1,478 @@
+// One column. It follows (at the top, posts slide in at most every 500 ms) or is held (nothing
+// moves; what comes waits). Of many posts it shows one in n and counts all.
+
+import { dividerRow, gapRow, item, note, promoted, sameRow, tombstone, words as say } from "./items.js";
+
+const SHOWN = 100; // cards kept in a column
+const CALM = 5; // posts a second that are all shown
+const WINDOW_MS = 5_000; // over which the rate is taken
+const NEAR_PX = 8; // so near to the top is at the top
+
+const quiet = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+export class Column {
+  constructor(section, deck) {
+    this.section = section;
+    this.deck = deck;
+    this.filter = section.dataset.filter;
+    this.title = section.dataset.title;
+    this.byId = section.dataset.of === "all"; // how its backlog is ordered
+    this.prefix = section.dataset.number === "1" ? "" : `c${section.dataset.number}-`;
+    for (const name of ["mode", "scroller", "cards", "nothing", "bottom"]) {
+      this[name] = section.querySelector(`.${name}`);
+    }
+    this.words = this.mode.querySelector(".words");
+    this.button = this.mode.querySelector(".toggle");
+    this.items = new Map(); // post id -> its item, also for posts folded into one
+    this.folds = new Map();
+    this.waiting = []; // {post, fold} | {gap} | {divider}: what is not shown yet, oldest first
+    this.arrivals = []; // moments, ms
+    this.nth = 0;
+    this.passed = null; // a gap that grows while only one in n is shown
+    this.away = null; // what came while the line was down, while it is being sent again
+    this.trimmed = { count: 0, from: 0, until: 0, top: null };
+    this.more = section.dataset.older;
+    this.unread = this.news = 0;
+    this.manual = this.scrolled = this.pointed = this.focused = this.released = false;
+    for (const node of this.cards.children) this.adopt(node);
+    this.number();
+    this.watch();
+    this.mode.hidden = false;
+    this.bottom.querySelector("button").addEventListener("click", () => this.loadOlder());
+    this.drawBottom();
+    this.draw();
+  }
+
+  adopt(node) {
+    this.items.set(node.dataset.id, node);
+    for (const article of node.querySelectorAll("article")) {
+      this.items.set(article.dataset.id, node);
+      article.tabIndex = 0;
+    }
+    if (node.dataset.fold) this.folds.set(node.dataset.fold, node);
+  }
+
+  // The two modes.
+
+  watch() {
+    const { scroller, cards } = this;
+    const stop = () => { this.sliding = false; };
+    for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      scroller.addEventListener(kind, stop, { passive: true });
+    }
+    scroller.addEventListener("scroll", () => {
+      const away = scroller.scrollTop > NEAR_PX;
+      if (this.sliding && away) return;
+      if (this.sliding) cards.style.minHeight = "";
+      this.sliding = false;
+      if (away !== this.scrolled) this.released = false;
+      this.scrolled = away;
+      this.draw();
+    }, { passive: true });
+    // A pointer that merely rests where a column appears reads nothing: it must move.
+    scroller.addEventListener("pointermove", (event) => {
+      this.deck.point(this);
+      if (event.pointerType !== "mouse" || this.pointed) return;
+      this.pointed = true;
+      this.draw();
+    }, { passive: true });
+    scroller.addEventListener("pointerleave", () => {
+      this.pointed = this.released = false;
+      this.deck.settle();
+    });
+    cards.addEventListener("focusin", () => {
+      this.focused = true;
+      this.deck.point(this);
+      this.draw();
+    });
+    cards.addEventListener("focusout", (event) => {
+      if (cards.contains(event.relatedTarget)) return;
+      this.focused = this.released = false;
+      this.deck.settle();
+    });
+    this.button.addEventListener("click", () => this.toggle());
+  }
+
+  why() { // it is held, as the end of a sentence; "" while it follows
+    if (this.manual) return "you held it";
+    if (this.deck.wall || this.released) return "";
+    if (this.scrolled) return "you scrolled";
+    if (this.focused) return "a post has the focus";
+    return this.pointed ? "the pointer is on it" : "";
+  }
+
+  toggle() {
+    if (this.why()) this.resume();
+    else {
+      this.manual = true;
+      this.draw();
+    }
+  }
+
+  resume() {
+    this.manual = false;
+    this.released = this.pointed || this.focused;
+    this.scrolled = false;
+    this.newest();
+  }
+
+  newest() {
+    this.show();
+    this.slide();
+    this.draw();
+  }
+
+  // What arrives.
+
+  take(post, fold, seq, isAway) {
+    if (this.items.has(post.id) || this.waiting.some((one) => one.post?.id === post.id)) return;
+    const now = Date.now();
+    if (isAway) {
+      this.away ??= { count: 0, from: post.occurred_at, until: post.occurred_at };
+      this.away.count += 1;
+      this.away.until = post.occurred_at;
+    } else {
+      this.arrivals.push(now);
+      const n = this.oneIn();
+      this.nth += 1;
+      if (n > 1 && this.nth % n) {
+        this.passed = grown(this.passed, post, seq);
+        return;
+      }
+    }
+    this.waiting.push({ post, fold, seq });
+    this.bound();
+  }
+
+  back() { // all that came while the line was down is here
+    if (this.away) this.waiting.push({ divider: this.away });
+    this.away = null;
+  }
+
+  gap(gap) { this.waiting.push({ gap }); }
+
+  bound() { // a column that is held for hours keeps its newest posts, and counts the others
+    const posts = this.waiting.filter((one) => one.post);
+    if (posts.length <= SHOWN) return;
+    const [first] = posts;
+    const at = this.waiting.indexOf(first);
+    this.waiting.splice(at, 1);
+    if (this.waiting[0]?.gap?.overflow) {
+      this.waiting[0].gap = grown(this.waiting[0].gap, first.post, first.seq);
+    } else this.waiting.unshift({ gap: { ...grown(null, first.post, first.seq), overflow: true } });
+  }
+
+  rate() {
+    const since = Date.now() - WINDOW_MS;
+    while (this.arrivals.length > 0 && this.arrivals[0] < since) this.arrivals.shift();
+    return this.arrivals.length / (WINDOW_MS / 1000);
+  }
+
+  oneIn() {
+    const rate = this.rate();
+    return this.deck.every || rate <= CALM ? 1 : Math.ceil(rate / CALM);
+  }
+
+  waits() {
+    return this.waiting.reduce((sum, one) => sum + (one.post ? 1 : one.gap?.count ?? 0), this.passed?.count ?? 0);
+  }
+
+  edit(post, fold, isMine) {
+    const at = this.waiting.findIndex((one) => one.post?.id === post.id);
+    if (at >= 0) {
+      if (isMine) this.waiting[at] = { ...this.waiting[at], post, fold };
+      else this.waiting.splice(at, 1);
+      return;
+    }
+    const old = this.items.get(post.id);
+    if (!old) {
+      const last = this.cards.querySelector(".item:last-of-type")?.dataset.at ?? 0;
+      if (isMine && post.occurred_at >= Number(last)) this.waiting.push({ post, fold, seq: 0 });
+      return;
+    }
+    const fresh = item(post, fold, this.deck.names, this.prefix);
+    this.keep(() => {
+      const hadFocus = old.contains(document.activeElement);
+      if (old.dataset.id !== post.id) {
+        this.unfold(old, post.id);
+        old.after(fresh);
+      } else {
+        const same = old.querySelector(".same");
+        if (same && fold === old.dataset.fold) fresh.append(same);
+        else this.promote(old);
+        this.forget(old);
+        old.replaceWith(fresh);
+      }
+      if (this.folds.get(fold) !== undefined) fresh.dataset.fold = "";
+      this.adopt(fresh);
+      note(fresh, isMine ? "" : "It was edited and belongs no more to this column.");
+      if (hadFocus) fresh.querySelector("article").focus({ preventScroll: true });
+    });
+    this.number();
+  }
+
+  remove(id) {
+    this.waiting = this.waiting.filter((one) => one.post?.id !== id);
+    const node = this.items.get(id);
+    if (!node) return;
+    this.keep(() => {
+      if (node.dataset.id !== id) this.unfold(node, id);
+      else {
+        this.promote(node);
+        this.forget(node);
+        node.dataset.fold = "";
+        tombstone(node);
+      }
+    });
+  }
+
+  unfold(node, id) {
+    node.querySelector(`.same article[data-id="${CSS.escape(id)}"]`)?.remove();
+    this.items.delete(id);
+    sameRow(node);
+  }
+
+  promote(node) {
+    const next = promoted(node);
+    if (!next) return;
+    node.after(next);
+    this.adopt(next);
+  }
+
+  forget(node) {
+    if (this.folds.get(node.dataset.fold) === node) this.folds.delete(node.dataset.fold);
+  }
+
+  // What is shown.
+
+  flush() {
+    if (this.passed && this.oneIn() === 1) {
+      this.waiting.push({ gap: this.passed });
+      this.passed = null;
+    }
+    if (this.waiting.length > 0 && !this.why()) {
+      const atTop = this.scroller.scrollTop <= NEAR_PX || this.sliding;
+      this.show();
+      if (atTop || this.deck.wall || this.released) this.slide();
+    }
+    this.draw();
+  }
+
+  show() {
+    const entries = this.waiting.splice(0);
+    const fresh = entries.filter((one) => one.post).length;
+    if (entries.length === 0) return;
+    this.news += fresh;
+    if (!this.deck.isSeen(this)) this.unread += fresh;
+    this.cards.setAttribute("aria-busy", "true");
+    this.keep(() => {
+      const nodes = entries.map((one) => this.node(one)).filter((one) => one !== null);
+      this.cards.prepend(...nodes.reverse());
+    });
+    this.trim();
+    this.number();
+    this.cards.setAttribute("aria-busy", "false");
+    this.nothing.hidden = this.cards.childElementCount > 0;
+  }
+
+  node(entry) {
+    if (entry.divider) return dividerRow(entry.divider);
+    if (entry.gap) return this.gapNode(entry.gap);
+    const same = entry.fold ? this.folds.get(entry.fold) : null;
+    if (same && same.dataset.id !== entry.post.id) {
+      sameRow(same, item(entry.post, "", this.deck.names, this.prefix).firstElementChild);
+      this.items.set(entry.post.id, same);
+      return null;
+    }
+    const made = item(entry.post, entry.fold, this.deck.names, this.prefix);
+    this.adopt(made);
+    return made;
+  }
+
+  gapNode(gap) {
+    const row = gapRow(say(gap), () => this.loadGap(row, gap), this.deck.link(this.section.dataset.of));
+    Object.assign(row, { gap });
+    return row;
+  }
+
+  // Nothing that is being read moves: what changes above it is scrolled away.
+  keep(change) {
+    const { scroller } = this;
+    const read = document.activeElement?.closest?.(".item");
+    const top = scroller.getBoundingClientRect().top;
+    const anchor = this.cards.contains(read) ? read
+      : [...this.cards.children].find((node) => node.getBoundingClientRect().bottom > top);
+    const before = anchor?.getBoundingClientRect().top;
+    change();
+    const stays = anchor?.isConnected ? anchor : null;
+    if (!stays) return;
+    let moved = stays.getBoundingClientRect().top - before;
+    if (Math.abs(moved) < 0.5) return;
+    const room = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+    if (moved > room) this.cards.style.minHeight = `${this.cards.offsetHeight + moved - room}px`;
+    scroller.scrollTop += moved;
+    moved = stays.getBoundingClientRect().top - before;
+    if (Math.abs(moved) >= 0.5) scroller.scrollTop += moved;
+  }
+
+  slide() { // to the top; a scroll is no shift of the layout
+    const { scroller } = this;
+    if (scroller.scrollTop <= 0) {
+      this.cards.style.minHeight = "";
+      return;
+    }
+    this.sliding = true;
+    const calm = quiet.matches || document.hidden;
+    scroller.scrollTo({ top: 0, behavior: calm ? "instant" : "smooth" });
+  }
+
+  trim() {
+    const most = SHOWN + (this.loaded ?? 0);
+    while (this.cards.childElementCount > most) {
+      const last = this.cards.lastElementChild;
+      if (last.contains(document.activeElement)) break;
+      last.remove();
+      if (!last.dataset.id) {
+        this.trimmed.count += last.gap?.count ?? 0;
+        continue;
+      }
+      const at = Number(last.dataset.at);
+      const { trimmed } = this;
+      for (const [id, node] of this.items) {
+        if (node !== last) continue;
+        this.items.delete(id);
+        trimmed.count += 1;
+        if (!trimmed.top || this.isAfter(at, id, trimmed.top)) trimmed.top = { at, id };
+      }
+      this.forget(last);
+      trimmed.until ||= at;
+      trimmed.from = at;
+    }
+    this.drawBottom();
+  }
+
+  isAfter(at, id, other) { // in the order of the column's backlog
+    if (!this.byId && at !== other.at) return at > other.at;
+    return BigInt(id) > BigInt(other.id);
+  }
+
+  number() { // the pattern of feeds: the place of each, of unknown many
+    let place = 0;
+    for (const article of this.cards.querySelectorAll(":scope > .item > article")) {
+      place += 1;
+      article.setAttribute("aria-posinset", place);
+      article.setAttribute("aria-setsize", -1);
+    }
+  }
+
+  drawBottom() {
+    const { count, from, until } = this.trimmed;
+    this.bottom.hidden = !count && !this.more;
+    this.bottom.querySelector("span").textContent = count ? say({ count, from, until }) : "older posts";
+  }
+
+  draw() {
+    const why = this.why();
+    const rate = this.rate();
+    const n = this.oneIn();
+    const waits = this.waits();
+    let words = rate >= 1 ? `Following · ${Math.round(rate)}/s` : "Following";
+    if (n > 1) words = `Following · ${Math.round(rate)}/s · showing 1 in ${n} · all stored`;
+    if (why) words = `Held because ${why} · ${waits} waiting`;
+    if (why && n > 1) words += ` · ${Math.round(rate)}/s`;
+    if (this.words.textContent !== words) this.words.textContent = words;
+    const does = why ? "resume (Space)" : "hold";
+    if (this.button.textContent !== does) this.button.textContent = does;
+    this.button.ariaLabel = `${does}: ${this.title}`;
+    this.mode.classList.toggle("held", why !== "");
+    this.deck.count(this, this.unread + (why ? waits : 0));
+  }
+
+  // Older ones, from the server, through the same filter.
+
+  async ask(more) {
+    const query = new URLSearchParams(more);
+    for (const [name, value] of new URLSearchParams(this.filter)) {
+      query.append(name === "of" ? "c1" : `c1.${name}`, value);
+    }
+    const answer = await fetch(`/api/v1/decks/posts?${query}`);
+    if (!answer.ok) throw new Error(String(answer.status));
+    const found = await answer.json();
+    found.posts = found.posts.map(asStreamed);
+    return found;
+  }
+
+  put(found, place) { // after a node, or at the end; those that are here already stay where they are
+    const fresh = found.filter((post) => !this.items.has(post.id));
+    const nodes = fresh.map((post) => {
+      const made = item(post, "", this.deck.names, this.prefix);
+      this.adopt(made);
+      return made;
+    });
+    this.loaded = (this.loaded ?? 0) + nodes.length;
+    this.keep(() => {
+      if (place) place.after(...nodes);
+      else this.cards.append(...nodes);
+    });
+    this.number();
+    return fresh.length;
+  }
+
+  async loadGap(row, gap) {
+    try {
+      const { posts, before, forgotten } = await this.ask({ after: gap.after, before: gap.before });
+      this.put(posts, row);
+      gap.before = before;
+      gap.count = Math.max(0, gap.count - posts.length);
+      row.update(forgotten ? "Older ones are no longer kept in this order: see the keyword's page" : say(gap), before > 0);
+      if (before === 0 && !forgotten) this.keep(() => row.remove());
+    } catch {
+      row.update("The server did not answer: try again", true);
+    }
+  }
+
+  async loadOlder() {
+    const { top } = this.trimmed;
+    const older = top ? `${this.byId ? 0 : top.at}.${BigInt(top.id) + 1n}` : this.more;
+    const words = this.bottom.querySelector("span");
+    try {
+      const found = await this.ask({ older });
+      const count = this.put(found.posts, null);
+      this.more = found.older;
+      this.trimmed.top = null;
+      this.trimmed.count = found.older ? Math.max(0, this.trimmed.count - count) : 0;
+      this.drawBottom();
+      if (found.posts.length === 0 && found.older) words.textContent = "none among the next 1,000 older posts";
+    } catch {
+      words.textContent = "The server did not answer: try again";
+    }
+  }
+
+  // Keys.
+
+  step(by) {
+    const all = [...this.cards.querySelectorAll("article")].filter((one) => one.checkVisibility());
+    const at = all.indexOf(document.activeElement?.closest?.("article"));
+    const next = at < 0 ? all[0] : all[Math.min(Math.max(at + by, 0), all.length - 1)];
+    next?.focus();
+  }
+
+  original() {
+    document.activeElement?.closest?.("article")?.querySelector("a.original")?.click();
+  }
+}
+
+function grown(gap, post, seq) {
+  const at = post.occurred_at;
+  if (!gap) return { count: 1, from: at, until: at, after: Math.max(0, seq - 1), before: seq + 1 };
+  return { ...gap, count: gap.count + 1, until: at, before: seq + 1 };
+}
+
+function asStreamed(post) { // moments in microseconds, as live posts have them
+  const pairs = Object.entries(post).map(([name, value]) => {
+    if (!name.endsWith("_at")) return [name, value];
+    if (value === null) return [name, 0];
+    return [name, Date.parse(`${value.slice(0, 19)}Z`) * 1000 + Number(value.slice(20, 26))];
+  });
+  return Object.fromEntries(pairs);
+}

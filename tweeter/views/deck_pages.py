@@ -1,0 +1,283 @@
+"""The live deck: its columns with what is stored, and the forms that change them.
+
+The address says it all: `?deck=3`, or the columns themselves while they are not kept under a
+name. Every change is a form, so it works without JavaScript; live.js adds what moves.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlencode
+
+from flask import flash, jsonify, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from tweeter import columns
+from tweeter.columns import COLUMNS, BadColumn, Column, fold
+from tweeter.store import backlog, decks, feed, keywords
+from tweeter.store.decks import Deck
+from tweeter.store.posts import StoredPost
+from tweeter.views.pages import Answer, engine, names_of, pages
+
+NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "demo": "demo"}
+FEW = 4  # columns that begin with MANY_POSTS each
+MANY_POSTS, FEW_POSTS = 50, 25
+
+
+class State(NamedTuple):
+    """What is shown: the deck it is kept as, if it is."""
+
+    columns: tuple[Column, ...]
+    deck: Deck | None
+
+    def address(self, **more: str) -> str:
+        """Where it is shown."""
+        query = f"deck={self.deck.id}" if self.deck else columns.to_query(self.columns)
+        rest = urlencode({name: value for name, value in more.items() if value})
+        return f"{url_for('pages.live')}?{query}{'&' if rest else ''}{rest}"
+
+
+class Card(NamedTuple):
+    """A post, and those after it in the column that say the same."""
+
+    post: StoredPost
+    fold: str
+    same: list[StoredPost]
+
+
+class View(NamedTuple):
+    """A column as it is drawn."""
+
+    number: int
+    column: Column
+    title: str
+    query: str  # of its filter, for the stream
+    says: str  # its filter in words
+    cards: list[Card]
+    older: str
+    missing: bool  # of a keyword that is not there
+
+
+def _args() -> dict[str, list[str]]:
+    query = request.query_string.decode("ascii", "replace")
+    return parse_qs(query, keep_blank_values=True)
+
+
+def _state() -> State:
+    """What the address asks for; raises BadColumn, DeckNotFound and KeywordNotFound."""
+    deck_id, chosen = request.args.get("deck", type=int), request.args.get("keyword", type=int)
+    if deck_id is not None:
+        deck = decks.get(engine(), deck_id)
+        return State(deck.columns, deck)
+    if chosen is not None:
+        keywords.get(engine(), chosen)
+        return State((Column(of=f"keyword:{chosen}"),), None)
+    return State(columns.from_query(_args()) or (Column(),), None)
+
+
+@pages.get("/live")
+def live() -> Answer:
+    """New posts as they arrive, in columns."""
+    return _show(_state(), request.args.get("edit", ""))
+
+
+def _show(
+    state: State, edit: str, given: Mapping[str, Sequence[str]] | None = None, error: str = ""
+) -> Answer:
+    after = feed.last(engine())  # before the posts are read: what comes between comes twice
+    rows = keywords.list_all(engine())
+    names = names_of(rows)
+    views = [_view(n, one, len(state.columns), names) for n, one in enumerate(state.columns, 1)]
+    page = render_template(
+        "live.html",
+        state=state,
+        query=columns.to_query(state.columns),
+        views=views,
+        rows=rows,
+        names=names,
+        after=after,
+        decks=decks.list_all(engine()),
+        edit=edit if _place(edit, state.columns) is not None else "",
+        given=given or _given(state.columns, edit),
+        error=error,
+        networks=NETWORKS,
+        kinds=columns.KINDS,
+        most=COLUMNS,
+        wall=request.args.get("wall") == "1",
+        every=request.args.get("every") == "1",
+    )
+    return (page, 422) if error else page
+
+
+def _view(number: int, column: Column, count: int, names: Mapping[int, str]) -> View:
+    limit = MANY_POSTS if count <= FEW else FEW_POSTS
+    found = backlog.newest(engine(), column.filter, limit=limit)
+    return View(
+        number,
+        column,
+        column.title or title(column, names),
+        urlencode(column.filter.to_args(), safe=":,"),
+        in_words(column),
+        fold_all(found.posts),
+        found.older,
+        column.keyword_id is not None and column.keyword_id not in names,
+    )
+
+
+def title(column: Column, names: Mapping[int, str]) -> str:
+    """What a column is called that has no name of its own."""
+    if column.keyword_id is not None:
+        return names.get(column.keyword_id, f"keyword {column.keyword_id}")
+    return NETWORKS.get(column.network, "Everything")
+
+
+def in_words(column: Column) -> str:
+    """A column's filter for people; "" if it has none."""
+    only = {"media": "only with media", "link": "only with links"}
+    parts = [
+        " or ".join(NETWORKS.get(one, one) for one in column.networks),
+        " or ".join(one.replace("und", "no language") for one in column.languages),
+        " or ".join(column.kinds),
+        f"with {column.contains}" if column.contains else "",
+        f"without {column.excludes}" if column.excludes else "",
+        only.get(column.only, ""),
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def fold_all(found: Sequence[StoredPost]) -> list[Card]:
+    """Posts with the same text become one card, where the first of them stands."""
+    marked = [(fold(p.network, p.text) or f"id {p.id}", n, p) for n, p in enumerate(found)]
+    cards = []
+    for same, group in groupby(sorted(marked, key=lambda m: m[:2]), key=lambda m: m[0]):
+        first, *rest = list(group)
+        mark = "" if same.startswith("id ") else same
+        cards.append((first[1], Card(first[2], mark, [one[2] for one in rest])))
+    return [card for _, card in sorted(cards, key=lambda c: c[0])]
+
+
+# Changes.
+
+
+def _place(word: str, present: Sequence[Column]) -> int | None:
+    """A column's number from 0, of "1" or "new"; None if there is none."""
+    if word == "new":
+        return len(present) if len(present) < COLUMNS else None
+    if word.isascii() and word.isdigit() and 0 < int(word[:4]) <= len(present):
+        return int(word) - 1
+    return None
+
+
+def _given(present: Sequence[Column], edit: str) -> dict[str, list[str]]:
+    place = _place(edit, present)
+    column = present[place] if place is not None and place < len(present) else Column()
+    return {name: [value] for name, value in column.to_args()}
+
+
+def _moved(present: list[Column], place: int, by: int) -> list[Column]:
+    to = min(max(place + by, 0), len(present) - 1)
+    present.insert(to, present.pop(place))
+    return present
+
+
+def _changed(present: tuple[Column, ...], act: str, word: str) -> tuple[Column, ...]:
+    """The columns after an act of a form; raises BadColumn."""
+    now = list(present)
+    if act == "order":
+        places = [int(one) - 1 for one in word.split(",") if one.isascii() and one.isdigit()]
+        if sorted(places) != list(range(len(now))):
+            raise BadColumn("of", "The columns are others now: reload the page.")
+        return tuple(now[place] for place in places)
+    place = _place(word, present)
+    if place is None:
+        raise BadColumn("of", f"A deck has at most {COLUMNS} columns, and no column {word[:10]}.")
+    if act == "put":
+        now[place : place + 1] = [Column.from_args(request.form.to_dict(flat=False))]
+        return tuple(now)
+    if act in columns.WIDTHS:
+        now[place] = Column(**_fields(now[place]) | {"width": act})
+        return tuple(now)
+    if act == "remove" and len(now) > 1:
+        return tuple(now[:place] + now[place + 1 :])
+    if act in ("left", "right"):
+        return tuple(_moved(now, place, -1 if act == "left" else 1))
+    raise BadColumn("of", "The last column stays: change what it shows instead.")
+
+
+def _fields(column: Column) -> dict[str, Any]:
+    return {name: getattr(column, name) for name in Column.__struct_fields__}
+
+
+def _of_form() -> State:
+    """The state that a form was made from."""
+    deck_id = request.form.get("deck", 0, int)
+    if deck_id:
+        deck = decks.get(engine(), deck_id)
+        return State(deck.columns, deck)
+    args = parse_qs(request.form.get("columns", ""), keep_blank_values=True)
+    return State(columns.from_query(args) or (Column(),), None)
+
+
+def _from_script() -> bool:
+    return request.accept_mimetypes.best == "application/json"
+
+
+def _go(state: State, **more: str) -> Answer:
+    if _from_script():
+        seen = state.deck.changed_at if state.deck else 0
+        query = columns.to_query(state.columns)
+        return jsonify(url=state.address(), columns=query, seen=str(seen))
+    return redirect(state.address(**more), 303)
+
+
+@pages.post("/live/change")
+def change_deck() -> Answer:
+    """Do what the pressed button says: `act` is "left:2", "put:new", "save", …"""
+    state = _of_form()
+    act, _, word = request.form.get("act", "").partition(":")
+    if act == "edit":
+        return _go(state, edit=word)
+    try:
+        if act in _KEEPING:
+            return _KEEPING[act](state)
+        found = _changed(state.columns, act, word)
+        if state.deck is None:
+            return _go(State(found, None))
+        seen = request.form.get("seen", 0, int)
+        deck = decks.change(engine(), state.deck.id, columns=found, seen_at=seen)
+        return _go(State(deck.columns, deck))
+    except (BadColumn, decks.DeckExists, decks.DeckChanged) as error:
+        if act == "put" and isinstance(error, BadColumn):
+            return _show(state, word, request.form.to_dict(flat=False), str(error))
+        flash(str(error))
+        if _from_script():  # the page is reloaded then, and shows what it says
+            return str(error), 409
+    return _go(state)
+
+
+def _save(state: State) -> Answer:
+    deck = decks.add(engine(), request.form.get("name", ""), state.columns)
+    flash(f"Kept as “{deck.name}”.")
+    return _go(State(deck.columns, deck))
+
+
+def _rename(state: State) -> Answer:
+    if state.deck is None:
+        return _save(state)
+    deck = decks.change(engine(), state.deck.id, name=request.form.get("name", ""))
+    return _go(State(deck.columns, deck))
+
+
+def _forget(state: State) -> Answer:
+    """What is shown stays, in the address: keeping it again is the way back."""
+    if state.deck is not None:
+        decks.remove(engine(), state.deck.id)
+        flash(f"“{state.deck.name}” is kept no more. Keep it again to undo this.")
+    return _go(State(state.columns, None))
+
+
+_KEEPING: dict[str, Callable[[State], Response | Answer]] = {
+    "save": _save,
+    "rename": _rename,
+    "forget": _forget,
+}
