@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from tweeter.columns import BadColumn
 from tweeter.errors import (
     AlreadyRunning,
     BadQuestion,
@@ -19,9 +20,8 @@ from tweeter.errors import (
 from tweeter.moments import BadMoment
 from tweeter.sources.check import UnknownSource
 from tweeter.store.bulk import TooManyLines
-from tweeter.store.filters import BadFilter
-from tweeter.columns import BadColumn
 from tweeter.store.decks import DeckChanged, DeckExists, DeckNotFound
+from tweeter.store.filters import BadFilter
 from tweeter.store.gaps import NoSuchStream
 from tweeter.store.keywords import KeywordExists, KeywordNotFound, TooManyKeywords
 from tweeter.store.searches import BadSearch, SearchExists, SearchNotFound

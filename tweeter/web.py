@@ -68,7 +68,15 @@ def create_app(config: Config, engine: Engine) -> Flask:
     app.before_request(_take_long_imports)  # before CSRFProtect reads the form
     csrf = CSRFProtect(app)
     # Those of a kind share one blueprint.
-    for module in (pages, deck_pages, keyword_pages, source_pages, health_pages, search_pages, look):
+    for module in (
+        pages,
+        deck_pages,
+        keyword_pages,
+        source_pages,
+        health_pages,
+        search_pages,
+        look,
+    ):
         assert module.pages  # noqa: S101
     for module in (api, api_decks, api_keywords, api_sources, api_search, api_statistics):
         assert module.api  # noqa: S101
