@@ -280,11 +280,25 @@ MUTANTS: dict[str, Mutant] = {
         test="tests/keywords/test_language.py::test_the_fast_engine_equals_the_obvious_one",
     ),
     "retention-leaves-the-counters": Mutant(
-        "tweeter/store/retention.py",
-        "        match_rows.count(connection, {keyword_id: -gone})\n",
-        "        _ = gone\n",
+        "tweeter/store/matches.py",
+        "            per_keyword[number] = per_keyword.get(number, 0) - 1\n",
+        "            per_keyword[number] = 0\n",
         "a keyword counts posts that are gone",
         test="tests/store/test_retention.py::test_what_stays_is_what_the_days_say_whatever_came_before[sqlite-0]",
+    ),
+    "removals-stay-in-the-sums": Mutant(
+        "tweeter/store/removals.py",
+        "with rollups.following(connection, [row.id for row in stored]):",
+        "with rollups.following(connection, []):",
+        "a removed post's hashtags stay in the statistics",
+        test="tests/store/test_rollups.py::test_sums_follow_posts_edits_removals_accounts_and_keywords[sqlite]",
+    ),
+    "edits-stay-in-the-sums": Mutant(
+        "tweeter/store/edits.py",
+        "with rollups.following(connection, [stored.id]):",
+        "with rollups.following(connection, []):",
+        "the statistics count what a post said before it was edited",
+        test="tests/store/test_rollups.py::test_sums_follow_posts_edits_removals_accounts_and_keywords[sqlite]",
     ),
     "only-the-last-cause-ends": Mutant(
         "tweeter/store/ledger.py",
