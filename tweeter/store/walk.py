@@ -131,6 +131,7 @@ class Walk:
                 span *= 2
 
     def _along_time(self, older: Position | None) -> Iterator[Sequence[RowMapping]]:
+        fulltext.read_in_order(self._connection)
         while True:
             rows = self._run(self._next_along_time(older))
             if rows:

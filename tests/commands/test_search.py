@@ -1,0 +1,36 @@
+"""`tweeter search` finds what the page and the API find, as text, JSON lines and CSV."""
+
+import html
+import json
+import re
+import shlex
+
+from tests.commands.conftest import Person
+from tests.views.test_search import fill
+from tweeter import config
+from tweeter.web import create_app
+
+
+def test_page_api_and_command_find_the_same(person: Person) -> None:
+    fill(person.engine)
+    client = create_app(config.load(), person.engine).test_client()
+    address = "/search?q=-sale+storm&lang=-pt&tag=-sea&since=2026-11-18"
+    page = client.get(address).get_data(as_text=True)
+    shown = re.findall(r'<article class="post" id="p(\d+)"', page)
+    api, command = map(html.unescape, re.findall(r"<pre>(.*?)</pre>", page))
+    assert [one["id"] for one in client.get(api).json["posts"]] == shown
+    words = shlex.split(command)
+    assert words[:2] == ["tweeter", "search"]
+    printed = person.run("search", "--json", *words[2:]).stdout
+    assert [json.loads(line)["id"] for line in printed.splitlines()] == shown
+    assert len(shown) == 4
+
+    told = person.run("search", "storm", "--limit", "2", "-o", "csv")
+    assert (told.exit_code, told.stderr) == (0, "8 posts.\n")
+    lines = told.stdout.splitlines()
+    assert lines[0].startswith("id,network,occurred_at,")
+    assert "\"'=SUM(1) storm" in told.stdout  # no spreadsheet computes it
+    assert person.run("search", "volcano").stderr == "0 posts.\n"
+    wrong = person.run("search", "storm OR (flood")
+    assert (wrong.exit_code, wrong.stderr.splitlines()[1]) == (2, "  " + " " * 9 + "^")
+    assert person.run("search", "--lang", "1").exit_code == 2
