@@ -1,9 +1,9 @@
 """The tick: what must be true whatever was lost, made true again every few seconds.
 
 It makes the streams that the settings ask for, frees the leases of dead owners, hands out jobs
-that wait, prunes, and deletes what was kept for long enough. Every worker ticks, as does the
-scheduler of `up`; one of them leads and does what concerns all, the others only what they alone
-can see: their own settings, and the dead of their own host.
+that wait, prunes, mends what an older process left out, and deletes what was kept for long enough.
+Every worker ticks, as does the scheduler of `up`; one of them leads and does what concerns all, the
+others only what they alone can see: their own settings, and the dead of their own host.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine, select
 
 from tweeter.config import Config, keep_days
+from tweeter.records import now_us
 from tweeter.sources import lookup, wanted
 from tweeter.store import (
     feed,
@@ -22,6 +23,7 @@ from tweeter.store import (
     rechecks,
     removals,
     retention,
+    search_texts,
     streams,
 )
 from tweeter.store.engine import db_now, repeated, writing
@@ -30,6 +32,7 @@ from tweeter.store.leases import owner
 
 TICK_S = 2.0
 TOMBSTONES_KEPT_S = 30 * 24 * 3600
+WORDS_MENDED_S = 3600  # posts that are looked at for missing words of search
 RESEND_S = 10.0  # a job that was sent is not sent again for so long
 _PRUNE_EVERY = 150  # ticks: about 5 minutes
 
@@ -68,6 +71,8 @@ class Scheduler:
         self._hand_out(now_s)
         if self._ticks % _PRUNE_EVERY == 0:
             repeated(self._prune)()
+            while search_texts.mend(self._engine, now_us() - WORDS_MENDED_S * 1_000_000):
+                pass
             self._too_old = True
         if self._too_old:
             _, whole = retention.run(self._engine, keep_days(self._config))

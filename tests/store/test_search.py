@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,7 +18,16 @@ from tweeter.keywords.index_words import TOO_MANY, wanted, words
 from tweeter.keywords.nodes import holds
 from tweeter.keywords.parse import parse
 from tweeter.records import AccountChange, IdentityChange, Keyword, Link, Post
-from tweeter.store import fulltext, identities, jobs, keywords, migrate, search_texts, walk
+from tweeter.store import (
+    fulltext,
+    identities,
+    jobs,
+    keywords,
+    migrate,
+    removals,
+    search_texts,
+    walk,
+)
 from tweeter.store import search as searching
 from tweeter.store.engine import reading, writing
 from tweeter.store.filters import BadFilter, Filter, Sieve
@@ -352,6 +362,12 @@ def test_an_upgrade_gives_words_to_the_posts_that_are_there(filled: Engine) -> N
         rows = {row.post_id: row.words for row in connection.execute(select(table))}
         assert rows == search_texts.expected(connection)
     assert len(ids(filled, Filter(q="storm"))) == 1_200 + len(engine_says("storm"))
+    with writing(filled) as connection:  # as a process of the older version leaves them
+        connection.execute(table.delete().where(table.c.words.like("%zzstorm%")))
+    while search_texts.mend(filled, AT + 2_000):
+        assert len(ids(filled, Filter(q="storm"))) > 0
+    assert len(ids(filled, Filter(q="storm"))) == 1_201
+    assert search_texts.mend(filled, 0) > 0
 
 
 PIECES = st.sampled_from([*TEXTS, "storm", "sea", "港", "🌊", "C++", "_", "'", "\u0301", "#", "@"])
@@ -403,3 +419,20 @@ def test_the_index_follows_edits_removals_and_deletions(filled: Engine) -> None:
         stored = connection.execute(select(posts.c.id, posts.c.post_id)).all()
         jobs.delete_unmatched(connection, [row.id for row in stored if row.post_id != "0"])
     check("bay", "0")
+
+
+def test_an_edit_that_waits_for_a_removal_puts_no_text_back(filled: Engine) -> None:
+    lease = take(filled, "more")
+    edited = post(0, "a storm again", version="1", operation="update")
+    with ThreadPoolExecutor(1) as pool:
+        with writing(filled) as connection:
+            removals.apply(connection, [removal(0)], AT)
+            waiting = pool.submit(store, filled, lease, edited)
+            time.sleep(0.3)  # it has looked the post up, and waits for its row
+            assert not waiting.done()
+        waiting.result(timeout=20)
+    with reading(filled) as connection:
+        row = connection.execute(select(posts).where(posts.c.post_id == "0")).one()
+        assert (row.text, row.removed_at) == ("", AT)
+        rows = {row.post_id: row.words for row in connection.execute(select(table))}
+        assert rows == search_texts.expected(connection)

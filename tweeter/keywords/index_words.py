@@ -19,7 +19,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import pairwise, product
+from itertools import chain, islice, pairwise, product
 
 import msgspec
 
@@ -33,6 +33,8 @@ TOO_MANY = "zall"
 MOST_WORDS = 20_000  # of a post: about 200 kB; PostgreSQL takes 1 MB
 LONGEST = 64  # letters of a word; MariaDB takes 84
 CLAUSES = 64  # of a query
+REMEMBERED = 20  # characters of a word whose spelling is kept in memory
+MOST_REMEMBERED = 50_000
 DAY_US = 86_400_000_000
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -84,8 +86,6 @@ def _is_sign(character: str) -> bool:
 
 
 _NUMBERS, _SPELLED, _CLASS = _Numbers(), _Spelled(), _Class()
-_PLAIN_WORDS = re.compile(r"[a-z0-9]+")
-_PLAIN_SIGNS = re.compile(r"[$+<=>^`|~]")
 _RUNS = re.compile(r"s+|u+|!")
 
 
@@ -106,35 +106,45 @@ def words(
     tags: Iterable[str],
     occurred_at: int,
 ) -> str:
-    """The search text of a post: its words, each once, in order, joined by spaces.
+    """The search text of a post: its words, each once, joined by spaces.
 
     parts: the texts that keywords are matched against. authors: id and handle. links: addresses.
     """
-    found = _of_text(normalise(EDGE.join(parts)))
-    found.update(hashtag(tag) for tag in tags)
-    found.update(_hashed("zf", name.casefold()) for name in authors if name)
-    found.update(_hashed("zl", domain) for link in links for domain in host_domains(link))
-    kept = sorted(found)
-    if len(kept) > MOST_WORDS:
-        kept = [*kept[:MOST_WORDS], TOO_MANY]
-    return " ".join((*kept, day(occurred_at)))
+    # No word goes over a space: what stands between two is looked up, most of it in memory.
+    chunks = normalise(EDGE.join(parts)).replace(EDGE, " ").split()
+    found = dict.fromkeys(chain.from_iterable(map(_CHUNKS.__getitem__, chunks)))
+    found.update((_hashed("zf", name.casefold()), None) for name in authors if name)
+    found.update((_hashed("zl", d), None) for link in links for d in host_domains(link))
+    found.update((hashtag(tag), None) for tag in tags)
+    if len(found) > MOST_WORDS:
+        found = dict.fromkeys([*islice(found, MOST_WORDS), TOO_MANY])
+    return " ".join((*found, day(occurred_at)))
 
 
-def _of_text(text: str) -> set[str]:
-    if text.isascii() and "_" not in text:  # the same as below, several times faster
-        plain = {f"zz{word[:LONGEST]}" for word in _PLAIN_WORDS.findall(text)}
-        plain.update(_sign(sign) for sign in _PLAIN_SIGNS.findall(text))
-        return plain
-    found: set[str] = set()
-    for kind, run in _runs(text):
+class _Chunks(dict[str, tuple[str, ...]]):
+    """The words of what stands between two spaces. Remembers the short ones."""
+
+    def __missing__(self, chunk: str) -> tuple[str, ...]:
+        found = tuple(_of_chunk(chunk))
+        if len(chunk) <= REMEMBERED:
+            if len(self) >= MOST_REMEMBERED:
+                self.clear()
+            self[chunk] = found
+        return found
+
+
+_CHUNKS = _Chunks()
+
+
+def _of_chunk(chunk: str) -> Iterator[str]:
+    for kind, run in _runs(chunk):
         if kind == "s":
-            found.add(f"zz{_spelled(run)}")
+            yield f"zz{_spelled(run)}"
         elif kind == "!":
-            found.add(_sign(run))
+            yield _sign(run)
         else:
-            found.update(_pairs(run))
-            found.add(f"zu{_NUMBERS[ord(run[-1])]}")
-    return found
+            yield from _pairs(run)
+            yield f"zu{_NUMBERS[ord(run[-1])]}"
 
 
 def _sign(sign: str) -> str:
