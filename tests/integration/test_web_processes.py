@@ -95,7 +95,7 @@ class Reader:
             elif line.startswith("event: "):
                 kind = line[7:]
             elif line.startswith("data: ") and kind == "post":
-                self.texts.append(json.loads(line[6:])["text"])
+                self.texts.append(json.loads(line[6:])["card"]["text"][0][0])
             elif not line and seq:  # the event is whole: only now is it seen
                 self.last = seq
             assert kind != "reload"

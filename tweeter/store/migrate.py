@@ -15,12 +15,12 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, insert, inspect, select
+from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import DBAPIError
 
 from tweeter.errors import MustEnd, StoreError
 from tweeter.store import changes, held, mysql
-from tweeter.store.engine import reading, repeated, was_taken_back, writing
+from tweeter.store.engine import insert_new, reading, repeated, was_taken_back, writing
 from tweeter.store.schema import positions
 
 MOVING = "move_progress"  # the table of an unfinished move into a database (`move`)
@@ -68,9 +68,8 @@ def upgrade(engine: Engine) -> tuple[str, str]:
     if before != newest():
         _step(engine, newest(), keep=before)
     with writing(engine) as connection:
-        names = set(connection.execute(select(positions.c.name)).scalars())
-        for name in {"feed", "keywords"} - names:
-            connection.execute(insert(positions).values(name=name, value=0))
+        rows = [{"name": name, "value": 0} for name in ("feed", "keywords")]
+        insert_new(connection, positions, rows, unique=("name",))  # others may do it just now
     return before, newest()
 
 
