@@ -139,7 +139,7 @@ def test_keys_lead_to_pages_but_never_while_one_types(browser: Any, place: World
     page.keyboard.press("?")
     page.get_by_role("heading", name="Keys").wait_for()
     page.keyboard.press("Escape")
-    page.locator("#keys").wait_for(state="hidden")
+    page.locator("#keymap").wait_for(state="hidden")
     page.keyboard.press("n")
     page.wait_for_url(f"{place.url}/add_keyword")
     page.keyboard.press("n")
@@ -148,7 +148,7 @@ def test_keys_lead_to_pages_but_never_while_one_types(browser: Any, place: World
     page.keyboard.type("g h?/n")
     assert field.input_value() == "g h?/n"
     assert page.url == f"{place.url}/add_keyword"
-    page.locator("#keys-button").click()
+    page.locator("#keymap-open").click()
     page.get_by_label("Keys are on").uncheck()
     page.get_by_role("button", name="Close").click()
     page.goto(f"{place.url}/sources")
@@ -157,11 +157,11 @@ def test_keys_lead_to_pages_but_never_while_one_types(browser: Any, place: World
     page.keyboard.press("?")
     page.wait_for_timeout(200)
     assert page.url == f"{place.url}/sources"
-    assert not page.locator("#keys").is_visible()
-    page.locator("#keys-button").click()  # the map itself stays within reach
+    assert not page.locator("#keymap").is_visible()
+    page.locator("#keymap-open").click()  # the map itself stays within reach
     page.get_by_label("Keys are on").check()
     page.keyboard.press("Escape")
-    page.locator("#keys").wait_for(state="hidden")
+    page.locator("#keymap").wait_for(state="hidden")
     page.keyboard.press("g")
     page.keyboard.press("h")
     page.wait_for_url(f"{place.url}/health")

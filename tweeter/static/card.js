@@ -49,8 +49,10 @@ function list(label, className, items) {
 function content(card) {
   const nodes = [text(card, card.text)];
   if (card.rest.length > 0) {
+    const whole = text(card, card.rest);
+    whole.tabIndex = 0; // it scrolls
     const all = element("summary", {}, `All ${card.length} characters`);
-    nodes.push(element("details", { className: "rest" }, all, text(card, card.rest)));
+    nodes.push(element("details", { className: "rest" }, all, whole));
   }
   if (card.links.length > 0) {
     nodes.push(list("Links", "links", card.links.map(([words, url]) => outside(url, words))));
@@ -87,11 +89,11 @@ export function card(post, names) {
   const marks = it.marks.map((mark) => element("span", { className: "kind" }, mark));
   const network = element("span", { className: "network" }, it.network);
   const head = element("header", {}, author(it), ...marks, network);
-  const sheet = element("div", { className: "sheet" }, head, ...body(it), base(it));
+  const leaf = element("div", { className: "leaf" }, head, ...body(it), base(it));
   const node = element(
     "article",
     { className: "post", id: `p${it.id}`, "aria-label": `Post by ${it.who}`, tabIndex: 0 },
-    sheet,
+    leaf,
   );
   node.dataset.id = it.id;
   if (it.keywords.length > 0) {
@@ -106,6 +108,6 @@ export function card(post, names) {
 export function bury(node, words) {
   const mark = element("p", { className: "gone" }, words);
   node.setAttribute("aria-label", "Removed post");
-  for (const part of node.querySelectorAll(".sheet > :not(header), .author, .kind")) part.remove();
+  for (const part of node.querySelectorAll(".leaf > :not(header), .author, .kind")) part.remove();
   node.querySelector("header").after(mark);
 }

@@ -5,9 +5,9 @@ const YEAR_S = 31_536_000;
 const CHORD_MS = 1_500; // from "g" to the letter after it
 
 const root = document.documentElement;
-const map = document.getElementById("keys");
-const opener = document.getElementById("keys-button");
-const switchedOn = document.getElementById("keys-on");
+const map = document.getElementById("keymap");
+const opener = document.getElementById("keymap-open");
+const switchedOn = document.getElementById("keymap-on");
 
 function cookie(name) {
   const found = document.cookie.split("; ").find((part) => part.startsWith(`${name}=`));
@@ -40,7 +40,7 @@ for (const name of ["pageshow", "focus"]) {
   window.addEventListener(name, () => wear(cookie("tweeter_theme")));
 }
 
-const isOn = () => cookie("tweeter_keys") !== "off";
+export const isOn = () => cookie("tweeter_keys") !== "off";
 
 function types(target) {
   const writes = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
