@@ -55,6 +55,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def opened(page: Any, place: World, shown: Shown) -> None:
+    place.beat()
     page.goto(place.url + shown.address)
     page.locator(shown.ready).first.wait_for()
 

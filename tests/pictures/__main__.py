@@ -67,6 +67,7 @@ def shoot(
     for width in WIDTHS:
         for theme in THEMES:
             for shown in pages:
+                place.beat()
                 page = opened(browser, width, theme)
                 page.goto(place.url + shown.address)
                 if after is None:

@@ -121,13 +121,11 @@ def _age_keywords(engine: Engine, now: int) -> None:
 
 
 def keep(engine: Engine, now: int) -> None:
-    """Leases and workers that last without being renewed."""
+    """Leases that last without being renewed; workers that beat just now."""
     with writing(engine) as connection:
         values = {"lease_until": now + FAR_US, "since": now - HOUR_US, "covered_until": now}
         connection.execute(update(stream_table).values(values))
-        connection.execute(
-            text("UPDATE workers SET heartbeat_at = :at"), {"at": now + HOUR_US // 60}
-        )
+        connection.execute(text("UPDATE workers SET heartbeat_at = :at"), {"at": now})
 
 
 class World:
@@ -135,6 +133,11 @@ class World:
 
     def __init__(self, url: str, engine: Engine, web: "subprocess.Popen[bytes]") -> None:
         self.url, self.engine, self._web = url, engine, web
+
+    def beat(self) -> None:
+        """Its workers, if it has any, are alive for the next seconds."""
+        with writing(self.engine) as connection:
+            connection.execute(text("UPDATE workers SET heartbeat_at = :at"), {"at": now_us()})
 
     def stop(self) -> None:
         """End the web process: pages that are open grow stale."""
