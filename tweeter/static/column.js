@@ -6,6 +6,7 @@ import { dividerRow, gapRow, item, note, promoted, sameRow, tombstone, words as 
 const SHOWN = 100; // cards kept in a column
 const CALM = 5; // posts a second that are all shown
 const WINDOW_MS = 5_000; // over which the rate is taken
+const FEW = 5; // posts that are no gap: they are shown
 const NEAR_PX = 8; // so near to the top is at the top
 
 const quiet = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -22,13 +23,15 @@ export class Column {
       this[name] = section.querySelector(`.${name}`);
     }
     this.words = this.mode.querySelector(".words");
-    this.button = this.mode.querySelector(".toggle");
+    this.hold = this.mode.querySelector(".hold");
+    this.go = this.mode.querySelector(".go");
     this.items = new Map(); // post id -> its item, also for posts folded into one
     this.folds = new Map();
     this.waiting = []; // {post, fold} | {gap} | {divider}: what is not shown yet, oldest first
     this.arrivals = []; // moments, ms
     this.nth = 0;
     this.passed = null; // a gap that grows while only one in n is shown
+    this.few = []; // what it begins with: so few are shown after all
     this.away = null; // what came while the line was down, while it is being sent again
     this.trimmed = { count: 0, from: 0, until: 0, top: null };
     this.more = section.dataset.older;
@@ -71,6 +74,10 @@ export class Column {
     }, { passive: true });
     // A pointer that merely rests where a column appears reads nothing: it must move.
     scroller.addEventListener("pointermove", (event) => {
+      const at = `${event.screenX} ${event.screenY}`;
+      const moved = this.deck.pointer !== undefined && this.deck.pointer !== at;
+      this.deck.pointer = at;
+      if (!moved) return;
       this.deck.point(this);
       if (event.pointerType !== "mouse" || this.pointed) return;
       this.pointed = true;
@@ -90,7 +97,13 @@ export class Column {
       this.focused = this.released = false;
       this.deck.settle();
     });
-    this.button.addEventListener("click", () => this.toggle());
+    for (const button of [this.hold, this.go]) {
+      button.addEventListener("click", () => {
+        const hadFocus = document.activeElement === button;
+        this.toggle();
+        if (hadFocus) (this.hold.hidden ? this.go : this.hold).focus({ preventScroll: true });
+      });
+    }
   }
 
   why() { // it is held, as the end of a sentence; "" while it follows
@@ -137,6 +150,7 @@ export class Column {
       this.nth += 1;
       if (n > 1 && this.nth % n) {
         this.passed = grown(this.passed, post, seq);
+        if (this.passed.count <= FEW) this.few.push({ post, fold, seq });
         return;
       }
     }
@@ -213,6 +227,7 @@ export class Column {
 
   remove(id) {
     this.waiting = this.waiting.filter((one) => one.post?.id !== id);
+    this.few = this.few.filter((one) => one.post.id !== id);
     const node = this.items.get(id);
     if (!node) return;
     this.keep(() => {
@@ -247,8 +262,10 @@ export class Column {
 
   flush() {
     if (this.passed && this.oneIn() === 1) {
-      this.waiting.push({ gap: this.passed });
+      if (this.passed.count > FEW) this.waiting.push({ gap: this.passed });
+      else this.waiting.push(...this.few);
       this.passed = null;
+      this.few = [];
     }
     if (this.waiting.length > 0 && !this.why()) {
       const atTop = this.scroller.scrollTop <= NEAR_PX || this.sliding;
@@ -298,10 +315,11 @@ export class Column {
   // Nothing that is being read moves: what changes above it is scrolled away.
   keep(change) {
     const { scroller } = this;
-    const read = document.activeElement?.closest?.(".item");
+    const focused = document.activeElement?.closest?.(".item");
+    const read = this.cards.contains(focused) ? focused : this.cards.querySelector(".item:hover");
     const top = scroller.getBoundingClientRect().top;
-    const anchor = this.cards.contains(read) ? read
-      : [...this.cards.children].find((node) => node.getBoundingClientRect().bottom > top);
+    const anchor = read
+      ?? [...this.cards.children].find((node) => node.getBoundingClientRect().bottom > top);
     const before = anchor?.getBoundingClientRect().top;
     change();
     const stays = anchor?.isConnected ? anchor : null;
@@ -309,7 +327,9 @@ export class Column {
     let moved = stays.getBoundingClientRect().top - before;
     if (Math.abs(moved) < 0.5) return;
     const room = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
-    if (moved > room) this.cards.style.minHeight = `${this.cards.offsetHeight + moved - room}px`;
+    if (moved > room) { // few cards: make room to scroll, until it has slid to the top
+      this.cards.style.minHeight = `${scroller.clientHeight + scroller.scrollTop + moved}px`;
+    }
     scroller.scrollTop += moved;
     moved = stays.getBoundingClientRect().top - before;
     if (Math.abs(moved) >= 0.5) scroller.scrollTop += moved;
@@ -381,9 +401,8 @@ export class Column {
     if (why) words = `Held because ${why} · ${waits} waiting`;
     if (why && n > 1) words += ` · ${Math.round(rate)}/s`;
     if (this.words.textContent !== words) this.words.textContent = words;
-    const does = why ? "resume (Space)" : "hold";
-    if (this.button.textContent !== does) this.button.textContent = does;
-    this.button.ariaLabel = `${does}: ${this.title}`;
+    this.hold.hidden = why !== "";
+    this.go.hidden = why === "";
     this.mode.classList.toggle("held", why !== "");
     this.deck.count(this, this.unread + (why ? waits : 0));
   }

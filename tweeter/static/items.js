@@ -74,7 +74,8 @@ export function note(made, words) {
 }
 
 export function words(gap) {
-  const span = gap.from ? ` between ${time(gap.from)} and ${time(gap.until)}` : "";
+  const [from, until] = [gap.from, gap.until].map((us) => (us ? time(us) : ""));
+  const span = from === until ? ` at ${from}` : ` between ${from} and ${until}`;
   if (gap.missed) {
     return `${gap.whole ? "" : "At least "}${gap.count} posts of all columns passed while this page was away`;
   }
@@ -96,6 +97,5 @@ export function gapRow(text, load, link = null) {
 }
 
 export function dividerRow(away) {
-  const span = away.from ? `, ${time(away.from)} to ${time(away.until)}` : "";
-  return node("p", "divider", `arrived while away: ${away.count}${span}`);
+  return node("p", "divider", `arrived while away: ${away.count}, ${time(away.from)} to ${time(away.until)}`);
 }

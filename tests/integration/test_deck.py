@@ -1,0 +1,320 @@
+"""The live deck in a real browser: columns, held and followed, over one line that breaks."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.conftest import lacking
+from tests.integration.browsers import shot, watched
+from tests.integration.conftest import ARGUMENTS, CHROMIUM
+from tests.integration.proxy import Proxy
+from tests.integration.running import Running, wait_for
+from tests.simulators import jetstream
+from tests.simulators.served import Served
+
+# Layout shifts that no one asked for, and where a card stands.
+WATCH_SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) {
+    const moved = one.sources.map(({ node }) => node?.outerHTML?.slice(0, 200));
+    if (!one.hadRecentInput) window.shifts.push([one.value, ...moved]);
+  }
+}).observe({ type: "layout-shift" });
+"""
+QUERY = "c1=all&c2=keyword:2&c2.title=Floods&c2.without=sale&c3=network:x"
+TOP = "node => node.getBoundingClientRect().top"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Any]:
+    with Served(jetstream.JetstreamSimulator()) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def tweeter(tmp_path_factory: pytest.TempPathFactory, served: Any) -> Iterator[Running]:
+    with Running(tmp_path_factory.mktemp("deck"), BLUESKY_URL=served.it.url) as running:
+        wait_for(lambda: served.it.clients, 30, "for Jetstream")
+        for expression in ("storm", "flood"):
+            running.add(expression)
+        said(served, "flood: is it there?")
+        count = lambda: running.sql("SELECT count(*) FROM posts")[0][0]  # noqa: E731
+        wait_for(lambda: count() or said(served, "flood: is it there?"), 30, "for the keywords")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def line(tweeter: Running) -> Iterator[Proxy]:
+    with Proxy("127.0.0.1", tweeter.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def chromium(tweeter: Running, line: Proxy) -> Iterator[Any]:
+    """A browser that reaches tweeter over a line that can be cut."""
+    if not CHROMIUM.exists():
+        lacking("no /usr/bin/chromium")
+    from playwright.sync_api import sync_playwright
+
+    rule = f"--host-resolver-rules=MAP 127.0.0.1:{tweeter.port} 127.0.0.1:{line.port}"
+    with sync_playwright() as play:
+        made = play.chromium.launch(executable_path=str(CHROMIUM), args=[*ARGUMENTS, rule])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def context(chromium: Any) -> Iterator[Any]:
+    made = chromium.new_context(viewport={"width": 1280, "height": 760})
+    yield made
+    made.close()
+
+
+_number = iter(range(10_000))
+
+
+def said(served: Any, *texts: str) -> list[dict[str, Any]]:
+    events = [jetstream.post_event(text, number=next(_number)) for text in texts]
+    served.do(served.it.publish([json.dumps(event).encode() for event in events]))
+    time.sleep(0.2)
+    return events
+
+
+def again(served: Any, event: dict[str, Any], text: str = "") -> None:
+    """The post is edited, or (without a text) deleted."""
+    commit = event["commit"]
+    if text:
+        record = commit["record"] | {"text": text}
+        more = {"operation": "update", "rev": "3zzzzzzzzzzzz", "record": record}
+        served.do(served.it.publish([event | {"commit": commit | more}]))
+    else:
+        gone = {k: commit[k] for k in ("rev", "collection", "rkey")} | {"operation": "delete"}
+        served.do(served.it.publish([event | {"commit": gone}]))
+
+
+def column(page: Any, number: int) -> Any:
+    return page.locator(f"#column-{number}")
+
+
+def card(page: Any, number: int, text: str) -> Any:
+    return column(page, number).locator(".item > article", has_text=text)
+
+
+def says(page: Any, number: int, words: str) -> None:
+    found = column(page, number).locator(".mode .words")
+    until = time.monotonic() + 10
+    while words not in found.inner_text():
+        assert time.monotonic() < until, found.inner_text()
+        page.wait_for_timeout(50)
+
+
+def top_of(page: Any, number: int) -> float:
+    return float(column(page, number).locator(".scroller").evaluate("node => node.scrollTop"))
+
+
+def at_rest(page: Any, number: int) -> None:
+    """What came has slid in."""
+    wait_for(lambda: top_of(page, number) == 0, 10, "for the slide")
+    page.wait_for_timeout(200)
+
+
+def test_columns_filter_hold_and_fold_and_nothing_that_is_read_moves(
+    context: Any, tweeter: Running, served: Any
+) -> None:
+    with watched(context, tweeter.url) as page:
+        page.goto(f"{tweeter.url}/live?{QUERY}")
+        page.get_by_text("Connected").wait_for()
+        page.evaluate(WATCH_SHIFTS)
+        said(served, "storm one", "flood one", "flood sale one")
+        card(page, 1, "flood sale one").wait_for()
+        card(page, 2, "flood one").wait_for()
+        assert card(page, 2, "sale").count() == card(page, 3, "one").count() == 0
+        events = held_by_the_pointer(page, served)
+        assert page.evaluate("window.shifts") == []
+        edited_and_removed(page, served, events)
+        page.wait_for_timeout(200)
+        page.evaluate("window.shifts = []")  # a card that grows at the top pushes those below it
+        held_by_scrolling(page, served, events)
+        said(served, *["flood, all say the same"] * 3)
+        column(page, 2).locator(".same summary", has_text="×3").wait_for()
+        new = context.new_page()
+        new.goto(f"{tweeter.url}/live?{QUERY}")
+        assert column(new, 2).locator(".same summary", has_text="×3").count() == 1
+        new.close()
+        assert page.evaluate("window.shifts") == []
+
+
+def held_by_the_pointer(page: Any, served: Any) -> list[dict[str, Any]]:
+    """The first column is read: nothing moves there, and the second goes on."""
+    at_rest(page, 1)
+    read = card(page, 1, "storm one")
+    box = read.bounding_box()
+    for step in range(3):
+        page.mouse.move(box["x"] + 40 + step, box["y"] + 20)
+        page.wait_for_timeout(50)
+    says(page, 1, "Held because the pointer is on it · 0 waiting")
+    before = read.evaluate(TOP)
+    events = said(served, *(f"flood held {n}" for n in range(4)))
+    says(page, 1, "4 waiting")
+    card(page, 2, "flood held 3").wait_for()
+    assert read.evaluate(TOP) == before
+    assert card(page, 1, "flood held").count() == 0
+    shot(page, "deck-held")
+    page.mouse.move(2, 2)
+    card(page, 1, "flood held 3").wait_for()
+    return events
+
+
+def edited_and_removed(page: Any, served: Any, events: list[dict[str, Any]]) -> None:
+    """The cards change where they stand."""
+    again(served, events[3], "flood corrected into a sale")
+    card(page, 1, "flood corrected").get_by_text("edited").wait_for()
+    item = column(page, 2).locator(".item", has_text="corrected")
+    item.get_by_text("belongs no more to this column").wait_for()
+    again(served, events[2])
+    for number in (1, 2):
+        column(page, number).locator(".gone").wait_for()
+        assert card(page, number, "flood held 2").count() == 0
+
+
+def held_by_scrolling(page: Any, served: Any, events: list[dict[str, Any]]) -> None:
+    """Further down, what is read stays where it is; Space goes back to the top."""
+    said(served, *(f"flood more {n}\n\n\nlong" for n in range(6)))
+    card(page, 2, "flood more 5").wait_for()
+    at_rest(page, 2)
+    column(page, 2).locator(".scroller").evaluate("node => node.scrollTo(0, 150)")
+    says(page, 2, "Held because you scrolled · 0 waiting")
+    read = card(page, 2, "flood more 2")
+    before = read.evaluate(TOP)
+    said(served, "flood while scrolled")
+    again(served, events[0], "flood held 0, at length\n\n\n\nand again")
+    says(page, 2, "1 waiting")
+    assert read.evaluate(TOP) == before
+    page.keyboard.press("2")
+    page.keyboard.press("Space")
+    card(page, 2, "flood while scrolled").wait_for()
+    at_rest(page, 2)
+    says(page, 2, "Following")
+
+
+def test_a_deck_is_kept_under_a_name_and_changed_in_place(context: Any, tweeter: Running) -> None:
+    with watched(context, tweeter.url) as page:
+        page.goto(f"{tweeter.url}/live?{QUERY}")
+        # Kept under a name, moved by a button, and still so on a new page.
+        page.locator("summary", has_text="Decks").click()
+        page.get_by_label("Keep this deck as").fill("Weather")
+        page.keyboard.press("Enter")
+        page.get_by_text("Kept as “Weather”").wait_for()
+        column(page, 2).get_by_label("Change the column Floods").click()
+        with page.expect_response("**/live/change"):
+            column(page, 2).get_by_role("button", name="Move to the left: Floods").click()
+        column(page, 3).get_by_label("Change the column X").click()
+        with page.expect_response("**/live/change"):
+            column(page, 3).get_by_role("button", name="Remove the column: X").click()
+        page.goto(f"{tweeter.url}/live?deck=1")
+        titles = page.locator(".column h2").all_inner_texts()
+        assert titles == ["Floods", "Everything"]
+        assert column(page, 1).locator("article").count() > 0
+        page.keyboard.press("?")
+        page.get_by_label("Keys without Ctrl are on").uncheck()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Space")
+        says(page, 1, "Following")
+
+
+def test_two_tabs_share_a_line_that_breaks_and_miss_nothing(
+    context: Any, tweeter: Running, line: Proxy, served: Any
+) -> None:
+    asked: list[list[str]] = [[], []]
+    pages = [context.new_page() for _ in asked]
+    for n, page in enumerate(pages):
+        page.on(
+            "request", lambda r, n=n: asked[n].append(r.url) if "/live/stream" in r.url else None
+        )
+        page.goto(f"{tweeter.url}/live?c1=keyword:{n + 1}&c2=all")
+        page.get_by_text("Connected").wait_for()
+    said(served, "storm shared", "flood shared")
+    card(pages[0], 1, "storm shared").wait_for()
+    card(pages[1], 1, "flood shared").wait_for()
+    assert card(pages[0], 1, "flood").count() == 0
+    assert asked[0]
+    assert asked[1] == []
+
+    line.cut()
+    for page in pages:
+        page.get_by_text("Connection lost").wait_for()
+        assert "last post" in page.locator("#lamp").inner_text()
+        assert "retry" in page.locator("#lamp").inner_text()
+    said(served, *(f"flood away {n}." for n in range(40)))
+    time.sleep(1)
+    line.mend()
+    for page in pages:
+        page.locator(".divider", has_text="arrived while away: 40").first.wait_for(timeout=30_000)
+        texts = column(page, 2).locator(".item > article .text").all_inner_texts()
+        assert texts[:40] == [f"flood away {n}." for n in range(39, -1, -1)]
+    shot(pages[1], "deck-away")
+
+    pages[0].close()
+    said(served, "flood after the first tab is closed")
+    card(pages[1], 1, "first tab is closed").wait_for(timeout=10_000)
+    assert asked[1]
+    pages[1].close()
+
+
+def test_many_posts_are_shown_one_in_n_and_all_are_counted(
+    context: Any, tweeter: Running, served: Any
+) -> None:
+    page = context.new_page()
+    page.goto(f"{tweeter.url}/live?c1=keyword:1")
+    page.get_by_text("Connected").wait_for()
+    for first in range(0, 200, 20):
+        said(served, *(f"storm much {first + n}." for n in range(20)))
+    says(page, 1, "all stored")
+    assert "showing 1 in" in column(page, 1).locator(".mode .words").inner_text()
+    row = column(page, 1).locator(".cards .gap")
+    row.wait_for(timeout=20_000)
+    shown = card(page, 1, "storm much").count()
+    assert int(row.inner_text().split()[0]) == 200 - shown
+    while row.count():
+        with page.expect_response("**/api/v1/decks/posts?*"):
+            row.get_by_role("button", name="load").click()
+        page.wait_for_timeout(100)
+    assert card(page, 1, "storm much").count() == 200
+    page.close()
+
+
+def test_a_phone_shows_one_column_and_a_browser_without_scripts_all(
+    chromium: Any, tweeter: Running
+) -> None:
+    deck = f"{tweeter.url}/live?c1=all&c2=keyword:2&c2.title=Floods"
+    context = chromium.new_context(viewport={"width": 360, "height": 740}, is_mobile=True)
+    page = context.new_page()
+    page.goto(deck)
+    page.get_by_text("Connected").wait_for()
+    page.locator(".tabs a", has_text="Floods").click()
+    page.locator(".tabs a[aria-current]", has_text="Floods").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    shot(page, "deck-phone")
+    context.close()
+
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(deck)
+    assert column(page, 2).locator("article").count() > 0
+    page.get_by_role("button", name="Add a column").click()
+    page.get_by_label("Shows").select_option(label="Bluesky")
+    page.get_by_label("Contains", exact=True).fill("(storm")
+    page.get_by_role("button", name="Add it").click()
+    page.get_by_text("This parenthesis is never closed").wait_for()
+    page.get_by_label("Contains", exact=True).fill("storm")
+    page.get_by_role("button", name="Add it").click()
+    assert column(page, 3).locator(".says").inner_text() == "with storm"
+    assert "c3=network:bluesky&c3.with=storm" in page.url
+    column(page, 3).locator("summary").first.click()
+    column(page, 3).get_by_role("button", name="Move to the left").click()
+    assert page.locator(".column h2").all_inner_texts() == ["Everything", "Bluesky", "Floods"]
+    context.close()
