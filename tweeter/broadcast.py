@@ -35,7 +35,7 @@ LOG_CHANGES = 2_000  # about 1 kB each
 CATCH_UP = 5_000  # changes a returning browser gets; beyond that it is told to reload
 PULL = 200  # changes in one answer to a reader
 OVERVIEW_S = 0.9
-ANSWERS = 64  # kept for readers that want the same
+ANSWERS = 32  # kept for readers that want the same
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -232,10 +232,11 @@ class Broadcast:
 
     def _try(self, found: Sequence[Change]) -> None:
         """Ask every column that is being read at once, the first time a change is asked for."""
-        if self._sieve.filters != self._filters.keys():
+        fresh = [change for change in found if change.post is not None and not change.memo]
+        if fresh and self._sieve.filters != self._filters.keys():
             self._sieve = Sieve(self._filters)
-        for change in found:
-            if change.post is not None and not change.memo:
+        for change in fresh:
+            if change.post is not None:
                 passed = self._sieve.passing(change.post, change.keywords)
                 change.memo.append((self._sieve, passed))
 

@@ -220,7 +220,7 @@ def test_a_deck_is_kept_under_a_name_and_changed_in_place(context: Any, tweeter:
         assert titles == ["Floods", "Everything"]
         assert column(page, 1).locator("article").count() > 0
         page.keyboard.press("?")
-        page.get_by_label("Keys without Ctrl are on").uncheck()
+        page.get_by_label("Keys are on in this browser").uncheck()
         page.keyboard.press("Escape")
         page.keyboard.press("Space")
         says(page, 1, "Following")
@@ -284,6 +284,35 @@ def test_many_posts_are_shown_one_in_n_and_all_are_counted(
             row.get_by_role("button", name="load").click()
         page.wait_for_timeout(100)
     assert card(page, 1, "storm much").count() == 200
+    page.close()
+
+
+def test_what_cannot_be_sent_again_is_one_row_with_its_count(
+    context: Any, tweeter: Running, served: Any
+) -> None:
+    """The page was asleep for so long that the feed has forgotten what came next."""
+    said(served, *(f"flood forgotten {n}" for n in range(8)))
+    time.sleep(1)
+    (last,) = tweeter.sql("SELECT value FROM positions WHERE name = 'feed'")[0]
+    tweeter.sql("DELETE FROM feed WHERE seq <= ?", last - 5)
+    page = context.new_page()
+    address = f"{tweeter.url}/live?c1=keyword:2&c1.with=later"
+
+    def as_of_long_ago(route: Any) -> None:
+        answer = route.fetch()
+        body = answer.text().replace(f'data-after="{last}"', 'data-after="1"')
+        route.fulfill(response=answer, body=body)
+
+    page.route(address, as_of_long_ago)
+    page.goto(address)
+    row = column(page, 1).locator(".gap", has_text="passed while this page was away")
+    row.wait_for()
+    assert row.inner_text().startswith("At least 5 posts of all columns")
+    assert row.get_by_role("link", name="the keyword's page").count() == 1
+    said(served, "flood, later")
+    card(page, 1, "flood, later").wait_for()
+    row.get_by_role("button", name="load").click()
+    column(page, 1).locator(".gap", has_text="no longer kept").wait_for()
     page.close()
 
 

@@ -33,8 +33,10 @@ window.shown = {};
 const feed = document.getElementById("feed");
 new MutationObserver((changes) => {
   for (const change of changes)
-    for (const node of change.addedNodes)
-      if (node.id) window.shown[node.id] = (window.shown[node.id] ?? 0) + 1;
+    for (const node of change.addedNodes) {
+      const id = node.querySelector?.("article")?.id;
+      if (id) window.shown[id] = (window.shown[id] ?? 0) + 1;
+    }
 }).observe(feed, { childList: true });
 """
 
@@ -135,7 +137,7 @@ def _browser(tweeter: Running, line: Line) -> Iterator[Any]:
             args=["--no-sandbox", "--disable-gpu", f"--host-resolver-rules={rules}"],
         )
         page = chromium.new_page()
-        page.goto(f"{tweeter.url}/live")
+        page.goto(f"{tweeter.url}/live?every=1")  # not one in n
         yield page
         chromium.close()
 

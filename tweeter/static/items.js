@@ -22,6 +22,8 @@ export function item(post, fold, names, prefix) {
 
 function wrapped(article, fold, at) {
   const made = node("div", "item", article);
+  made.setAttribute("role", "article"); // of the feed; it also holds those with the same text
+  made.setAttribute("aria-label", article.getAttribute("aria-label"));
   Object.assign(made.dataset, { id: article.dataset.id, fold: fold ?? "", at });
   return made;
 }
