@@ -41,7 +41,7 @@ def watched(context: Any, url: str, allowed: tuple[str, ...] = ()) -> Iterator[A
         lambda r: None if r.url.startswith((url, "data:")) else faults.append(r.url),
     )
     yield page
-    assert not faults
+    assert not faults, faults
 
 
 def shot(page: Any, name: str, *, whole: bool = True) -> None:

@@ -493,5 +493,6 @@ function asStreamed(post) { // moments in microseconds, as live posts have them
     if (value === null) return [name, 0];
     return [name, Date.parse(`${value.slice(0, 19)}Z`) * 1000 + Number(value.slice(20, 26))];
   });
-  return Object.fromEntries(pairs);
+  const { removed_us, ...card } = post.card;
+  return { ...Object.fromEntries(pairs), card: { ...card, removed_at: removed_us } };
 }

@@ -1,7 +1,7 @@
 // The keys of the deck. Those without Ctrl can be switched off; Page Up and Down and Ctrl+Home
 // and End are the pattern of feeds and stay.
 
-const dialog = document.getElementById("keys");
+const dialog = document.getElementById("keymap");
 
 const isOn = () => !document.cookie.includes("tweeter_keys=off"); // frame.js remembers it
 
@@ -16,7 +16,7 @@ function presses(target) { // Space belongs to what it would press
 export function listen(deck) {
   const help = document.getElementById("help");
   help.hidden = false;
-  help.addEventListener("click", () => document.getElementById("keys-button").click());
+  help.addEventListener("click", () => document.getElementById("keymap-open").click());
 
   const acts = {
     j: () => deck.current().step(1),

@@ -1,11 +1,12 @@
 """The API's routes about decks, and what a column of one shows that is already stored."""
 
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 from flask import Response, request, url_for
 
-from tweeter import columns
+from tweeter import cards, columns
 from tweeter.columns import Column
 from tweeter.store import backlog, decks
 from tweeter.store.decks import Deck
@@ -84,10 +85,19 @@ def column_posts() -> Response:
     before = number("before", 0, 0, 1 << 62)
     if before:
         after = number("after", 0, 0, 1 << 62)
-        return answer(backlog.between(engine(), wanted, after, before, limit=limit))
+        return _with_cards(backlog.between(engine(), wanted, after, before, limit=limit))
     try:
         older = request.args.get("older", "")
-        return answer(backlog.newest(engine(), wanted, older=older, limit=limit))
+        return _with_cards(backlog.newest(engine(), wanted, older=older, limit=limit))
     except ValueError as error:
         words = "“older” is not a position: take it from the page before."
         raise Refused("bad_position", words) from error
+
+
+def _with_cards(found: Any) -> Response:
+    """Posts, each with the card that the page draws; its moments are microseconds."""
+    value = msgspec.to_builtins(found)
+    for plain, post in zip(value["posts"], found.posts, strict=True):
+        card = msgspec.to_builtins(cards.card(post))
+        plain["card"] = card | {"removed_us": card.pop("removed_at")}
+    return answer(value)
