@@ -327,7 +327,6 @@ def test_a_phone_shows_one_column_and_a_browser_without_scripts_all(
     page.locator(".tabs a", has_text="Floods").click()
     page.locator(".tabs a[aria-current]", has_text="Floods").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    shot(page, "deck-phone")
     context.close()
 
     context = chromium.new_context(java_script_enabled=False)
