@@ -1,0 +1,194 @@
+"""A recorded stretch with a spike, a gap, edits and deletes: the page against a recount."""
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.browsers import shot, watched
+from tests.integration.running import Running
+from tests.simulators.jetstream import now_us, post_event
+from tweeter.views import show
+
+HOUR_US = 3_600_000_000
+HOURS = 24 * 20
+TAGS = ("harbour", "ferry", "wind")
+
+
+class Recorded:
+    """The events of a file, and what they come to. hours: posts still there, by hour (us)."""
+
+    def __init__(self, until_us: int) -> None:
+        dice = random.Random(20)
+        self.events: list[dict[str, Any]] = []
+        self.hours: Counter[int] = Counter()
+        self.tags: Counter[str] = Counter()
+        self.gone = 0
+        self.spike = until_us - 30 * HOUR_US
+        number = 0
+        for back in range(HOURS, 0, -1):
+            start = until_us - back * HOUR_US
+            for _ in range(240 if start == self.spike else dice.choice((4, 5, 6))):
+                number += 1
+                at = start + dice.randrange(HOUR_US - 600_000_000)
+                self.say(dice, number, at, start)
+        self.events.sort(key=lambda event: event["time_us"])
+
+    def say(self, dice: random.Random, number: int, at: int, start: int) -> None:
+        tag = "sunk" if start == self.spike and dice.random() < 0.8 else dice.choice(TAGS)
+        event = post_event(f"a storm #{tag} {number}", number, time_us=at, record={"tags": [tag]})
+        event["commit"]["rev"] = f"3a{number:011d}"
+        self.events.append(event)
+        fate = dice.random()
+        if fate < 0.05:
+            gone = {k: event["commit"][k] for k in ("collection", "rkey")}
+            later = {"rev": f"3b{number:011d}", "operation": "delete"}
+            self.events.append(event | {"time_us": at + 60_000_000, "commit": gone | later})
+            self.gone += 1
+            return
+        if fate < 0.1:
+            tag = "wind"
+            text = f"a storm, corrected #{tag} {number}"
+            record = event["commit"]["record"] | {"text": text, "tags": [tag]}
+            later = {"operation": "update", "rev": f"3b{number:011d}", "record": record}
+            self.events.append(
+                event | {"time_us": at + 60_000_000, "commit": event["commit"] | later}
+            )
+        self.hours[start] += 1
+        self.tags[tag] += 1
+
+    def write(self, path: Path) -> Path:
+        path.write_text("".join(f"{json.dumps(event)}\n" for event in self.events))
+        return path
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Recorded:
+    now = now_us()
+    return Recorded(now - now % HOUR_US)
+
+
+@pytest.fixture(scope="module")
+def tweeter(tmp_path_factory: pytest.TempPathFactory, recorded: Recorded) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("statistics")
+    with Running(folder, BLUESKY_URL="") as running:
+        running.add("storm")
+        running.add("nothing at all")
+        running.cli("replay", str(recorded.write(folder / "posts.jsonl")), "--wait")
+        # As if it had been followed all the time, but for two hours.
+        begun, gap = recorded.events[0]["time_us"] - 5 * HOUR_US, recorded.spike - 9 * HOUR_US
+        running.sql("UPDATE keywords SET created_at = ?", begun)
+        (stream,) = running.sql("SELECT id FROM streams WHERE name = 'bluesky'")
+        running.sql(
+            "UPDATE streams SET covered_until = ?, created_at = ? WHERE id = ?",
+            now_us(),
+            begun,
+            stream[0],
+        )
+        running.sql("DELETE FROM intervals WHERE stream_id = ?", stream[0])
+        for state, since, until, outcome in (
+            ("live", begun, gap, ""),
+            ("down", gap, gap + 2 * HOUR_US, "lost"),
+            ("live", gap + 2 * HOUR_US, now_us(), ""),
+        ):
+            running.sql(
+                "INSERT INTO intervals (stream_id, state, cause, started_at, ended_at, outcome,"
+                " kind, repair, repaired_posts)"
+                " VALUES (?, ?, 'The line broke.', ?, ?, ?, '', '', 0)",
+                stream[0],
+                state,
+                since,
+                until,
+                outcome,
+            )
+        yield running
+
+
+def number(text: str) -> int:
+    return int(re.sub(r"[^\d]", "", text))
+
+
+def rows_of(figure: Any) -> dict[str, int]:
+    """The table beside the chart: posts by its first column."""
+    figure.locator("summary", has_text="As a table").click()
+    found = figure.locator("details table tbody tr")
+    cells = "rows => rows.map((row) => [...row.cells].map((cell) => cell.textContent))"
+    return {row[0]: sum(map(number, row[1:])) for row in found.evaluate_all(cells)}
+
+
+def test_the_page_says_what_the_file_comes_to(
+    browser: Any, tweeter: Running, recorded: Recorded
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, timezone_id="UTC")
+    with watched(context, tweeter.url) as page:
+        since, until = recorded.spike - 24 * HOUR_US, recorded.spike + 24 * HOUR_US
+        asked = f"from={iso(since)}&to={iso(until)}&bucket=3600"
+        page.goto(f"{tweeter.url}/keywords/1?{asked}")
+        figure = page.locator("#volume")
+        true = {at: n for at, n in recorded.hours.items() if since <= at < until}
+        shown = rows_of(figure)
+        assert list(shown.values()) == [true[at] for at in sorted(true)]
+        total = figure.locator(".figures").inner_text()
+        assert f"≥ {sum(true.values()):,} posts" in total
+        assert "removed since" in total
+        assert figure.locator("rect.gap").count() == 1  # hatched, and the table says why
+        assert figure.locator("li", has_text="The line broke").count() == 1
+        spike = page.locator(".spikecard")
+        assert f"{recorded.hours[recorded.spike]} in the highest hour" in spike.inner_text()
+        assert spike.locator(".pill", has_text="#sunk").count() == 1
+        zoomed(page, figure)
+        narrowed(page)
+        shot(page, "statistics")
+    context.close()
+
+
+def zoomed(page: Any, figure: Any) -> None:
+    """A drag over the bars asks for that time, in the address."""
+    box = figure.locator("svg.drawn").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 100)
+    assert re.search(r"\d", page.locator("#readout").inner_text())
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 100, steps=4)
+    page.mouse.up()
+    page.wait_for_function("document.querySelector('#volume').dataset.count < 200")
+    page.wait_for_url(re.compile("from="))
+    page.locator("#statistics:not([aria-busy])").wait_for()
+    page.locator("#wider").click()
+    page.locator("#statistics:not([aria-busy])").wait_for()
+
+
+def narrowed(page: Any) -> None:
+    """A value narrows the chart to itself; a click takes it away again."""
+    page.locator("section[aria-label='Hashtags'] a", has_text="#sunk").click()
+    page.get_by_role("heading", name="Posts over time: tag sunk").wait_for()
+    page.locator(".filters a", has_text="tag: sunk").click()
+    page.get_by_role("heading", name="Posts over time", exact=True).wait_for()
+
+
+def test_all_of_the_time_comes_to_all_posts(
+    browser: Any, tweeter: Running, recorded: Recorded
+) -> None:
+    """Also without JavaScript: totals, tags and what was removed, over the whole file."""
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 360, "height": 800})
+    with watched(context, tweeter.url) as page:
+        page.goto(f"{tweeter.url}/keywords/1?range=month&by=lang")
+        words = page.locator("#volume .figures").inner_text()
+        assert f"{sum(recorded.hours.values()):,} posts" in words
+        assert f"{recorded.gone:,} removed since" in words
+        rows = page.locator("section[aria-label='Hashtags'] li").all_inner_texts()
+        tags = {row.split()[0].lstrip("#"): number(row.split()[1]) for row in rows}
+        assert tags == dict(recorded.tags)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.goto(tweeter.url)
+        assert page.locator("#overview tbody tr").count() == 2
+        shot(page, "overview-360")
+    context.close()
+
+
+def iso(moment: int) -> str:
+    return show.iso(moment)
