@@ -1,9 +1,10 @@
-"""All tests, in two halves side by side: those that start whole installations mostly wait.
+"""All tests, in three parts side by side: those that start whole installations mostly wait.
 
-`python -m tests` prints the first half as it runs, and the other when that has ended. Arguments
+`python -m tests` prints the first part as it runs, and the others when that has ended. Arguments
 go to pytest, then in one process: `make test ARGS="tests/store -k edit"`.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,14 +13,16 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-HALVES = (["tests", "--ignore=tests/integration"], ["tests/integration"])
+WHOLE = sorted(str(path) for path in (ROOT / "tests" / "integration").glob("test_*.py"))
+FIRST = ["tests", "--ignore=tests/integration"]
+OTHERS = (WHOLE[::2], WHOLE[1::2])
 LONGEST_S = 75 * 60  # then something hangs: it is ended, and said where
 SAID_EVERY_S = 120
 
 
 def begin(arguments: list[str], output: int | None) -> "subprocess.Popen[bytes]":
     """pytest in a process of its own."""
-    command = [sys.executable, "-m", "pytest", *arguments]
+    command = [sys.executable, "-u", "-m", "pytest", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
 
 
@@ -44,13 +47,18 @@ def main() -> int:
     if sys.argv[1:]:
         return begin(sys.argv[1:], None).wait()
     until_s = time.monotonic() + LONGEST_S
-    with tempfile.TemporaryFile() as kept:
-        other = begin([*HALVES[1], "-v"], kept.fileno())
-        codes = [wait(begin(HALVES[0], None), until_s, "The first half")]
-        codes.append(wait(other, until_s, "The second half (tests/integration)"))
-        kept.seek(0)
-        sys.stdout.write(kept.read().decode(errors="replace"))
-        sys.stdout.flush()
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(tempfile.TemporaryFile()) for _ in OTHERS]
+        others = [
+            begin([*files, "-v"], output.fileno())
+            for files, output in zip(OTHERS, kept, strict=True)
+        ]
+        codes = [wait(begin(FIRST, None), until_s, "The first part")]
+        for number, (process, output) in enumerate(zip(others, kept, strict=True), 2):
+            codes.append(wait(process, until_s, f"Part {number} (tests/integration)"))
+            output.seek(0)
+            sys.stdout.write(output.read().decode(errors="replace"))
+            sys.stdout.flush()
     return max(codes)
 
 
