@@ -143,12 +143,12 @@ def test_the_strip_has_a_table_that_says_the_same(page: Any, tweeter: Running) -
     strips = page.locator(".strip")
     assert strips.count() == 2
     assert all("covered" in (s.get_attribute("aria-label") or "") for s in strips.all())
-    page.get_by_text("As a table").click()
+    page.locator("#seen summary", has_text="As a table").click()
     page.locator("td", has_text="X limits our rate").first.wait_for()
-    assert page.locator(".figures .percent").inner_text().endswith("% covered")
+    assert page.locator(".figures .percent").first.inner_text().endswith("% covered")
     page.get_by_role("link", name="month").click()
     page.get_by_role("link", name="month", exact=True).wait_for()
-    assert "range=month" in page.url
+    page.wait_for_url("**range=month**")
 
 
 def test_sources_say_since_when_and_count_down_to_the_next_try(page: Any, tweeter: Running) -> None:
