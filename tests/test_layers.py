@@ -26,7 +26,7 @@ ROWS = [
     {"keeper", "web"},
     {"views.flask_tasks", "server", "supervisor", "cli_db", "cli_replay"},
     {"cli_ground"},
-    {"cli_keywords", "cli_posts", "cli_sources"},
+    {"cli_keywords", "cli_posts", "cli_sources", "cli_statistics"},
     {"cli_search"},
     {"cli"},
     {"__main__"},

@@ -14,6 +14,7 @@ from tests.store.test_rollups import commit, said
 from tests.views.conftest import app, client  # noqa: F401 (fixtures)
 from tweeter.records import AccountChange, Removal
 from tweeter.store import keywords
+from tweeter.store.cells import US
 from tweeter.store.engine import reading
 from tweeter.views import show
 
@@ -49,7 +50,7 @@ def run(engine: Engine, name: str, keyword_id: int) -> list[tuple[Any, ...]]:
 
 
 def iso(second: int) -> str:
-    return show.iso(second * 1_000_000)
+    return show.iso(second * US)
 
 
 def test_the_sql_of_the_page_gives_what_the_api_says(
@@ -62,6 +63,12 @@ def test_the_sql_of_the_page_gives_what_the_api_says(
     assert answer.status_code == 200, answer.text
     found = answer.json["statistics"]
     volume = found["volume"]
+    assert volume["span"] == {
+        "since": show.exact(SINCE * US),
+        "until": show.exact(UNTIL * US),
+        "size": 3600,
+        "asked": {"since": show.exact(SINCE * US), "until": show.exact(UNTIL * US)},
+    }
     drawn = {
         (SINCE + n * 3600, series["name"]): posts
         for series in volume["stacks"]

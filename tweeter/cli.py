@@ -20,6 +20,7 @@ from tweeter.cli_posts import print_posts, tail
 from tweeter.cli_replay import Result, begin, read_to_end
 from tweeter.cli_search import find
 from tweeter.cli_sources import gaps_group, quarantine_group, source
+from tweeter.cli_statistics import print_statistics
 from tweeter.errors import ConfigError, Held, StoreError
 from tweeter.sources.demo import DEMO_KEYWORDS
 from tweeter.store import demo as demo_data
@@ -36,7 +37,7 @@ def cli() -> None:
 
 for _group in (keyword, source, gaps_group, quarantine_group, cli_db.db):
     cli.add_command(_group)
-for _command in (print_posts, tail, find):
+for _command in (print_posts, tail, find, print_statistics):
     cli.add_command(_command)
 
 

@@ -155,7 +155,28 @@ def of_keyword(
     )
 
 
-def plain(report: Report) -> dict[str, Any]:
-    """For programs: plain values."""
-    value: dict[str, Any] = msgspec.to_builtins(report)
-    return value
+_SECONDS = ("since", "until", "peak", "at", "followed_since")
+
+
+def plain(value: Any) -> Any:
+    """For programs: plain values, moments in microseconds under names that end with "_us"."""
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.to_builtins(value)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {}
+    for name, item in value.items():
+        if name in _SECONDS:
+            found[f"{name}_us"] = item * US
+        elif name == "asked":
+            found["asked"] = {"since_us": item[0] * US, "until_us": item[1] * US}
+        elif name == "edits":
+            found["edits"] = [
+                {"at_us": at * US, "version": version, "expression": expression}
+                for at, version, expression in item
+            ]
+        else:
+            found[name] = plain(item)
+    return found

@@ -1,10 +1,9 @@
 """The API's routes about statistics: what the pages show, as numbers.
 
-Buckets begin at `span.since` (seconds since 1970, UTC) and are `span.size` seconds long.
+Buckets begin at `span.since` and are `span.size` seconds long.
 """
 
-import msgspec
-from flask import Response, request
+from flask import Response
 
 from tweeter.records import now_us
 from tweeter.statistics import report as reports
@@ -24,7 +23,7 @@ def keywords_overview() -> Response:
     rows, older = keywords.page(
         engine(), older=number("older", 0, 0, 1 << 62), limit=number("limit", PAGE, 1, PAGE)
     )
-    found = msgspec.to_builtins(summary.of_keywords(engine(), rows, now_us() // US))
+    found = reports.plain(summary.of_keywords(engine(), rows, now_us() // US))
     return answer({"overview": found, "older": str(older) if older else ""})
 
 
@@ -37,6 +36,6 @@ def keyword_statistics(keyword_id: int) -> Response:
         row.id,
         expression=row.expression,
         created_s=row.created_at // US,
-        question=asked.question(request.args),
+        question=asked.question(),
     )
     return answer({"statistics": reports.plain(found)})

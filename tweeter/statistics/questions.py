@@ -1,0 +1,75 @@
+"""What the query of an address, or a command's options, ask of the statistics."""
+
+from collections.abc import Mapping, Sequence
+
+from tweeter import moments
+from tweeter.errors import BadQuestion
+from tweeter.records import now_us
+from tweeter.statistics import spans
+from tweeter.statistics.panels import PANELS
+from tweeter.statistics.spans import PRESETS, Span
+from tweeter.statistics.volume import Question
+from tweeter.store.cells import HOUR, US
+from tweeter.store.sums import SERIES, Narrow
+
+Args = Mapping[str, Sequence[str]]  # names and values, as parse_qs gives them
+
+COMPARED = 4
+STACKS = (*SERIES, "nothing")
+
+
+def read(args: Args) -> Question:
+    """Read the query of an address. Raises BadQuestion and BadMoment."""
+    given = {name: values[0] for name, values in args.items() if values}
+    by = given.get("by", "network")
+    if by not in STACKS:
+        raise BadQuestion(f"“by” is {by[:30]!r}: expected one of {', '.join(STACKS)}.")
+    compare = given.get("compare", "")
+    if compare not in ("", "previous", "week"):
+        raise BadQuestion(f"“compare” is {compare[:30]!r}: expected previous or week.")
+    which = next(((name, given[name]) for name in PANELS if given.get(name)), ("", ""))
+    return Question(
+        span=span(given, hours=bool(which[0])),
+        by="" if by == "nothing" else by,
+        narrow=Narrow(**{name: tuple(args.get(name, ())) for name in SERIES}),
+        which=which,
+        compare=compare,
+        keywords=_keywords(args.get("with", ())),
+    )
+
+
+def _keywords(given: Sequence[str]) -> tuple[int, ...]:
+    found = []
+    for value in given:
+        if not value.isascii() or not value.isdigit() or len(value) > 15:
+            raise BadQuestion(f"“with” is {value[:30]!r}: expected the number of a keyword.")
+        found.append(int(value))
+    if len(found) > COMPARED:
+        raise BadQuestion(
+            f"At most {COMPARED} other keywords are compared; these are {len(found)}."
+        )
+    return tuple(found)
+
+
+def span(given: Mapping[str, str], *, hours: bool = False) -> Span:
+    """The stretch of time; hours: its buckets are of whole hours."""
+    now = now_us()
+    chosen = given.get("range", "")
+    size = given.get("bucket", "0")
+    if not size.isascii() or not size.isdigit() or len(size) > 9:
+        raise BadQuestion(f"“bucket” is {size[:30]!r}: expected seconds.")
+    if given.get("from") or given.get("to"):
+        since = moments.read(given.get("from") or "1d", now, "“from”") // US
+        until = moments.read(given["to"], now, "“to”") // US if given.get("to") else now // US
+    elif chosen and chosen not in PRESETS:
+        raise BadQuestion(f"“range” is {chosen[:30]!r}: expected one of {', '.join(PRESETS)}.")
+    else:
+        until = now // US
+        since = until - PRESETS[chosen or "day"]
+    try:
+        found = spans.cut(since, until, int(size))
+        if hours and found.size < HOUR:
+            found = spans.cut(since, until, HOUR)
+    except ValueError as error:
+        raise BadQuestion(str(error)) from error
+    return found
