@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -79,14 +80,15 @@ class Readers:
 
 
 def marker_of(line: bytes) -> str:
-    """The last word of a post's text in an event's data."""
-    text = line.partition(b'"text":"')[2].partition(b'"')[0]
-    return text.rpartition(b" ")[2].decode()
+    """The last word of a post's text in an event's data; a long text's whole is in `rest`."""
+    card = json.loads(line.removeprefix(b"data: "))["card"]
+    text = "".join(part[0] for part in card["rest"] or card["text"])
+    return str(text.rpartition(" ")[2])
 
 
 def _markers(data: bytes) -> set[str]:
     lines = data.split(b"\n")
-    posts = [line for line in lines if line.startswith(b"data: ") and b'"text":"' in line]
+    posts = [line for line in lines if line.startswith(b"data: ") and b'"card":' in line]
     return {marker_of(line) for line in posts}
 
 
