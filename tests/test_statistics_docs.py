@@ -1,5 +1,6 @@
 """docs/statistics.md: its SQL runs on every database and gives what the pages say."""
 
+import html
 import random
 import re
 from typing import Any
@@ -129,4 +130,7 @@ def test_every_way_of_asking_gives_a_page(
         page = client.get(f"/keywords/{storm}?{asked}")
         assert page.status_code == 200, asked
         assert "<script>" not in page.text
+        for link in re.findall(r'<a href="(/search[^"]*)">These posts', page.text):
+            status = client.get(html.unescape(link)).status_code
+            assert status == (422 if "script" in link else 200), link  # that is no account's name
     assert client.get("/").status_code == 200

@@ -1,5 +1,6 @@
 """What is in the posts of a stretch: the commonest values, words that go together, hours."""
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -52,18 +53,21 @@ def panel(engine: Engine, keyword_id: int, facet: str, question: Question, known
     span = question.span
     key = str(engine.url), keyword_id, facet, span.since, span.until, question.narrow.network
     kept_s = min(span.size / 20, KEPT_S) if span.until - span.since > 2 * DAY else 0
-    kept = _kept.get(key)
+    with _keeping:
+        kept = _kept.get(key)
     if kept is not None and time.monotonic() - kept[0] < kept_s:
         return kept[1]
     found = _panel(engine, keyword_id, facet, question, known)
     if kept_s:
-        while len(_kept) >= MOST_KEPT:
-            _kept.pop(next(iter(_kept)), None)
-        _kept[key] = time.monotonic(), found
+        with _keeping:
+            while len(_kept) >= MOST_KEPT:
+                del _kept[next(iter(_kept))]
+            _kept[key] = time.monotonic(), found
     return found
 
 
 KEPT_S, MOST_KEPT = 600.0, 2_000
+_keeping = threading.Lock()
 _kept: dict[tuple[Any, ...], tuple[float, Panel]] = {}
 
 
@@ -132,15 +136,17 @@ _backgrounds: dict[tuple[str, int], tuple[float, int, Counter[str]]] = {}
 def _background(engine: Engine, keyword_id: int) -> tuple[int, Counter[str]]:
     """Words of other posts, kept for a minute: they change slowly, and cost most of the panel."""
     key = str(engine.url), keyword_id
-    kept = _backgrounds.get(key)
+    with _keeping:
+        kept = _backgrounds.get(key)
     if kept is None or time.monotonic() - kept[0] > _BACKGROUND_S:
         size, counted = association.counted(
             (post.text, post.lang) for post in sums.others(engine, keyword_id)
         )
         kept = time.monotonic(), size, counted
-        if len(_backgrounds) > 500:
-            _backgrounds.clear()
-        _backgrounds[key] = kept
+        with _keeping:
+            if len(_backgrounds) > 500:
+                _backgrounds.clear()
+            _backgrounds[key] = kept
     return kept[1], kept[2]
 
 

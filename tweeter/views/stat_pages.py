@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import request
+from flask import request, url_for
 
 from tweeter.records import now_us
 from tweeter.statistics import report as reports
@@ -55,6 +55,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "range": _preset(),
         "from": request.args.get("from", ""),
         "to": request.args.get("to", ""),
+        "search": _search(row, question),
         "between": _between,
         "earlier": _moved(span, -1),
         "later": _moved(span, 1),
@@ -70,6 +71,24 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
             "posts": columns,
         },
     }
+
+
+_ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keyword language
+
+
+def _search(row: KeywordRow, question: Question) -> str:
+    """The posts behind the chart, as far as a search can ask for them."""
+    (facet, value), span = question.which, question.span
+    args: dict[str, Any] = {"keyword": row.id}
+    if facet == "tag":
+        args["tag"] = value
+    elif facet in _ASKED_AS:
+        args["q"] = f"{_ASKED_AS[facet]}{value}"
+    for name in ("network", "lang", "kind"):
+        chosen = getattr(question.narrow, name)
+        args[name] = [one.replace("!", "-", 1) for one in chosen if one not in ("", "!")]
+    args |= {"since": iso(span.asked[0] * US), "until": iso(span.asked[1] * US)}
+    return url_for("pages.search", **args)
 
 
 def _preset() -> str:
