@@ -6,6 +6,7 @@ go to pytest, then in one process: `make test ARGS="tests/store -k edit"`.
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,20 +23,20 @@ SAID_EVERY_S = 120
 
 def begin(arguments: list[str], output: int | None) -> "subprocess.Popen[bytes]":
     """pytest in a process of its own."""
-    command = [sys.executable, "-u", "-m", "pytest", *arguments]
+    command = [sys.executable, "-m", "pytest", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
 
 
 def wait(process: "subprocess.Popen[bytes]", until_s: float, name: str) -> int:
-    """Its exit code; one that takes too long is ended, with where each thread is (faulthandler)."""
+    """Its exit code; one that takes too long is ended."""
     while time.monotonic() < until_s:
         try:
             return process.wait(timeout=SAID_EVERY_S)
         except subprocess.TimeoutExpired:
             print(f"[{name} goes on]", flush=True)
-    process.terminate()
+    process.send_signal(signal.SIGINT)  # as by Ctrl-C: pytest says where it was
     try:
-        process.wait(timeout=30)
+        process.wait(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
     print(f"{name} did not end within {LONGEST_S // 60} minutes.", flush=True)
