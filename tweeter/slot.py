@@ -214,7 +214,8 @@ class Slot:
             return MemoryInbox(max_events=INBOX_EVENTS, max_bytes=INBOX_BYTES)
         base = self._config.data_dir / "journal" / stream.name.replace("/", "_")
         limit = self._config.journal_limit_mb * 1024 * 1024
-        ours, *left = open_free(base, shape=stream.network, limit_bytes=limit)
+        server = stream.name.partition(":")[2]  # of Mastodon; its ids are its own
+        ours, *left = open_free(base, shape=stream.network, origin=server, limit_bytes=limit)
         for journal in left:
             task = asyncio.create_task(self._finish_journal(journal, pipeline))
             self._side.add(task)

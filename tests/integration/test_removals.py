@@ -125,6 +125,9 @@ def test_a_deletion_that_mastodon_told_during_an_outage_is_found_after_it(
             found = [status(n, f"storm number {n}") for n in range(3)]
             sim.do(sim.it.publish(found))
             wait_for(lambda: len(shown(tweeter)) == 3, 20, "for the posts")
+            names = tweeter.sql("SELECT alias FROM post_aliases")  # what its deletions name
+            host = sim.it.url.partition("//")[2]
+            assert [name.rpartition(":")[0] for (name,) in names] == [host] * 3
             person, feed = Person(tweeter), Feed(tweeter)
             assert "Deletions unknown" not in person.read(f"/keywords/{keyword}")
             time.sleep(4)  # until the minutes are entered as covered

@@ -42,6 +42,15 @@ def everything(journal: Journal, position: int = 0) -> list[int]:
         position = after
 
 
+def test_events_come_back_with_the_server_that_sent_them(tmp_path: Path) -> None:
+    """Mastodon's ids are each server's own: without it a deletion would name another's post."""
+    journal = Journal(tmp_path, shape="mastodon", origin="a.example", limit_bytes=MEGABYTE)
+    sent = RawEvent(shape="mastodon", body=b"{}", received_at=1, origin="a.example")
+    journal.append([sent], 0)
+    assert journal.read(0, max_events=9)[0] == [sent]
+    journal.close()
+
+
 def test_what_was_appended_is_read_in_order_also_by_the_next_process(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     journal.append([event(n) for n in range(50)], 0)

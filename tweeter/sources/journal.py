@@ -20,6 +20,7 @@ import uuid
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from tweeter.errors import TweeterError
@@ -36,10 +37,12 @@ class JournalFull(TweeterError):
 class Journal:
     """One folder of a stream's journal, held by this process. Not for several threads at once.
 
+    shape and origin are those of all its events: a folder belongs to one stream.
+
     Raises BlockingIOError if another process holds the folder.
     """
 
-    def __init__(self, folder: Path, *, shape: str, limit_bytes: int) -> None:
+    def __init__(self, folder: Path, *, shape: str, origin: str = "", limit_bytes: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / "lock").open("w")
         try:
@@ -48,7 +51,7 @@ class Journal:
             self._lock.close()
             raise
         self.folder = folder
-        self.shape = shape
+        self.shape, self.origin = shape, origin
         self.limit_bytes = limit_bytes
         self.journal_id = self._identity()
         self.last_received_at = 0
@@ -131,7 +134,10 @@ class Journal:
             data = file.read(min(SEGMENT_BYTES * 2, self.end - position))
         events, used = [], 0
         for received_at, body, after in _entries(data, 0):
-            events.append(RawEvent(shape=self.shape, body=body, received_at=received_at))
+            event = RawEvent(
+                shape=self.shape, body=body, received_at=received_at, origin=self.origin
+            )
+            events.append(event)
             used = after
             if len(events) == max_events:
                 break
@@ -152,24 +158,25 @@ class Journal:
         self._lock.close()
 
 
-def open_free(base: Path, *, shape: str, limit_bytes: int) -> list[Journal]:
+def open_free(base: Path, *, shape: str, origin: str = "", limit_bytes: int) -> list[Journal]:
     """Take every folder under `base` that nobody holds, and at least one; the first is to be used.
 
     The others, if any, were left by processes that ended: read them to their end and close them.
     """
     base.mkdir(parents=True, exist_ok=True)
+    make = partial(Journal, shape=shape, origin=origin, limit_bytes=limit_bytes)
     numbers = sorted(int(path.name) for path in base.iterdir() if path.name.isdigit())
     found = []
     for number in numbers or [0]:
         try:
-            found.append(Journal(base / str(number), shape=shape, limit_bytes=limit_bytes))
+            found.append(make(base / str(number)))
         except BlockingIOError:
             continue
     number = max(numbers, default=0)
     while not found:  # others take folders at the same moment
         number += 1
         with suppress(BlockingIOError):
-            found.append(Journal(base / str(number), shape=shape, limit_bytes=limit_bytes))
+            found.append(make(base / str(number)))
     return found
 
 
