@@ -14,6 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.simulators.hosted import Hosted
+
 _DID = re.compile(r"did:[a-z]+:[a-zA-Z0-9._:%-]*[a-zA-Z0-9._-]")
 _HANDLE = re.compile(r"([a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\.)+[a-zA-Z]([a-zA-Z0-9-]*)")
 
@@ -22,7 +24,7 @@ def invalid(message: str) -> web.Response:
     return web.json_response({"error": "InvalidRequest", "message": message}, status=400)
 
 
-class BlueskyApiSimulator:
+class BlueskyApiSimulator(Hosted):
     """`url` is there after `start`.
 
     handles: handle -> DID, changed at will; names: DID -> the name it shows. answers: (status,
@@ -31,37 +33,18 @@ class BlueskyApiSimulator:
     """
 
     def __init__(self, *, port: int = 0, handles: dict[str, str] | None = None) -> None:
-        self.port = port
+        super().__init__(port=port)
         self.handles = dict(handles or {})
         self.names: dict[str, str] = {}
         self.answers: list[tuple[int, dict[str, str], Any]] = []
         self.silent = False
         self.requests: list[tuple[str, list[str]]] = []
-        self._runner: web.AppRunner | None = None
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def start(self) -> None:
+    def app(self) -> web.Application:
         app = web.Application(middlewares=[self._outer])
         app.router.add_get("/xrpc/com.atproto.identity.resolveHandle", self._resolve)
         app.router.add_get("/xrpc/app.bsky.actor.getProfiles", self._profiles)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
-        self.port = self._runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aenter__(self) -> "BlueskyApiSimulator":
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        return app
 
     # Control, for tests.
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.simulators.hosted import Hosted
 
-class BlueskyPostsSimulator:
+
+class BlueskyPostsSimulator(Hosted):
     """`url` is there after `start`. Publish Jetstream's events (as JSON) of posts.
 
     deleted: at-uris; hidden: accounts that are not shown; answers: (status, headers, body) for
@@ -20,37 +22,18 @@ class BlueskyPostsSimulator:
     """
 
     def __init__(self, *, port: int = 0) -> None:
-        self.port = port
+        super().__init__(port=port)
         self.records: dict[str, dict[str, Any]] = {}
         self.deleted: set[str] = set()
         self.hidden: set[str] = set()
         self.answers: list[tuple[int, dict[str, str], Any]] = []
         self.asked: list[list[str]] = []
-        self._runner: web.AppRunner | None = None
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def start(self) -> None:
+    def app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/xrpc/app.bsky.feed.getPosts", self._posts)
         app.router.add_get("/xrpc/app.bsky.actor.getProfiles", self._profiles)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
-        self.port = self._runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aenter__(self) -> "BlueskyPostsSimulator":
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        return app
 
     def keep(self, event: dict[str, Any] | bytes) -> str:
         """Know the post of a Jetstream event; returns its at-uri."""
