@@ -16,7 +16,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -40,6 +40,7 @@ from tweeter.store import held, mysql, postgres
 
 P = ParamSpec("P")
 T = TypeVar("T")
+NAMED = 400  # in one IN (...): SQLite's limits are far above
 
 LOCK_WAIT_S = 10  # for a lock of another transaction; then the statement fails
 IDLE_S = 15  # a process paused inside a transaction loses it: nobody waits for it for ever
@@ -204,6 +205,13 @@ def repeated(work: Callable[P, T]) -> Callable[P, T]:
         return work(*args, **kwargs)
 
     return repeat
+
+
+def chunks(values: Iterable[Any], *, reverse: bool = False) -> Iterator[list[Any]]:
+    """The values, each once and in order, as many at a time as one IN (...) should name."""
+    ordered = sorted(set(values), reverse=reverse)
+    for start in range(0, len(ordered), NAMED):
+        yield ordered[start : start + NAMED]
 
 
 def db_now(connection: Connection) -> ColumnElement[int]:

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from tweeter.records import Match
 from tweeter.store import rollups
-from tweeter.store.engine import insert_new
+from tweeter.store.engine import chunks, insert_new
 from tweeter.store.rollups import EVERYTHING, Row
 from tweeter.store.schema import keywords, matches
 
@@ -67,10 +67,8 @@ def drop(connection: Connection, post_ids: Sequence[int], keyword_id: int | None
     """Delete match rows of these posts, of one keyword or of all, and count them off."""
     found = rollups.rows(connection, post_ids, share=True)
     gone: dict[int, list[int]] = {}
-    for start in range(0, len(found), _CHUNK):
-        which: list[ColumnElement[bool]] = [
-            matches.c.post_id.in_(sorted(found)[start : start + _CHUNK])
-        ]
+    for some in chunks(found):
+        which: list[ColumnElement[bool]] = [matches.c.post_id.in_(some)]
         if keyword_id is not None:
             which.append(matches.c.keyword_id == keyword_id)
         # Held one by one before they are deleted: another who deletes them is waited for, and
@@ -86,6 +84,3 @@ def drop(connection: Connection, post_ids: Sequence[int], keyword_id: int | None
             per_keyword[number] = per_keyword.get(number, 0) - 1
     count(connection, per_keyword)
     rollups.drop(connection, [(found[post_id], gone[post_id]) for post_id in sorted(gone)])
-
-
-_CHUNK = 400  # names in one IN (...): SQLite's limits are far above

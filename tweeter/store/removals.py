@@ -1,17 +1,16 @@
 """Removals: the text goes, a tombstone stays and wins for ever, also over a post yet to come."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from tweeter.records import AccountChange, Removal
 from tweeter.store import identities, rollups, search_texts
-from tweeter.store.engine import insert_new
+from tweeter.store.engine import chunks, insert_new
 from tweeter.store.schema import hidden_authors as authors
 from tweeter.store.schema import post_aliases, posts, tombstones
 
-_CHUNK = 400  # names in one IN (...): SQLite's limits are far above
 _ERASED: dict[str, Any] = {
     "text": "",
     "also": "",
@@ -23,17 +22,11 @@ _ERASED: dict[str, Any] = {
 }
 
 
-def _chunks(values: Iterable[Any]) -> Iterable[list[Any]]:
-    ordered = sorted(values)
-    for start in range(0, len(ordered), _CHUNK):
-        yield ordered[start : start + _CHUNK]
-
-
 def known(connection: Connection, names: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of the (network, key or alias) names that have a tombstone."""
     found: set[tuple[str, str]] = set()
     name = tuple_(tombstones.c.network, tombstones.c.key)
-    for some in _chunks(names):
+    for some in chunks(names):
         rows = connection.execute(
             select(tombstones.c.network, tombstones.c.key).where(name.in_(some))
         )
@@ -47,7 +40,7 @@ def hidden_authors(
     """Status of those (network, author_id) whose posts are hidden."""
     found: dict[tuple[str, str], str] = {}
     name = tuple_(authors.c.network, authors.c.author_id)
-    for some in _chunks(names):
+    for some in chunks(names):
         for row in connection.execute(select(authors).where(name.in_(some))):
             found[row.network, row.author_id] = row.status
     return found
@@ -71,7 +64,7 @@ def apply(connection: Connection, removed: Sequence[Removal], now: int) -> list[
     reasons = {(r.network, key): r.reason for r in removed for key in _keys(connection, r)}
     name = tuple_(posts.c.network, posts.c.key)
     changes: list[tuple[str, int]] = []
-    for some in _chunks(reasons):
+    for some in chunks(reasons):
         stored = connection.execute(
             select(posts.c.id, posts.c.network, posts.c.key).where(
                 name.in_(some), posts.c.removed_at.is_(None)
@@ -157,6 +150,6 @@ def prune(connection: Connection, before: int, *, limit: int = 5_000) -> int:
     )
     names = [(row.network, row.key) for row in connection.execute(old)]
     name = tuple_(tombstones.c.network, tombstones.c.key)
-    for some in _chunks(names):
+    for some in chunks(names):
         connection.execute(delete(tombstones).where(name.in_(some)))
     return len(names)

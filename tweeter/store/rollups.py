@@ -15,12 +15,11 @@ from sqlalchemy import Connection, Table, and_, bindparam, delete, select
 
 from tweeter.store import cells
 from tweeter.store.cells import HOUR, SIZES
-from tweeter.store.engine import add_up
+from tweeter.store.engine import add_up, chunks
 from tweeter.store.schema import facets, matches, posts, volumes
 
 EVERYTHING = 0  # as a keyword: every stored post, once
 ALL = ("", "", "")  # as a series of an hour or a day: all of them together
-_CHUNK = 400  # posts.id in one IN (...)
 _PAGE = 2_000  # posts of a recount that are in memory at once
 _NEEDED = (
     "id",
@@ -143,9 +142,7 @@ def rows(
     """What is counted of these posts, by id. lock: hold the rows; share: for reading."""
     found: dict[int, Row] = {}
     # One order everywhere, that of a rematch: nobody waits for another in a circle.
-    ordered = sorted(set(post_ids), reverse=True)
-    for start in range(0, len(ordered), _CHUNK):
-        some = ordered[start : start + _CHUNK]
+    for some in chunks(post_ids, reverse=True):
         statement = select(*_COLUMNS).where(posts.c.id.in_(some)).order_by(posts.c.id.desc())
         if lock or share:
             statement = statement.with_for_update(read=share and not lock)
@@ -159,13 +156,11 @@ def _counted(
 ) -> list[tuple[Row, list[int]]]:
     found = rows(connection, post_ids, lock=lock)
     by_post: dict[int, list[int]] = {post_id: [EVERYTHING] for post_id in found}
-    ids = sorted(found)
-    for start in range(0, len(ids), _CHUNK):
-        some = ids[start : start + _CHUNK]
+    for some in chunks(found):
         pairs = select(matches.c.post_id, matches.c.keyword_id).where(matches.c.post_id.in_(some))
         for post_id, keyword_id in connection.execute(pairs):
             by_post[post_id].append(keyword_id)
-    return [(found[post_id], by_post[post_id]) for post_id in ids]
+    return [(found[post_id], by_post[post_id]) for post_id in sorted(found)]
 
 
 def recount(connection: Connection) -> int:
