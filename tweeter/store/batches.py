@@ -67,6 +67,26 @@ class Batch(msgspec.Struct, kw_only=True):
     identities: list[IdentityChange] = msgspec.field(default_factory=list)
     checked: Sequence[int] = ()
 
+    @property
+    def is_urgent(self) -> bool:
+        """True if more than counters and the cursor changes: somebody may be waiting for it."""
+        return bool(self.items or self.identities or self.rejected)
+
+    def joined(self, later: "Batch") -> "Batch":
+        """Both in one transaction."""
+        return Batch(
+            items=self.items + later.items,
+            counts=self.counts + later.counts,
+            rejected=self.rejected + later.rejected,
+            revision=later.revision,
+            cursor=later.cursor or self.cursor,
+            covered_until=later.covered_until or self.covered_until,
+            journal=later.journal or self.journal,
+            reads=self.reads + later.reads,
+            identities=self.identities + later.identities,
+            checked=(*self.checked, *later.checked),
+        )
+
 
 class Outcome(msgspec.Struct):
     """What a batch changed; the sums go into the stream's row in the same transaction."""

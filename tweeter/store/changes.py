@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select, text, tuple_
+from sqlalchemy import Connection, Table, delete, select, text
+
+from tweeter.store.engine import among
 
 LOG = "move_log"
 TOKEN, OWNER = "token", "owner"  # entries about the move itself, in place of a table's name
@@ -101,13 +103,11 @@ def read(connection: Connection, tables: Sequence[Table], limit: int) -> Piece:
 def _rows(connection: Connection, table: Table, keys: list[Key]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for some in _chunks(keys):
-        rows = connection.execute(select(table).where(_among(table, some))).mappings()
+        rows = connection.execute(
+            select(table).where(among(connection, list(table.primary_key), some))
+        ).mappings()
         found.extend(dict(row) for row in rows)
     return found
-
-
-def _among(table: Table, keys: list[Key]) -> Any:
-    return tuple_(*table.primary_key).in_(keys)
 
 
 def _chunks(keys: list[Key]) -> Iterable[list[Key]]:
@@ -117,7 +117,7 @@ def _chunks(keys: list[Key]) -> Iterable[list[Key]]:
 def drop(connection: Connection, table: Table, keys: list[Key]) -> None:
     """Delete rows by primary key, in the copy."""
     for some in _chunks(keys):
-        connection.execute(delete(table).where(_among(table, some)))
+        connection.execute(delete(table).where(among(connection, list(table.primary_key), some)))
 
 
 def forget(connection: Connection, last: int) -> None:

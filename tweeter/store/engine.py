@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, wraps
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import (
@@ -27,16 +27,20 @@ from sqlalchemy import (
     Engine,
     NullPool,
     Table,
+    and_,
     create_engine,
     event,
+    false,
     insert,
     literal_column,
+    or_,
+    select,
+    tuple_,
 )
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
 from tweeter.errors import StoreError
-from tweeter.store import held, mysql, postgres
+from tweeter.store import held, lite, mysql, postgres
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -214,6 +218,43 @@ def chunks(values: Iterable[Any], *, reverse: bool = False) -> Iterator[list[Any
         yield ordered[start : start + NAMED]
 
 
+def among(
+    connection: Connection, columns: Sequence[ColumnElement[Any]], keys: Iterable[Sequence[Any]]
+) -> ColumnElement[bool]:
+    """A condition: the columns, of one index and in its order, have the values of a key.
+
+    A few hundred keys at most. For `(a, b) IN (VALUES …)` SQLite reads the whole index, for
+    `a = … AND b IN (…)` it looks into it.
+    """
+    if connection.dialect.name != "sqlite" or len(columns) == 1:
+        return tuple_(*columns).in_(list(keys))
+    *first, last = columns
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for *values, value in keys:
+        groups.setdefault(tuple(values), []).append(value)
+    return or_(
+        false(),
+        *(
+            and_(*(c == v for c, v in zip(first, values, strict=True)), last.in_(found))
+            for values, found in groups.items()
+        ),
+    )
+
+
+def there(
+    connection: Connection, table: Table, columns: Sequence[str], keys: Iterable[tuple[Any, ...]]
+) -> set[tuple[Any, ...]]:
+    """Those of the keys, values of these columns of one index, that some row has."""
+    if connection.dialect.name == "sqlite":
+        return lite.there(connection, table, columns, sorted(keys))
+    found: set[tuple[Any, ...]] = set()
+    its = [table.c[name] for name in columns]
+    for some in chunks(keys):
+        rows = connection.execute(select(*its).where(tuple_(*its).in_(some)))
+        found.update(tuple(row) for row in rows)
+    return found
+
+
 def db_now(connection: Connection) -> ColumnElement[int]:
     """The database's own clock as an SQL expression, unix microseconds."""
     if connection.dialect.name == "sqlite":
@@ -240,16 +281,17 @@ def insert_new(
     """
     if not rows:
         return []
-    wanted = [table.c[name] for name in returning or unique]
+    names = list(returning or unique)
     if connection.dialect.name == "sqlite":
-        ours = sqlite.insert(table).on_conflict_do_nothing(index_elements=list(unique))
-        return [tuple(row) for row in connection.execute(ours.returning(*wanted), list(rows))]
+        inserted = lite.insert_new(connection, table, rows, unique)
+        return [tuple(row[name] for name in names) for row in inserted]
+    wanted = [table.c[name] for name in names]
     if connection.dialect.name == "postgresql":
         made = postgres.insert(table, list(rows[0]))
         pg = made.on_conflict_do_nothing(index_elements=list(unique)).returning(*wanted)
         return [tuple(row) for row in connection.execute(pg, postgres.packed(rows))]
     inserted = mysql.insert_new(connection, table, rows, unique)
-    return [tuple(row[column.name] for column in wanted) for row in inserted]
+    return [tuple(row[name] for name in names) for row in inserted]
 
 
 def add_up(
@@ -263,8 +305,7 @@ def add_up(
         return
     names = [column.name for column in table.columns]
     if connection.dialect.name == "sqlite":
-        # By hand: SQLAlchemy takes longer over the parameters than SQLite over the rows.
-        connection.exec_driver_sql(_add_up_sqlite(table, keys), list(rows))
+        lite.add_up(connection, table, rows, keys=keys)
         return
     named = [dict(zip(names, row, strict=True)) for row in rows]
     if connection.dialect.name == "postgresql":
@@ -276,21 +317,13 @@ def add_up(
         mysql.add_up(connection, table, named, names[keys:])
 
 
-@cache
-def _add_up_sqlite(table: Table, keys: int) -> str:
-    names = [column.name for column in table.columns]
-    more = ", ".join(f"{name} = {name} + excluded.{name}" for name in names[keys:])
-    return (
-        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
-        f" ON CONFLICT ({', '.join(names[:keys])}) DO UPDATE SET {more}"
-    )
-
-
 def insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert many rows that give the same columns, in the fastest way of each database."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
         connection.execute(postgres.insert(table, list(rows[0])), postgres.packed(rows))
-    else:  # SQLite has no way to go; pymysql joins rows to statements of up to 1 MB
+    elif connection.dialect.name == "sqlite":
+        lite.insert(connection, table, rows)
+    else:  # pymysql joins rows to statements of up to 1 MB
         connection.execute(insert(table), list(rows))

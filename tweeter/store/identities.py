@@ -7,10 +7,10 @@ accounts that matter here are kept: those of stored posts, and those that keywor
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, and_, delete, func, select, tuple_, update
+from sqlalchemy import Connection, Engine, and_, delete, func, select, update
 
 from tweeter.records import NO_HANDLE, IdentityChange
-from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
+from tweeter.store.engine import among, db_now, insert_new, reading, repeated, writing
 from tweeter.store.schema import feed, followed_names, identities, posts
 
 NETWORK = "bluesky"  # whose posts carry no handle
@@ -45,9 +45,9 @@ def _chunks(values: Iterable[Any]) -> Iterable[list[Any]]:
 def known(connection: Connection, accounts: set[tuple[str, str]]) -> Names:
     """What those of the (network, author_id) are called that are known."""
     found: Names = {}
-    whose = tuple_(identities.c.network, identities.c.author_id)
+    whose = identities.c.network, identities.c.author_id
     for some in _chunks(accounts):
-        for row in connection.execute(select(identities).where(whose.in_(some))):
+        for row in connection.execute(select(identities).where(among(connection, whose, some))):
             found[row.network, row.author_id] = Known(row.handle, row.name)
     return found
 

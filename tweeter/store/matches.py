@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, select, update
 
 from tweeter.records import Match
 from tweeter.store import rollups
-from tweeter.store.engine import chunks, insert_new
+from tweeter.store.engine import chunks, insert_all, insert_new
 from tweeter.store.rollups import EVERYTHING, Row
 from tweeter.store.schema import keywords, matches
+
+_COUNT = (
+    update(keywords)
+    .where(keywords.c.id == bindparam("which"))
+    .values(posts=keywords.c.posts + bindparam("more"))
+)
 
 
 def add(
@@ -31,7 +37,11 @@ def add(
         for row, post_matches in found
         for match in post_matches
     ]
-    new = insert_new(connection, matches, rows, unique=("keyword_id", "post_id"))
+    if new_posts:
+        insert_all(connection, matches, rows)
+        new = [(row["keyword_id"], row["post_id"]) for row in rows]
+    else:
+        new = insert_new(connection, matches, rows, unique=("keyword_id", "post_id"))
     per_keyword: dict[int, int] = {}
     per_post: dict[int, list[int]] = {row["id"]: [EVERYTHING] * new_posts for row, _ in found}
     for keyword_id, post_id in new:
@@ -44,12 +54,9 @@ def add(
 
 def count(connection: Connection, change: dict[int, int]) -> None:
     """Add to the keywords' exact counters, by keyword id."""
-    for keyword_id in sorted(change):
-        connection.execute(
-            update(keywords)
-            .where(keywords.c.id == keyword_id)
-            .values(posts=keywords.c.posts + change[keyword_id])
-        )
+    rows = [{"which": number, "more": change[number]} for number in sorted(change)]
+    if rows:  # one by one in one order: no deadlocks between writers
+        connection.execute(_COUNT, rows)
 
 
 def follow(connection: Connection, row: Row, found: Sequence[Match]) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from tweeter.records import AccountChange, Removal
 from tweeter.store import identities, rollups, search_texts
-from tweeter.store.engine import chunks, insert_new
+from tweeter.store.engine import among, chunks, insert_new, there
 from tweeter.store.schema import hidden_authors as authors
 from tweeter.store.schema import post_aliases, posts, tombstones
 
@@ -24,14 +24,7 @@ _ERASED: dict[str, Any] = {
 
 def known(connection: Connection, names: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of the (network, key or alias) names that have a tombstone."""
-    found: set[tuple[str, str]] = set()
-    name = tuple_(tombstones.c.network, tombstones.c.key)
-    for some in chunks(names):
-        rows = connection.execute(
-            select(tombstones.c.network, tombstones.c.key).where(name.in_(some))
-        )
-        found.update((row.network, row.key) for row in rows)
-    return found
+    return there(connection, tombstones, ("network", "key"), names)  # type: ignore[return-value]
 
 
 def hidden_authors(
@@ -39,9 +32,9 @@ def hidden_authors(
 ) -> dict[tuple[str, str], str]:
     """Status of those (network, author_id) whose posts are hidden."""
     found: dict[tuple[str, str], str] = {}
-    name = tuple_(authors.c.network, authors.c.author_id)
-    for some in chunks(names):
-        for row in connection.execute(select(authors).where(name.in_(some))):
+    for some in chunks(there(connection, authors, ("network", "author_id"), names)):
+        which = among(connection, (authors.c.network, authors.c.author_id), some)
+        for row in connection.execute(select(authors).where(which)):
             found[row.network, row.author_id] = row.status
     return found
 
@@ -62,12 +55,12 @@ def apply(connection: Connection, removed: Sequence[Removal], now: int) -> list[
     rows = [graves[name] for name in sorted(graves)]
     insert_new(connection, tombstones, rows, unique=("network", "key"))
     reasons = {(r.network, key): r.reason for r in removed for key in _keys(connection, r)}
-    name = tuple_(posts.c.network, posts.c.key)
     changes: list[tuple[str, int]] = []
     for some in chunks(reasons):
         stored = connection.execute(
             select(posts.c.id, posts.c.network, posts.c.key).where(
-                name.in_(some), posts.c.removed_at.is_(None)
+                among(connection, (posts.c.network, posts.c.key), some),
+                posts.c.removed_at.is_(None),
             )
         ).all()
         with rollups.following(connection, [row.id for row in stored]):
@@ -149,7 +142,7 @@ def prune(connection: Connection, before: int, *, limit: int = 5_000) -> int:
         .limit(limit)
     )
     names = [(row.network, row.key) for row in connection.execute(old)]
-    name = tuple_(tombstones.c.network, tombstones.c.key)
     for some in chunks(names):
-        connection.execute(delete(tombstones).where(name.in_(some)))
+        which = among(connection, (tombstones.c.network, tombstones.c.key), some)
+        connection.execute(delete(tombstones).where(which))
     return len(names)

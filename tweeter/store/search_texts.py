@@ -40,11 +40,7 @@ def of_row(row: Row, occurred_at: int) -> str:
 def add(connection: Connection, rows: Iterable[Row]) -> None:
     """Of posts that were inserted just now."""
     values = [{"post_id": row["id"], "words": of_row(row, row["occurred_at"])} for row in rows]
-    if connection.dialect.name == "sqlite" and values:  # past SQLAlchemy: a third of the time
-        words = "INSERT INTO search_texts (post_id, words) VALUES (:post_id, :words)"
-        connection.exec_driver_sql(words, values)
-    else:
-        insert_all(connection, search_texts, values)
+    insert_all(connection, search_texts, values)
 
 
 def replace(connection: Connection, post_id: int, row: Row, occurred_at: int) -> None:
