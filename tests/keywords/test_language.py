@@ -1,5 +1,6 @@
 """The fast engine equals the obvious one; what is printed parses to the same; nothing crashes."""
 
+import sys
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from tweeter.errors import KeywordSyntaxError
 from tweeter.keywords import Matcher, NotForX, compile_for_x, haystack, parse, print_expression
 from tweeter.keywords.features import features
 from tweeter.keywords.nodes import And, Field, Mention, Node, Not, Or, Prefix, Tag, Word, holds
+from tweeter.keywords.normalise import _INVISIBLE, normalise
 from tweeter.records import Keyword, Link, Post
 
 # Few letters, so that words meet; with what makes boundaries hard.
@@ -243,3 +245,11 @@ def test_ten_thousand_keywords_are_one_engine() -> None:
     matcher = Matcher(Keyword(id=n, expression=f"word{n} OR w{n}x") for n in range(10_000))
     found = matcher.match(post("word77 and w9999x and word100000"))
     assert [match.keyword_id for match in found] == [77, 9999]
+
+
+def test_no_visible_character_becomes_an_invisible_one() -> None:
+    """So it is enough that they go at first."""
+    for code in (*range(0xD800), *range(0xE000, sys.maxunicode + 1)):
+        character = chr(code)
+        if not _INVISIBLE.match(character):
+            assert not _INVISIBLE.search(normalise(character)), hex(code)

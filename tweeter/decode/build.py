@@ -20,12 +20,14 @@ _LONG = ("key", "post_id", "author_id", "alias")
 
 def mend(text: str) -> str:
     """NUL and lone surrogates, which databases refuse, become U+FFFD."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return _BROKEN.sub("\ufffd", text)
 
 
 def stable_key(text: str) -> str:
     """The text, or its SHA-256 where it is longer than an index takes."""
-    if len(text.encode()) <= KEY_BYTES:
+    if len(text) <= KEY_BYTES // 4 or len(text.encode()) <= KEY_BYTES:
         return text
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

@@ -13,8 +13,8 @@ from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 from tweeter.errors import KeywordSyntaxError
 from tweeter.keywords.accounts import tree
 from tweeter.keywords.boundaries import stands_alone
-from tweeter.keywords.features import Feature, features
-from tweeter.keywords.haystack import haystack
+from tweeter.keywords.features import Feature, features, host_domains
+from tweeter.keywords.haystack import haystack, of_parts
 from tweeter.keywords.nodes import NARROWING, And, Atom, Field, Node, Not, Or, pattern
 from tweeter.records import Keyword, Match, Post
 
@@ -108,9 +108,19 @@ class Matcher:
             self._users.append([])
         return number
 
+    def may_match(self, texts: Iterable[str], authors: Iterable[str], links: Iterable[str]) -> bool:
+        """False if no keyword can match a post that says no more than this, whatever it is."""
+        if self._text_hits(of_parts(texts)):
+            return True
+        if not self._anchored:
+            return False
+        return any(("from", name.casefold()) in self._fields for name in authors) or any(
+            ("url", domain) in self._fields for link in links for domain in host_domains(link)
+        )
+
     def match(self, post: Post) -> tuple[Match, ...]:
         """The keywords found in a post, by ascending keyword id."""
-        hits = self._text_hits(post)
+        hits = self._text_hits(haystack(post))
         if not hits and not self._anchored:
             return ()
         if self._fields:
@@ -127,11 +137,10 @@ class Matcher:
         matches.sort(key=lambda match: match.keyword_id)
         return tuple(matches)
 
-    def _text_hits(self, post: Post) -> set[int]:
+    def _text_hits(self, hay: str) -> set[int]:
         hits: set[int] = set()
         if self._automaton is None:
             return hits
-        hay = haystack(post)
         for index, start, end in self._automaton.find_matches_as_indexes(hay, overlapping=True):
             for kind, number in self._atoms[index]:
                 if number not in hits and stands_alone(hay, start, end, kind):

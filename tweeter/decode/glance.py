@@ -1,0 +1,283 @@
+"""A first look at a new post: the strings that keywords may be found in, and no record.
+
+Of a hundred posts of a whole network one matches. A glance costs a tenth of decoding, and shows
+everything that decoding would, or more: a post in whose glance no keyword is found matches none
+(tests/decode/test_glance.py). What is not plainly a new post is left to the decoder: an edit, a
+removal, a field of a wrong type, anything broken.
+"""
+
+from collections.abc import Callable, Iterator
+from html import unescape
+from typing import Annotated, NamedTuple, TypeVar
+
+import msgspec
+
+from tweeter.decode import bluesky as its
+from tweeter.decode.build import TEXT_CHARACTERS
+from tweeter.decode.values import EVENT_BYTES
+
+T = TypeVar("T")
+
+Moment = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+
+
+class Glance(NamedTuple):
+    """What a new post says: its texts, ids and names of its author, its links, its cursor."""
+
+    texts: list[str]
+    authors: tuple[str, ...]
+    links: list[str]
+    cursor: int = 0
+
+
+class _Part(msgspec.Struct, gc=False):
+    """A feature of a facet, a picture, or what else has these texts."""
+
+    tag: str = ""
+    uri: str = ""
+    alt: str = ""
+    title: str = ""
+    description: str = ""
+
+
+class _Index(msgspec.Struct, gc=False):
+    start: int = msgspec.field(default=0, name="byteStart")
+    end: int = msgspec.field(default=0, name="byteEnd")
+
+
+class _Facet(msgspec.Struct, gc=False):
+    index: _Index | None = None
+    features: list[_Part] | None = None
+
+
+class _Embed(msgspec.Struct, gc=False):
+    media: "_Embed | None" = None
+    external: _Part | None = None
+    images: list[_Part] | None = None
+    items: list[_Part] | None = None
+    alt: str = ""
+
+
+class _Record(msgspec.Struct, gc=False):
+    text: str
+    facets: list[_Facet] | None = None
+    tags: list[str] | None = None
+    embed: _Embed | None = None
+
+
+class _Commit(msgspec.Struct, gc=False):
+    """did, witnessed and time are there on v2's wire, where the commit is the whole event."""
+
+    collection: str = ""
+    operation: str = ""
+    rkey: str = ""
+    record: _Record | None = None
+    kind: str = msgspec.field(default="", name="$type")
+    did: str = ""
+    witnessed: str = msgspec.field(default="", name="witnessedAt")
+    time: str = ""
+
+
+class _Event(msgspec.Struct, gc=False):
+    form: str = msgspec.field(default="", name="$type")
+    kind: str = ""
+    did: str = ""
+    time_us: Moment = 0
+    commit: _Commit | None = None
+    payload: _Commit | None = None
+
+
+_event = msgspec.json.Decoder(_Event)
+
+
+def _read(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
+    """None for what is not wholly as expected, or too large."""
+    if len(body) > EVENT_BYTES:
+        return None
+    try:
+        if not body.isascii():
+            body.decode()  # msgspec does not look into what is skipped
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def bluesky(body: bytes) -> Glance | None:
+    """A new post of Jetstream, v1 or v2; None: decode it."""
+    event = _read(_event, body)
+    if event is None:
+        return None
+    if event.form:
+        commit, is_commit = event.payload, event.payload is not None
+        is_commit = commit is not None and commit.kind.endswith("#commit")
+        did = commit.did if commit is not None else ""
+    else:
+        commit, is_commit, did = event.commit, event.kind == "commit", event.did
+    if not is_commit or commit is None or not commit.rkey or not did:
+        return None
+    record = commit.record
+    if commit.collection != its.POSTS or commit.operation != "create" or record is None:
+        return None
+    cursor = event.time_us
+    if event.form:
+        cursor = its.moment_of(commit.witnessed, commit.time)
+    if not record.facets and not record.tags and record.embed is None:
+        return _bounded(Glance([record.text], (did,), [], cursor), body)
+    links: list[str] = []
+    texts = [record.text, *_marked(record, links)]
+    embed = record.embed
+    while embed is not None:
+        texts += _shown(embed, links)
+        embed = embed.media
+    return _bounded(Glance(texts, (did,), links, cursor), body)
+
+
+def _marked(record: _Record, links: list[str]) -> Iterator[str]:
+    """Hashtags, and links with the text that they stand on."""
+    yield from (f"#{tag}" for tag in record.tags or ())
+    encoded = b""
+    for facet in record.facets or ():
+        index = facet.index or _Index()
+        for feature in facet.features or ():
+            if feature.tag:
+                yield f"#{feature.tag}"
+            elif feature.uri:
+                links.append(feature.uri)
+                yield feature.uri
+                encoded = encoded or record.text.encode()
+                yield encoded[max(index.start, 0) : max(index.end, 0)].decode("utf-8", "replace")
+
+
+def _shown(embed: _Embed, links: list[str]) -> Iterator[str]:
+    """What stands beside the text: descriptions of pictures, the card of a link."""
+    yield embed.alt
+    for image in (*(embed.images or ()), *(embed.items or ())):
+        yield image.alt
+    card = embed.external
+    if card is not None:
+        links.append(card.uri)
+        yield from (card.uri, card.title, card.description)
+
+
+class _Marks(msgspec.Struct, gc=False):
+    """A hashtag or cashtag (tag), or a link, of X's entities."""
+
+    tag: str = ""
+    url: str = ""
+    display_url: str = ""
+    expanded_url: str = ""
+    unwound_url: str = ""
+    title: str = ""
+    description: str = ""
+
+
+class _Entities(msgspec.Struct, gc=False):
+    hashtags: list[_Marks] | None = None
+    cashtags: list[_Marks] | None = None
+    urls: list[_Marks] | None = None
+
+
+class _Note(msgspec.Struct, gc=False):
+    text: str = ""
+    entities: _Entities | None = None
+
+
+class _Tweet(msgspec.Struct, gc=False):
+    """The names with "post" are those of a specification that nobody has sent yet: decode them."""
+
+    id: str = ""
+    text: str | None = None
+    author_id: str = ""
+    entities: _Entities | None = None
+    note_tweet: _Note | None = None
+    edit_history_tweet_ids: list[str] | None = None
+    note_post: msgspec.Raw | None = None
+    edit_history_post_ids: msgspec.Raw | None = None
+
+
+class _User(msgspec.Struct, gc=False):
+    username: str = ""
+
+
+class _Medium(msgspec.Struct, gc=False):
+    alt_text: str = ""
+
+
+class _Includes(msgspec.Struct, gc=False):
+    users: list[_User] | None = None
+    tweets: list[_Tweet] | None = None
+    media: list[_Medium] | None = None
+    posts: msgspec.Raw | None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    """The last ones are those of other networks' events, by which files are told apart."""
+
+    data: _Tweet
+    includes: _Includes | None = None
+    form: msgspec.Raw | None = msgspec.field(default=None, name="$type")
+    did: msgspec.Raw | None = None
+    event: msgspec.Raw | None = None
+    account: msgspec.Raw | None = None
+
+
+_line = msgspec.json.Decoder(_Line)
+
+
+def x(body: bytes) -> Glance | None:
+    """A new post of the v2 stream; None: decode it."""
+    line = _read(_line, body)
+    if line is None:
+        return None
+    tweet, includes = line.data, line.includes or _Includes()
+    history = tweet.edit_history_tweet_ids or ()
+    if line.form or line.did or line.event or line.account:
+        return None
+    if not (tweet.id.isascii() and tweet.id.isdigit()) or any(n != tweet.id for n in history):
+        return None
+    links: list[str] = []
+    texts: list[str] = []
+    for one in (tweet, *(includes.tweets or ())):
+        if one.note_post or one.edit_history_post_ids or includes.posts:
+            return None
+        if one.text is None and one.note_tweet is None:
+            return None
+        texts += _said(one, links)
+    texts += [one.alt_text for one in includes.media or ()]
+    names = (user.username for user in includes.users or ())
+    return _bounded(Glance(texts, (tweet.author_id, *names), links), body)
+
+
+def _said(tweet: _Tweet, links: list[str]) -> Iterator[str]:
+    note = tweet.note_tweet
+    yield unescape((note.text if note else "") or tweet.text or "")
+    for entities in (tweet.entities, note.entities if note else None):
+        if entities is None:
+            continue
+        yield from (f"#{one.tag}" for one in entities.hashtags or ())
+        yield from (f"${one.tag}" for one in entities.cashtags or ())
+        for link in entities.urls or ():
+            links.append(link.expanded_url or link.url)
+            parts = (link.display_url, link.expanded_url, link.unwound_url)
+            yield from map(unescape, (*parts, link.title, link.description))
+
+
+def _bounded(glance: Glance, body: bytes) -> Glance | None:
+    """None for what the decoder would mend, cut or refuse."""
+    if len(body) > TEXT_CHARACTERS and sum(map(len, glance.texts)) > TEXT_CHARACTERS:
+        return None
+    return None if b"\\u0000" in body else glance
+
+
+def of_a_file(body: bytes) -> Glance | None:
+    """A line as these two networks write it."""
+    if body.startswith(b'{"did":'):
+        return bluesky(body)
+    return x(body) if body.startswith(b'{"data":{') else None
+
+
+GLANCES: dict[str, Callable[[bytes], Glance | None]] = {
+    "bluesky": bluesky,
+    "x": x,
+    "any": of_a_file,
+}
