@@ -11,6 +11,7 @@ import time
 
 from tests.prove import checks
 from tests.prove.harness import prove
+from tests.prove.pairs import PAIRS
 
 
 def main() -> int:
@@ -19,6 +20,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="default: the day's")
     parser.add_argument("--no-control", action="store_true", help="leave the negative control out")
     parser.add_argument("--full", action="store_true", help="the long form, where there is one")
+    parser.add_argument(
+        "--pair", action="append", default=[], choices=PAIRS, help="only this database"
+    )
     chosen = parser.parse_args()
     unknown = set(chosen.names) - set(checks.CHECKS) - {"all"}
     if unknown:
@@ -35,6 +39,7 @@ def main() -> int:
             seed,
             with_control=not chosen.no_control,
             full=chosen.full,
+            pairs=chosen.pair,
         )
         good = good and found["holds"] and found.get("control", {}).get("fails", True)
         print(json.dumps(found, ensure_ascii=False), flush=True)

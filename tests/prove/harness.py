@@ -12,7 +12,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,11 +28,21 @@ class Run:
     """One run of a check. dice is seeded; figures and faults are printed.
 
     root: the program under test, ours or a mutated copy. folder: a fresh one. full: the long form.
+    pairs: databases that were asked for, of a check that runs on several; (): its own choice.
     """
 
-    def __init__(self, seed: int, folder: Path, root: Path, *, full: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        folder: Path,
+        root: Path,
+        *,
+        full: bool = False,
+        pairs: Sequence[str] = (),
+    ) -> None:
         self.seed = seed
         self.full = full
+        self.pairs = tuple(pairs)
         self.dice = random.Random(seed)
         self.folder = folder
         self.root = root
@@ -75,11 +85,17 @@ class Check(NamedTuple):
 
 
 def prove(
-    name: str, check: Check, seed: int, *, with_control: bool = True, full: bool = False
+    name: str,
+    check: Check,
+    seed: int,
+    *,
+    with_control: bool = True,
+    full: bool = False,
+    pairs: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run a check and its control; the line to print. The control has the short form."""
     began_s = time.monotonic()
-    found = _once(check, Run(seed, _folder(), ROOT, full=full))
+    found = _once(check, Run(seed, _folder(), ROOT, full=full, pairs=pairs))
     line: dict[str, Any] = {"name": name, "seed": seed, **found}
     if with_control and found["holds"]:
         folder = _folder()

@@ -39,7 +39,7 @@ QUICK, FULL = Size(36, 3.6, 1_500, 20), Size(480, 5, 4_850, 50)
 
 
 def run(run: Run) -> None:
-    for name in PAIRS if run.full else PAIRS[:1]:
+    for name in run.pairs or (PAIRS if run.full else PAIRS[:1]):
         with pair(name) as settings:
             _on(run, name, settings, FULL if run.full else QUICK)
 

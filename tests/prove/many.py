@@ -17,7 +17,7 @@ POSTS_A_S = 10
 
 
 def run(run: Run) -> None:
-    for name in PAIRS if run.full else _short(run):
+    for name in run.pairs or (PAIRS if run.full else _short(run)):
         with pair(name) as settings:
             _on(run, name, settings, rounds=12 if run.full else 2)
 

@@ -138,9 +138,9 @@ MUTANTS: dict[str, Mutant] = {
         "a worker whose slot is not acknowledged consumes nothing after its broker was away",
     ),
     "a-failed-batch-is-dropped": Mutant(
-        "tweeter/follow.py",
+        "tweeter/writing.py",
         "                wait_s = min(wait_s * 2, 10.0)\n",
-        "                return\n",
+        "                self._digested = None\n",
         "what the database did not take at once is forgotten",
     ),
     "a-full-disk-drops-what-is-in-hand": Mutant(
@@ -163,9 +163,9 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "a-reader-leaves-its-file-open": Mutant(
         "tweeter/pipeline.py",
-        "            revision, matcher = self.book.current()\n",
-        "            revision, matcher = self.book.current()\n"
-        "            self.__dict__.setdefault('leak', []).append(open('/dev/null'))\n",
+        "        revision, matcher = self.book.current()\n",
+        "        revision, matcher = self.book.current()\n"
+        "        self.__dict__.setdefault('leak', []).append(open('/dev/null'))\n",
         "each batch leaves a file open",
     ),
     "stalled-readers-are-kept": Mutant(

@@ -77,6 +77,7 @@ class World:
         found: dict[str, str] = {}
         if "x" in self.served:
             found |= {"X_API_BASE": self.x.url, "X_BEARER_TOKEN": self.x.token}
+            found |= {"X_DAY_POSTS": "0", "X_MONTH_POSTS": "0"}  # else the rules pause at 10,000
         if "bluesky" in self.served:
             found |= {"BLUESKY_URL": self.bluesky.url, "BLUESKY_API": ""}
         if "mastodon" in self.served:
