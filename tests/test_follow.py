@@ -1,20 +1,27 @@
 """What the ledger says of a stream whose process ends at an unlucky moment."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from sqlalchemy import Engine, select
 
 from tests.simulators.jetstream import JetstreamSimulator
-from tweeter.follow import Follow, Writing
+from tests.simulators.mastodon import MastodonSimulator, status
+from tweeter.follow import Follow
 from tweeter.pipeline import KeywordBook, Pipeline
+from tweeter.records import RawEvent, now_us
 from tweeter.sources.bluesky import BlueskySource
-from tweeter.sources.inbox import MemoryInbox
+from tweeter.sources.inbox import JournalInbox, MemoryInbox
+from tweeter.sources.journal import Journal
+from tweeter.sources.mastodon import MastodonSource
 from tweeter.store import streams
 from tweeter.store.engine import reading
 from tweeter.store.schema import intervals
+from tweeter.writing import Writing
 
 
 @asynccontextmanager
@@ -30,6 +37,48 @@ async def following(engine: Engine, url: str) -> AsyncIterator[asyncio.Task[str]
         yield task
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+class _SlowDisk(Journal):
+    """Takes its time over each write, as a disk does that others use."""
+
+    def append(self, events: Sequence[RawEvent], stored: int) -> int:
+        time.sleep(0.6)
+        return super().append(events, stored)
+
+
+def test_what_was_read_and_not_kept_lies_in_the_gap_of_a_stop(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """While one post goes to the disk the next ones wait in memory, where a stop leaves them."""
+
+    async def story() -> None:
+        async with MastodonSimulator() as server:
+            options = {"url": server.url, "token": server.token}
+            streams.ensure(engine, "mastodon:sim", "mastodon", options)
+            ((stream, lease),) = streams.claim(engine, "nobody", networks=["mastodon"])
+            inbox = JournalInbox(_SlowDisk(tmp_path, shape="mastodon", limit_bytes=1 << 20), 0)
+            pipeline = Pipeline(engine, lease, KeywordBook(engine))
+            source = MastodonSource(server.url, token=server.token)
+            with ThreadPoolExecutor(1) as executor:
+                writing = Writing(executor, 100, 0.05)
+                follow = Follow(stream, lease, source, inbox, pipeline, writing=writing)
+                task = asyncio.create_task(follow.run())
+                await _until_live(engine)
+                await server.publish([status(1, "one")])
+                await asyncio.sleep(0.2)
+                said_us = now_us()
+                await server.publish([status(2, "two")])
+                await asyncio.sleep(0.2)  # it was read, and waits for the disk
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            began = select(intervals.c.started_at).where(intervals.c.state == "down")
+            with reading(engine) as connection:
+                moments = connection.execute(began.order_by(intervals.c.started_at)).scalars()
+                assert max(moments) <= said_us
+            inbox.journal.close()
+
+    asyncio.run(story())
 
 
 async def _until_live(engine: Engine) -> None:

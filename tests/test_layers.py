@@ -19,7 +19,7 @@ ROWS = [
     {"cards"},
     {"broadcast", "broker", "forecast", "memory", "problems", "queues", "scheduler", "x_costs"},
     {"pipeline", "line"},
-    {"statistics"},
+    {"statistics", "writing"},
     {"balance", "follow", "imports", "look_back", "names", "recheck", "x_search"},
     {"slot"},
     {"tasks", "views"},

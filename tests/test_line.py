@@ -44,6 +44,18 @@ def test_two_sleeps_in_a_row_are_doubted_from_the_first(clock: list[float]) -> N
     assert one.sure_until(9_500) == 500
 
 
+def test_after_a_pause_the_line_is_soon_sure_again(clock: list[float]) -> None:
+    one = Line()
+    clock[0] += 5
+    one.doubt(100, 2)
+    assert one.sure_until(5_100) == 100, "what came meanwhile is not read yet"
+    clock[0] += 1
+    one.doubt(6_000, 2)
+    assert one.sure_until(6_100) == 100, "it hardly ran in between"
+    clock[0] += 2
+    assert one.sure_until(9_000) == 9_000
+
+
 def turn(state: str, at: int) -> Turn:
     return Turn(state=state, cause="", at=at)
 

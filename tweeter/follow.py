@@ -1,8 +1,8 @@
-"""One stream, kept connected and stored: the reader's loop, the writer's loop, and its words.
+"""One stream, kept connected: the reader's loop, and its words; `writing` stores what it reads.
 
 The reader waits between connections as the network asks; the wait is kept in the stream's row,
-so no restart shortens it. The writer repeats a batch until the database takes it. Whatever
-happens to the connection is said in the row and entered in the ledger.
+so no restart shortens it. Whatever happens to the connection is said in the row and entered in
+the ledger.
 """
 
 import asyncio
@@ -10,9 +10,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Executor
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,23 +25,17 @@ from tweeter.sources.journal import JournalFull
 from tweeter.store import keyword_ledger, ledger, streams, trouble
 from tweeter.store.leases import Lease
 from tweeter.store.streams import Stream
+from tweeter.writing import Writer, Writing
 
 T = TypeVar("T")
 
 log = logging.getLogger("tweeter.follow")
 
 HELD_S = 1.0  # between tries to keep events while the disk is full
+SETTLED_S = 2.0  # after a pause: then what lay in buffers has been read
 LIVE_AFTER_S = 60.0  # a connection that lasted so long clears the count of failures
 STATES = {"refused": "needs_attention", "limited": "limited", "occupied": "limited"}
 STATES["waiting"] = "waiting"
-
-
-class Writing(NamedTuple):
-    """How posts are written: by whose thread, how many together, how long one may wait."""
-
-    executor: Executor
-    batch_posts: int
-    window_s: float
 
 
 class Follow:
@@ -63,8 +56,8 @@ class Follow:
         self.inbox = inbox
         self.pipeline = pipeline
         self._lease = lease
-        self._writing = writing
         self._writer = writing.executor
+        self._writing = Writer(stream.name, inbox, pipeline, writing, sure=self._sure)
         self._cursor = stream.cursor
         self._connected_at = 0.0
         # Failures since the last steady connection, by kind: each has its own row of waits.
@@ -76,6 +69,7 @@ class Follow:
         self._memory = dict(stream.memory)
         self._told: dict[int, tuple[str, str]] = {}
         self._line, self._live_words = Line(), ""
+        self._in_hand = 0  # puts under way
         self._unsaid = Unsaid()
         self.covered_until = stream.covered_until
 
@@ -92,11 +86,24 @@ class Follow:
         While the disk is full they stay in hand and nothing more is read: what the network
         sends waits in the line's buffers until it hangs up.
         """
-        before, is_held = self.inbox.last_alive, False
+        before = self.inbox.last_alive
+        self._in_hand += 1
+        try:
+            is_held = await self._put(events)
+        finally:
+            self._in_hand -= 1
+        if is_held:
+            self._line.doubt(before)
+            self.notice(self._live_words)
+        self._line.heard(before)
+
+    async def _put(self, events: Sequence[RawEvent]) -> bool:
+        """True if they had to wait for room on the disk."""
+        is_held = False
         while True:
             try:
                 await self.inbox.put(events)
-                break
+                return is_held
             except (JournalFull, OSError) as error:
                 if not isinstance(error, OSError) or error.errno not in trouble.DISK_FULL:
                     await self._turn("lost", f"Posts were lost: {error}", events[0].received_at)
@@ -106,15 +113,16 @@ class Follow:
                 self.notice(trouble.FULL)
             is_held = True
             await asyncio.sleep(HELD_S)
-        if is_held:
-            self._line.doubt(before)
-            self.notice(self._live_words)
-        self._line.heard(before)
 
     def alive(self) -> None:
-        """The connection is covered up to now."""
+        """The connection is covered up to now, unless something is still in hand."""
         self._line.heard(self.inbox.last_alive)
-        self.inbox.last_alive = now_us()
+        if not self._in_hand:
+            self.inbox.last_alive = now_us()
+
+    def slept(self, since: int) -> None:
+        """This process did nothing since that moment; what came meanwhile lies in buffers."""
+        self._line.doubt(min(since, self.inbox.last_alive or since), SETTLED_S)
 
     def connected(self, words: str) -> None:
         """The server accepted us."""
@@ -160,7 +168,8 @@ class Follow:
         """
         await self._turn("down", self._why_down(), self._down_since, only_from="live")
         reader = asyncio.create_task(self._read(), name=f"read {self.stream.name}")
-        writer = asyncio.create_task(self._write(), name=f"write {self.stream.name}")
+        writing = self._writing.run(self._stored, self._journal_damaged)
+        writer = asyncio.create_task(writing, name=f"write {self.stream.name}")
         try:
             done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
             if writer in done:  # only on LeaseLost or a fault of ours
@@ -186,7 +195,8 @@ class Follow:
         await asyncio.gather(reader, return_exceptions=True)
         self.inbox.close()
         await asyncio.wait({writer}, timeout=2)
-        await self._turn("down", "The worker was stopped.", self.inbox.last_alive or now_us())
+        sure = self._line.sure_until(self.inbox.last_alive)
+        await self._turn("down", "The worker was stopped.", sure or now_us())
 
     async def _read(self) -> tuple[str, str]:
         """Connect again and again; returns (state, words) when the stream has ended."""
@@ -258,16 +268,11 @@ class Follow:
         await self.source.keywords_changed(keywords)
         self._poked.set()
 
-    async def _write(self) -> None:
-        while True:
-            taken = await self.inbox.take(
-                max_events=self._writing.batch_posts, window_s=self._writing.window_s
-            )
-            if taken is None:
-                return
-            if taken.journal is not None and not taken.events:
-                await self._journal_damaged()
-            await self._store(taken)
+    async def _stored(self, taken: Taken, cursor: str) -> None:
+        """The writer has stored everything up to here."""
+        self._cursor = cursor or self._cursor
+        self.covered_until = taken.covered_until
+        await self._say_unsaid()
 
     async def _journal_damaged(self) -> None:
         """A stretch of the journal cannot be read: what was in it is lost, and it is said."""
@@ -275,25 +280,11 @@ class Follow:
         await self._turn("lost", words, self.covered_until or self._down_since)
         await self._turn("live", "", now_us(), outcome="lost")
 
-    async def _store(self, taken: Taken) -> None:
-        """Store until it is stored; a database that is away stops the cursor, not the stream."""
-        wait_s = 0.5
-        while True:
-            try:
-                _, cursor = await self._in_writer(self.pipeline.store, taken)
-            except (SQLAlchemyError, Held, MustEnd) as error:
-                words = trouble.words(error)
-                log.error("store_failed stream=%s words=%s", self.stream.name, words)
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, 10.0)
-            else:
-                self._cursor = cursor or self._cursor
-                self.covered_until = taken.covered_until
-                self.inbox.stored(taken)
-                await self._say_unsaid()
-                return
-
     # Words for the page, and the ledger.
+
+    def _sure(self, moment: int) -> int:
+        """As much of a claim as the line allows."""
+        return self._line.sure_until(moment)
 
     def covered(self) -> int:
         """The moment up to which everything received is stored: for the lease's renewal."""

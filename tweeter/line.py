@@ -37,12 +37,11 @@ class Line:
             self.doubt(last_alive)
         self._heard_s = now_s
 
-    def doubt(self, since: int) -> None:
-        """Nothing is certain after `since`, until the line has proven itself."""
+    def doubt(self, since: int, proven_s: float = PROVEN_S) -> None:
+        """Nothing is certain after `since`, until the line has proven itself for so long."""
         now_s = awake_s()
-        if now_s >= self._until_s:
-            self._doubted = since
-        self._until_s = now_s + PROVEN_S
+        self._doubted = since if now_s >= self._until_s else min(self._doubted, since)
+        self._until_s = max(self._until_s, now_s + proven_s)
 
     def sure_until(self, last_alive: int) -> int:
         """Up to when everything that the network sent was certainly read."""

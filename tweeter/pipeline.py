@@ -1,19 +1,21 @@
 """Stages joined: raw events in; posts, matches, counters and the cursor out, in one transaction.
 
 Read this first. `digest` is pure: it decodes each event, matches each post and sorts the
-results into what the store must do. `store` does it and repeats what may be repeated.
+results into what the store must do. `commit` does it and repeats what may be repeated.
 """
 
 import threading
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import decode
+from tweeter.decode.glance import GLANCES, Glance
 from tweeter.errors import DecodeError
 from tweeter.keywords import Matcher, network_of
 from tweeter.records import (
@@ -34,6 +36,8 @@ from tweeter.store.quarantine import Rejected
 from tweeter.store.reads import EVERYTHING
 
 PAID = "x"  # the shape of a live stream whose posts cost money
+NO_REVISION = -1
+IN_VAIN = 20  # first looks more than such as spared a decoding: then no more in this batch
 OLD_US = 7 * 24 * 3_600_000_000
 
 
@@ -43,7 +47,7 @@ class KeywordBook:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self.revision = -1
+        self.revision = NO_REVISION
         self.matcher = Matcher(())
         self.keywords: tuple[Keyword, ...] = ()
         self.unlearned: frozenset[str] = frozenset()  # names of X whose ids are not known
@@ -78,11 +82,17 @@ def digest(
     is_live=False: the events are asked for from the past, so old dates are right.
     """
     batch = Batch(items=[], counts=Counter(), rejected=[], revision=revision)
+    first_look = _FirstLook(matcher)
     cursor = 0
     for raw in events:
-        batch.counts["lines"] += raw.lines
+        if raw.lines:
+            batch.counts["lines"] += raw.lines
         if raw.cursor:
             batch.cursor = raw.cursor
+        glance = first_look.unmatched(raw)
+        if glance is not None:
+            cursor = glance.cursor or cursor
+            continue
         if not raw.body.strip():
             batch.counts.update(("events", "ignored"))
             continue
@@ -98,9 +108,43 @@ def digest(
                 event = _dated_now_if_old(event)
             _sort(event, matcher, batch, is_paid=raw.shape == PAID)
             cursor = event.cursor or cursor
+    first_look.count(batch)
     if cursor and not batch.cursor:
         batch.cursor = str(cursor)
     return batch
+
+
+class _FirstLook:
+    """Finds the posts that no keyword matches before they are decoded; it is given up where most
+    match (X sends little else), for then it is done in vain.
+    """
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._may_match = matcher.may_match
+        self._in_vain = 0
+        self._unmatched: dict[str, int] = {}  # by shape
+
+    def unmatched(self, raw: RawEvent) -> Glance | None:
+        """What the event shows if it is a new post that no keyword matches; else None."""
+        shape = raw.shape
+        look = GLANCES.get(shape)
+        if look is None or self._in_vain > IN_VAIN + self._unmatched.get(shape, 0):
+            return None
+        glance = look(raw.body)
+        if glance is None:
+            return None
+        if self._may_match(glance.texts, glance.authors, glance.links):
+            self._in_vain += 1
+            return None
+        self._unmatched[shape] = self._unmatched.get(shape, 0) + 1
+        return glance
+
+    def count(self, batch: Batch) -> None:
+        """Enter what was found."""
+        for shape, count in self._unmatched.items():
+            batch.counts.update(events=count, unmatched=count)
+            if shape == PAID:
+                batch.reads[EVERYTHING] += count
 
 
 def _dated_now_if_old(post: Post) -> Post:
@@ -130,6 +174,13 @@ def _sort(event: Event, matcher: Matcher, batch: Batch, *, is_paid: bool) -> Non
             batch.counts["ignored"] += 1
 
 
+class Digested(NamedTuple):
+    """Events, and what they mean for the store with the keywords of a moment."""
+
+    events: list[RawEvent]
+    batch: Batch
+
+
 class Pipeline:
     """Stores what one stream reads, under its lease."""
 
@@ -141,25 +192,46 @@ class Pipeline:
         self.book = book
         self._is_live = is_live
 
-    def store(self, taken: Taken) -> tuple[Outcome, str]:
-        """Store the events; returns what changed and the cursor after them ("" = unmoved).
+    def digest(self, taken: Taken, after: Digested | None = None) -> Digested:
+        """Decode and match what was taken; it is stored together with what waits (after)."""
+        events = [*after.events, *taken.events] if after is not None else taken.events
+        batch = self._digest(taken.events)
+        batch.cursor = taken.position or batch.cursor
+        batch.covered_until = taken.covered_until
+        batch.journal = taken.journal
+        if after is not None:
+            batch = after.batch.joined(batch)
+            if after.batch.revision != batch.revision:  # so `commit` matches all of it again
+                batch.revision = NO_REVISION
+        return Digested(events, batch)
+
+    def _digest(self, events: Sequence[RawEvent]) -> Batch:
+        revision, matcher = self.book.current()
+        return digest(events, matcher, revision, is_live=self._is_live)
+
+    def commit(self, digested: Digested) -> tuple[Outcome, str]:
+        """Store it; returns what changed and the cursor after it ("" = unmoved).
 
         Raises LeaseLost (nothing written) and SQLAlchemy's errors (do it again: safe).
         """
+        events, batch = digested.events, digested.batch
         while True:
-            revision, matcher = self.book.current()
-            batch = digest(taken.events, matcher, revision, is_live=self._is_live)
-            batch.cursor = taken.position or batch.cursor
-            batch.covered_until = taken.covered_until
-            batch.journal = taken.journal
             try:
                 outcome = batches.commit(self.engine, self.lease, batch)
             except KeywordsChanged:
                 self.book.refresh()
+                again = self._digest(events)
+                again.cursor, again.journal = batch.cursor, batch.journal
+                again.covered_until = batch.covered_until
+                batch = again
                 continue
-            if self.book.unlearned and taken.events and taken.events[0].shape == PAID:
+            if self.book.unlearned and events and events[0].shape == PAID:
                 self._learn(batch)
             return outcome, batch.cursor
+
+    def store(self, taken: Taken) -> tuple[Outcome, str]:
+        """Both at once."""
+        return self.commit(self.digest(taken))
 
     def _learn(self, batch: Batch) -> None:
         """An account of X that is followed by name has posted: take its id (docs/adr/0004)."""

@@ -77,7 +77,7 @@ max_keywords = 0
 
 # Posts stored together, at most; and how long a post may wait for company, in milliseconds.
 batch_posts = 1000
-commit_window_ms = 250
+commit_window_ms = 50
 
 # Raw posts of networks that cannot send again wait here while the database is away.
 journal_limit_mb = 512

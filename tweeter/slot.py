@@ -13,7 +13,7 @@ is still refused if the stream was taken meanwhile (the epoch in every batch).
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -24,26 +24,30 @@ from sqlalchemy.exc import SQLAlchemyError
 from tweeter.balance import Balance
 from tweeter.config import Config
 from tweeter.errors import LeaseLost, MustEnd, SourceError, StoreError
-from tweeter.follow import Follow, Writing
+from tweeter.follow import Follow
+from tweeter.line import awake_s
 from tweeter.pipeline import KeywordBook, Pipeline
 from tweeter.records import Keyword, now_us
 from tweeter.sources import SOURCES, runnable
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, JournalInbox, MemoryInbox, Taken
-from tweeter.sources.journal import Journal, open_free
+from tweeter.sources.journal import Journal, left_over, open_free
 from tweeter.store import journals, migrate, reads, shares, streams
 from tweeter.store.leases import RENEW_S, Lease
 from tweeter.store.shares import Shares
 from tweeter.store.streams import Stream
+from tweeter.writing import Writing
 
 T = TypeVar("T")
 
 log = logging.getLogger("tweeter.slot")
 
 TICK_S = 1.0
+PULSE_S, LATE_S = 0.2, 0.7  # a pulse that takes longer than this: the process stood still
 INBOX_EVENTS = 20_000
 INBOX_BYTES = 64 * 1024 * 1024
 COUNT_READS_S = 3.0
+JOURNALS_S = 5.0  # between looks for journals that others left
 LOOK_S = 3.0  # between looks whether the database is still the one we know
 FAULT_WAIT_S = 10.0  # before a stream that ended by a fault of ours is tried again
 
@@ -77,12 +81,14 @@ class Slot:
         self._told = -1  # revision of the keywords that the sources know
         self._held: dict[int, str] = {}  # keywords over their budget at X, and why
         self._counted_at = 0.0
+        self._sought_at = time.monotonic()  # a stream's beginning looks as well
         self._looked_at = -LOOK_S
         self._writer = ThreadPoolExecutor(1, "writer")
         self._control = ThreadPoolExecutor(1, "control")
 
     async def run(self) -> None:
         """Follow streams; stops within about 5 s of should_stop, with everything read stored."""
+        pulse = asyncio.create_task(self._pulse())
         try:
             while not self._should_stop():
                 try:
@@ -95,9 +101,19 @@ class Slot:
                     return
                 await asyncio.sleep(TICK_S if self._only is None else 0.1)
         finally:
+            pulse.cancel()
             await self._stop()
             self._writer.shutdown()
             self._control.shutdown()
+
+    async def _pulse(self) -> None:
+        """Notice when this process stood still: what came meanwhile is not read yet."""
+        while True:
+            before_us, before_s = now_us(), awake_s()
+            await asyncio.sleep(PULSE_S)
+            if awake_s() - before_s > LATE_S:
+                for _, follow, _ in self._following.values():
+                    follow.slept(before_us)
 
     async def _must_end(self) -> bool:
         """True if the database was upgraded or moved away under us."""
@@ -121,6 +137,7 @@ class Slot:
         await self._reap()
         await self._aside(self._book.refresh)
         await self._count_reads()
+        self._look_for_journals()
         if self._book.revision != self._told:  # a batch may have refreshed the book before us
             self._told = self._book.revision
             for _, follow, _ in self._following.values():
@@ -216,12 +233,31 @@ class Slot:
         limit = self._config.journal_limit_mb * 1024 * 1024
         server = stream.name.partition(":")[2]  # of Mastodon; its ids are its own
         ours, *left = open_free(base, shape=stream.network, origin=server, limit_bytes=limit)
+        self._finish_journals(left, pipeline)
+        position = await self._aside(journals.position, self._engine, ours.journal_id, stream.id)
+        return JournalInbox(ours, position)
+
+    def _look_for_journals(self) -> None:
+        """Those of processes that ended, or lost a stream, after we took it over."""
+        if time.monotonic() - self._sought_at < JOURNALS_S:
+            return
+        self._sought_at = time.monotonic()
+        for _, follow, _ in self._following.values():
+            if isinstance(follow.inbox, JournalInbox):
+                mine = follow.inbox.journal
+                left = left_over(
+                    mine.folder.parent,
+                    shape=mine.shape,
+                    origin=mine.origin,
+                    limit_bytes=mine.limit_bytes,
+                )
+                self._finish_journals(left, follow.pipeline)
+
+    def _finish_journals(self, left: Sequence[Journal], pipeline: Pipeline) -> None:
         for journal in left:
             task = asyncio.create_task(self._finish_journal(journal, pipeline))
             self._side.add(task)
             task.add_done_callback(self._side.discard)
-        position = await self._aside(journals.position, self._engine, ours.journal_id, stream.id)
-        return JournalInbox(ours, position)
 
     async def _finish_journal(self, journal: Journal, pipeline: Pipeline) -> None:
         """Store what another process left in its journal when it ended."""
@@ -234,7 +270,7 @@ class Slot:
                 at = after if events else journal.end
                 taken = Taken(events, 0, (journal.journal_id, at))
                 await loop.run_in_executor(self._writer, pipeline.store, taken)
-            journal.forget(at)
+            journal.clear()
         except (SQLAlchemyError, StoreError) as error:  # the next holder goes on with it
             log.warning("journal_left journal=%s error=%s", journal.folder, type(error).__name__)
         finally:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tweeter.records import RawEvent, now_us
+from tweeter.records import RawEvent
 from tweeter.sources.journal import Journal, JournalFull
 
 
@@ -31,7 +31,7 @@ class Taken(msgspec.Struct, frozen=True):
 class Inbox:
     """Put on one side, take on the other; one task on each.
 
-    last_alive is the moment of the last byte that came; lost counts events that could not be
+    last_alive: all that had come by that moment was put. lost counts events that could not be
     kept: 0 unless a journal was full.
     """
 
@@ -96,7 +96,7 @@ class MemoryInbox(Inbox):
             await self._room.wait()
         self._events.extend(events)
         self._bytes += sum(len(event.body) for event in events)
-        self.last_alive = now_us()
+        self.last_alive = max(self.last_alive, events[-1].received_at)
         self._changed.set()
 
     async def take(self, *, max_events: int, window_s: float) -> Taken | None:
@@ -131,7 +131,7 @@ class JournalInbox(Inbox):
             self.lost += len(events)
             raise
         self._untaken += len(events)
-        self.last_alive = now_us()
+        self.last_alive = max(self.last_alive, events[-1].received_at)
         self._changed.set()
 
     async def take(self, *, max_events: int, window_s: float) -> Taken | None:

@@ -18,7 +18,7 @@ import os
 import struct
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -151,6 +151,11 @@ class Journal:
         while len(self._first) > 1 and self._first[1] <= stored:
             self._segment(self._first.pop(0)).unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Everything is stored: only the position is kept."""
+        self._begin_segment()
+        self.forget(self.end)
+
     def close(self) -> None:
         """Close the file and free the folder; what was appended is on the disk already."""
         if self._out is not None:
@@ -165,19 +170,41 @@ def open_free(base: Path, *, shape: str, origin: str = "", limit_bytes: int) -> 
     """
     base.mkdir(parents=True, exist_ok=True)
     make = partial(Journal, shape=shape, origin=origin, limit_bytes=limit_bytes)
-    numbers = sorted(int(path.name) for path in base.iterdir() if path.name.isdigit())
-    found = []
-    for number in numbers or [0]:
-        try:
-            found.append(make(base / str(number)))
-        except BlockingIOError:
-            continue
+    numbers = _numbers(base)
+    found = _free(base, numbers or [0], make)
     number = max(numbers, default=0)
     while not found:  # others take folders at the same moment
         number += 1
+        found = _free(base, [number], make)
+    return found
+
+
+def left_over(base: Path, *, shape: str, origin: str = "", limit_bytes: int) -> list[Journal]:
+    """Take every folder under `base` that nobody holds and that is not cleared.
+
+    A process that was paused while another took its stream over holds its folder until it wakes
+    up, and leaves posts in it that it had read before: look again and again.
+    """
+    make = partial(Journal, shape=shape, origin=origin, limit_bytes=limit_bytes)
+    return _free(base, [n for n in _numbers(base) if _has_entries(base / str(n))], make)
+
+
+def _has_entries(folder: Path) -> bool:
+    with suppress(FileNotFoundError):  # its holder goes on
+        return any(file.stat().st_size for file in folder.glob("*.log"))
+    return True
+
+
+def _free(base: Path, numbers: Iterable[int], make: Callable[[Path], Journal]) -> list[Journal]:
+    found = []
+    for number in numbers:
         with suppress(BlockingIOError):
             found.append(make(base / str(number)))
     return found
+
+
+def _numbers(base: Path) -> list[int]:
+    return sorted(int(path.name) for path in base.iterdir() if path.name.isdigit())
 
 
 def _entries(data: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:

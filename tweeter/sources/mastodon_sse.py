@@ -57,7 +57,6 @@ class SseWire:
                     raise SourceError("stalled", words) from error
                 if not chunk:
                     return
-                self._alive()
                 await self._hand_on(blocks.feed(chunk))
 
     async def _hand_on(self, found: list[bytes]) -> None:
@@ -67,6 +66,8 @@ class SseWire:
         ]
         if events:
             await self._put(events)
+        else:
+            self._alive()
 
 
 class Blocks:

@@ -36,7 +36,7 @@ class Refused(SourceError):
 class Listener(picows.WSListener):  # type: ignore[misc]
     """Gathers messages on the loop; stops the reading while too many wait.
 
-    alive is called for each frame, also for pings and pongs.
+    alive is called for each frame that is no message: for pings and pongs.
     """
 
     def __init__(
@@ -71,7 +71,6 @@ class Listener(picows.WSListener):  # type: ignore[misc]
             transport.disconnect()
             return
         self._last_at = time.monotonic()
-        self._alive()
         if frame.msg_type == picows.WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         if frame.msg_type not in (
@@ -79,6 +78,7 @@ class Listener(picows.WSListener):  # type: ignore[misc]
             picows.WSMsgType.BINARY,
             picows.WSMsgType.CONTINUATION,
         ):
+            self._is_alive()
             return
         body = frame.get_payload_as_bytes()
         if not frame.fin or self._begun:
@@ -101,8 +101,13 @@ class Listener(picows.WSListener):  # type: ignore[misc]
         if frame.msg_type != picows.WSMsgType.PONG:
             return False
         self._last_at = time.monotonic()
-        self._alive()
+        self._is_alive()
         return True
+
+    def _is_alive(self) -> None:
+        """Messages that nobody has taken yet came before: those must be safe first."""
+        if not self._events and not self._begun:
+            self._alive()
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         self._closed = True

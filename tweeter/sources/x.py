@@ -145,10 +145,11 @@ def _whose(connection: Mapping[str, Any], began: int) -> str:
 async def _take(lines: list[bytes], sink: Sink) -> None:
     """Hand on a chunk's lines; raises the error that one of them announces."""
     at = now_us()
-    sink.alive()
     events = [RawEvent(shape="x", body=line, received_at=at) for line in lines if line.strip()]
     if events:
         await sink.put(events)
+    else:
+        sink.alive()
     for event in events:
         error: SourceError | None = in_stream(event.body)
         if error is not None:

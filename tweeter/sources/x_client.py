@@ -26,6 +26,7 @@ from tweeter.sources.x_answers import refusal
 SILENCE_S = 20.0  # X sends a line break at least so often: handling-disconnections
 CONNECT_S = 10.0
 LINE_BYTES = 2 * 1024 * 1024
+BUFFER_BYTES = 1024 * 1024  # read at once in a flood: what comes together goes to disk together
 CUT_BYTES = 64 * 1024
 
 RULES = "/2/tweets/search/stream/rules"
@@ -153,7 +154,8 @@ class Answer:
 async def open_client(token: str, base: str) -> AsyncIterator[XClient]:
     """A client whose sockets are closed at the end, also when cancelled."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
-    async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
+    session = aiohttp.ClientSession(timeout=timeout, trust_env=True, read_bufsize=BUFFER_BYTES)
+    async with session:
         yield XClient(token, base, session)
 
 
