@@ -55,10 +55,10 @@ class KeywordBook:
     def refresh(self) -> None:
         """Load the keywords if they changed. Called from several threads."""
         with self._lock:
-            revision, active = keywords.active(self._engine)
+            revision, active = keywords.active(self._engine, known=self.revision)
             if revision == self.revision:
                 return
-            self.matcher = Matcher(active)
+            self.matcher = Matcher(active, before=self.matcher)
             self.keywords = tuple(active)
             self.unlearned = frozenset(
                 name

@@ -253,3 +253,16 @@ def test_no_visible_character_becomes_an_invisible_one() -> None:
         character = chr(code)
         if not _INVISIBLE.match(character):
             assert not _INVISIBLE.search(normalise(character)), hex(code)
+
+
+def test_a_matcher_made_after_another_is_as_one_made_anew() -> None:
+    first = [Keyword(id=1, expression="storm"), Keyword(id=2, expression="from:ann.example.org")]
+    named = (("ann.example.org", "did:plc:ann"),)
+    then = [Keyword(id=2, expression="from:ann.example.org", accounts=named)]
+    then += [Keyword(id=3, expression="storm", version=7), Keyword(id=4, expression='"')]
+    before = Matcher(first)
+    again, anew = Matcher(then, before=before), Matcher(then)
+    assert again.broken == anew.broken
+    assert again.broken.keys() == {4}
+    for one in (post("a storm"), post("calm", author_id="did:plc:ann")):
+        assert again.match(one) == anew.match(one) != ()

@@ -18,6 +18,8 @@ from tweeter.keywords.haystack import haystack, of_parts
 from tweeter.keywords.nodes import NARROWING, And, Atom, Field, Node, Not, Or, pattern
 from tweeter.records import Keyword, Match, Post
 
+_Meaning = tuple[str, tuple[tuple[str, str], ...]]  # expression, accounts
+
 
 class _Compiled:
     """A keyword's tree with numbers for its atoms; tree=None: one atom, its hit is enough."""
@@ -56,16 +58,21 @@ class Matcher:
     """Matches posts against keywords. Immutable; safe for several threads.
 
     broken holds, by keyword id, why a stored expression no longer parses; such are skipped.
+    before: the one for the keywords of a moment ago; what it has parsed is not parsed again.
     """
 
-    def __init__(self, keywords: Iterable[Keyword]) -> None:
+    def __init__(self, keywords: Iterable[Keyword], *, before: "Matcher | None" = None) -> None:
         self.broken: dict[int, str] = {}
+        self._trees: dict[_Meaning, Node] = {}
         self._texts: dict[tuple[str, str], int] = {}  # (pattern, kind) -> atom number
         self._fields: dict[Feature, int] = {}
         self._users: list[list[_Compiled]] = []  # by atom number
         for keyword in keywords:
+            meaning = keyword.expression, keyword.accounts
+            parsed = before._trees.get(meaning) if before is not None else None
             try:
-                self._add(keyword, tree(keyword))
+                node = self._trees[meaning] = parsed or tree(keyword)
+                self._add(keyword, node)
             except KeywordSyntaxError as error:
                 self.broken[keyword.id] = str(error)
         self._anchored = any(name not in NARROWING for name, _ in self._fields)

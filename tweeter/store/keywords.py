@@ -327,11 +327,17 @@ def revision(connection: Connection, *, lock: bool = False) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def active(engine: Engine) -> tuple[int, list[Keyword]]:
-    """The revision and the keywords to match with, as of the same moment."""
+def active(engine: Engine, *, known: int = -1) -> tuple[int, list[Keyword]]:
+    """The revision and the keywords to match with, as of the same moment.
+
+    known: a revision whose keywords the caller has; if it is still that one, [] is returned.
+    """
     with reading(engine) as connection:
         at = revision(connection)
-        rows = connection.execute(select(keywords).where(keywords.c.state == "active"))
+        if at == known:
+            return at, []
+        columns = [keywords.c[name] for name in _MATCHED]
+        rows = connection.execute(select(*columns).where(keywords.c.state == "active"))
         names = followed.ids(connection)
         return at, [_record(row, names) for row in rows]
 
@@ -341,6 +347,9 @@ def one(engine: Engine, keyword_id: int) -> Keyword:
     with reading(engine) as connection:
         row = _get(connection, keyword_id)
         return _record(row, followed.ids(connection, keyword_id))
+
+
+_MATCHED = ("id", "expression", "version", "state", "networks", "day_budget", "month_budget")
 
 
 def _record(row: Any, names: Mapping[int, tuple[tuple[str, str], ...]]) -> Keyword:
