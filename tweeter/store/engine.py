@@ -247,6 +247,8 @@ def there(
     """Those of the keys, values of these columns of one index, that some row has."""
     if connection.dialect.name == "sqlite":
         return lite.there(connection, table, columns, sorted(keys))
+    if connection.dialect.name == "postgresql":
+        return postgres.there(connection, table, columns, sorted(keys))
     found: set[tuple[Any, ...]] = set()
     its = [table.c[name] for name in columns]
     for some in chunks(keys):

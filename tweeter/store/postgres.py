@@ -6,10 +6,11 @@ they are stored several times faster (docs/databases.md).
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, column, text
+from sqlalchemy import Connection, Table, TextClause, column, text
 from sqlalchemy.dialects import postgresql
 
 _FORMAT = postgresql.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
@@ -26,9 +27,36 @@ def insert(table: Table, names: Sequence[str]) -> postgresql.Insert:
 
 
 def packed(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The rows as the statement's only parameter."""
-    return {"packed": msgspec.json.encode([_plain(row) for row in rows]).decode()}
+    """The rows, which give the same columns, as the statement's only parameter.
+
+    A column of bytes has them in the first row: ours are never NULL.
+    """
+    if any(isinstance(value, bytes) for value in rows[0].values()):
+        rows = [_plain(row) for row in rows]
+    return {"packed": msgspec.json.encode(rows).decode()}
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {n: f"\\x{v.hex()}" if isinstance(v, bytes) else v for n, v in row.items()}
+
+
+def there(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    keys: Sequence[tuple[Any, ...]],
+) -> set[tuple[Any, ...]]:
+    """Those of the keys, values of these columns, that some row of the table has."""
+    if not keys:
+        return set()
+    rows = [dict(zip(columns, key, strict=True)) for key in keys]
+    return set(map(tuple, connection.execute(_look_up(table, tuple(columns)), packed(rows))))
+
+
+@cache
+def _look_up(table: Table, columns: tuple[str, ...]) -> TextClause:
+    name, listed = _FORMAT(table.name), ", ".join(map(_FORMAT, columns))
+    return text(
+        f"SELECT {listed} FROM json_populate_recordset(NULL::{name}, CAST(:packed AS json))"  # noqa: S608
+        f" AS asked JOIN {name} AS there USING ({listed})"
+    )
