@@ -75,9 +75,10 @@ replay_speed = "max"
 # 0 = no limit on the number of keywords.
 max_keywords = 0
 
-# Posts stored together, at most; and how long a post may wait for company, in milliseconds.
+# Posts stored together, at most; and how long a post may wait for company, in milliseconds. A lone
+# one does not wait, and others wait less where transactions are quick.
 batch_posts = 1000
-commit_window_ms = 50
+commit_window_ms = 250
 
 # Raw posts of networks that cannot send again wait here while the database is away.
 journal_limit_mb = 512

@@ -1,8 +1,9 @@
 """The writer's loop of a stream: events out of its inbox, decoded as they come, stored when due.
 
-A lone post is stored at once. The next ones wait for each other for a window, so a stream commits
-so often at most, and a flood fills batches. What changes nothing but counters and the cursor, as
-most of what a whole network says, waits longer. A batch is repeated until the database takes it.
+A lone post is stored at once. The next ones wait for each other for a window that grows with what
+a transaction takes: a quick database stores soon, a slow one is given rest, and a flood fills
+batches. What changes nothing but counters and the cursor, as most of what a whole network says,
+waits longer. A batch is repeated until the database takes it.
 """
 
 import asyncio
@@ -25,12 +26,14 @@ T = TypeVar("T")
 log = logging.getLogger("tweeter.writing")
 
 GATHER_S = 0.01  # what comes so close together is decoded together
+LEAST_WINDOW_S = 0.02
+COMPANY = 4  # times what the last transaction took: so long the next posts wait for company
 QUIET_S = 0.5  # what nobody waits for is stored after so long
 EVENTS_A_POST = 10  # events that are stored together, at most, for each post that may be
 
 
 class Writing(NamedTuple):
-    """How posts are written: by whose thread, how many together, how long one may wait (s)."""
+    """How posts are written: by whose thread, how many together, how long one waits at most (s)."""
 
     executor: Executor
     batch_posts: int
@@ -61,6 +64,7 @@ class Writer:
         self._taken: Taken | None = None  # the last of it
         self._since = 0.0  # moment of its first events
         self._stored_at = 0.0  # moment of the last commit
+        self._window_s = 0.0  # how long after it the next one is
 
     async def run(
         self,
@@ -113,13 +117,14 @@ class Writer:
             return 0
         due = self._since + QUIET_S
         if batch.is_urgent:
-            due = min(due, self._stored_at + self._how.window_s)
+            due = min(due, self._stored_at + self._window_s)
         return max(due - time.monotonic(), 0)
 
     async def _store(self, stored: Callable[[Taken, str], Awaitable[None]]) -> None:
         """Store until it is stored; a database that is away stops the cursor, not the stream."""
         wait_s = 0.5
         while self._digested is not None and self._taken is not None:
+            began_at = time.monotonic()
             try:
                 _, cursor = await self._aside(self._pipeline.commit, self._digested)
             except (SQLAlchemyError, Held, MustEnd) as error:
@@ -129,6 +134,8 @@ class Writer:
                 wait_s = min(wait_s * 2, 10.0)
             else:
                 self._digested, self._stored_at = None, time.monotonic()
+                took_s = self._stored_at - began_at
+                self._window_s = min(max(LEAST_WINDOW_S, COMPANY * took_s), self._how.window_s)
                 self._inbox.stored(self._taken)
                 await stored(self._taken, cursor)
 
