@@ -14,7 +14,8 @@ from sqlalchemy import Engine
 
 from tests.store.posts import AT, post, removal, store, take
 from tweeter import columns
-from tweeter.broadcast import Broadcast, OfColumns
+from tweeter.broadcast import Broadcast
+from tweeter.changes import Change, OfColumns
 from tweeter.columns import BadColumn, Column, Filter, Sieve, from_query, to_query
 from tweeter.records import Link
 from tweeter.store import backlog, decks, keywords
@@ -152,7 +153,8 @@ def test_the_backlog_and_the_stream_show_the_same_posts_whatever_is_asked(engine
                 new = [made(n) for n in range(first, first + 100)]
                 await asyncio.to_thread(store, engine, lease, *new)
             while position < start + 300:
-                changes, position = await feed.pull(position)
+                changes = await arrived(feed, position)
+                position = changes[-1].seq
                 for event in events(feed.frames(together, changes)):
                     for place in event["in"]:
                         found[FILTERS[place]][0].add(event["post"]["id"])
@@ -169,6 +171,13 @@ def test_the_backlog_and_the_stream_show_the_same_posts_whatever_is_asked(engine
         assert set(stored) == live[wanted][0] == live[wanted][1], wanted
         assert {str(one.id) for one in between(engine, wanted)} == set(stored)
     assert len(live[Filter(of="keyword:1")][0]) == 300
+
+
+async def arrived(feed: Broadcast, position: int) -> list[Change]:
+    """What comes after a position, as soon as there is something."""
+    while not (found := await feed.after(position)):
+        await asyncio.sleep(0.01)
+    return found
 
 
 def paged(engine: Engine, wanted: Filter) -> Iterator[Any]:
@@ -220,7 +229,7 @@ def test_a_post_is_tried_once_however_many_ask_for_the_same(
                 await feed.join(one.filters)
             position = feed.head
             await asyncio.to_thread(store, made_engine, lease, *(post(n) for n in range(10)))
-            changes, _ = await feed.pull(position)
+            changes = await arrived(feed, position)
             for one in many:
                 assert len(events(feed.frames(one, changes))) == 10
             for one in many:
@@ -244,7 +253,8 @@ def test_removals_and_edits_reach_every_column_and_say_where_they_belong(engine:
             edited = post(1, "calm", operation="update", version="2", edited_at=AT)
             for item in (post(1), edited, removal(1)):
                 await asyncio.to_thread(store, engine, lease, item)
-                changes, position = await feed.pull(position)
+                changes = await arrived(feed, position)
+                position = changes[-1].seq
                 lines = feed.frames(wanted, changes).decode().split("\n")
                 kinds = [line[7:] for line in lines if line.startswith("event: ")]
                 data = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]

@@ -17,6 +17,7 @@ ROWS = [
     {"columns"},
     {"store", "sources"},
     {"cards"},
+    {"changes"},
     {"broadcast", "broker", "forecast", "memory", "problems", "queues", "scheduler", "x_costs"},
     {"pipeline", "line"},
     {"statistics", "writing"},

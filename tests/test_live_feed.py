@@ -1,16 +1,20 @@
 """The live feed in memory, by itself: many readers at once, and a database that goes away."""
 
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine
 
 from tests.store.posts import post, store, take
-from tweeter.broadcast import Broadcast
+from tweeter import broadcast
+from tweeter.broadcast import PULL, Broadcast, Reader
+from tweeter.changes import Change, OfKeyword
 from tweeter.store import keywords, migrate
 from tweeter.store.engine import make_engine
+from tweeter.store.feed import Entry
 
 
 @pytest.fixture
@@ -49,12 +53,136 @@ def test_readers_that_come_at_once_share_one_tail_and_see_each_post_once(engine:
         assert len(seen) == 30
 
 
+class Line:
+    """A reader's line; it takes what it is handed, or nothing while it is full."""
+
+    def __init__(self, feed: Broadcast, position: int) -> None:
+        self.got = b""
+        self.full = False
+        self.declined = 0
+        self._feed = feed
+        self.reader = Reader(OfKeyword(None), position, self.take)
+
+    def take(self, events: bytes) -> bool:
+        self.declined += self.full
+        if not self.full:
+            self.got += events
+        return not self.full
+
+    def posts(self) -> list[int]:
+        """The numbers of the posts that it was sent."""
+        return [int(n) for n in re.findall(rb"^id: (\d+)\nevent: post$", self.got, re.MULTILINE)]
+
+    async def read(self) -> None:
+        """As the handler does, for ever."""
+        while True:
+            while events := await self._feed.pull(self.reader):
+                self.got += events
+            await self._feed.abreast(self.reader)
+            while self.full:
+                await asyncio.sleep(0.01)
+
+    async def until(self, count: int) -> list[int]:
+        task = asyncio.create_task(self.read())
+        try:
+            async with asyncio.timeout(20):
+                while len(self.posts()) < count:
+                    await asyncio.sleep(0.01)
+        finally:
+            task.cancel()
+        return self.posts()
+
+
 async def read(feed: Broadcast, count: int) -> list[int]:
-    position, seen = feed.head, []
-    while len(seen) < count:
-        found, position = await feed.pull(position)
-        seen += [change.seq for change in found]
-    return seen
+    return await Line(feed, feed.head).until(count)
+
+
+def test_a_reader_that_takes_nothing_holds_nobody_up_and_goes_on_where_it_was(
+    engine: Engine,
+) -> None:
+    async def run() -> None:
+        with ThreadPoolExecutor(2) as executor:
+            feed = Broadcast(engine, executor)
+            await feed.join()
+            await feed.join()
+            slow, quick = Line(feed, feed.head), Line(feed, feed.head)
+            tasks = [asyncio.create_task(line.read()) for line in (slow, quick)]
+            await asyncio.to_thread(store, engine, lease, post(0))
+            await until(lambda: slow.posts() == quick.posts() == [1])
+            slow.full = True
+            for number in range(1, 2 * PULL + 20, 20):
+                some = [post(n) for n in range(number, number + 20)]
+                await asyncio.to_thread(store, engine, lease, *some)
+            last = 2 * PULL + 21
+            await until(lambda: quick.posts() == list(range(1, last + 1)))
+            assert slow.posts() == [1]
+            assert slow.declined == 1  # then it was left alone
+            slow.full = False
+            await until(lambda: len(slow.posts()) >= last)
+            assert slow.posts() == list(range(1, last + 1))
+            for task in tasks:
+                task.cancel()
+            feed.leave()
+            feed.leave()
+
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    asyncio.run(run())
+
+
+def test_a_reader_that_saw_more_at_another_process_is_sent_nothing_twice(engine: Engine) -> None:
+    """Its position is ahead of this log, which the store has not yet been asked for."""
+
+    async def run() -> None:
+        with ThreadPoolExecutor(2) as executor:
+            feed = Broadcast(engine, executor)
+            await feed.join()
+            line = Line(feed, feed.head + 3)
+            reading = asyncio.create_task(line.read())
+            await asyncio.to_thread(store, engine, lease, *(post(n) for n in range(5)))
+            await until(lambda: len(line.posts()) >= 2)
+            await asyncio.to_thread(store, engine, lease, post(5))
+            await until(lambda: len(line.posts()) >= 3)
+            assert line.posts() == [4, 5, 6]
+            reading.cancel()
+            feed.leave()
+
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    asyncio.run(run())
+
+
+def test_readers_that_lost_their_lines_together_are_read_for_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the web is started again: what they missed is older than its log."""
+    asked: list[int] = []
+    true = broadcast.changes
+
+    def counted(engine: Engine, entries: Sequence[Entry]) -> list[Change]:
+        asked.append(len(entries))
+        return true(engine, entries)
+
+    monkeypatch.setattr(broadcast, "changes", counted)
+
+    async def run() -> None:
+        with ThreadPoolExecutor(2) as executor:
+            feed = Broadcast(engine, executor)
+            await feed.join()
+            found = await asyncio.gather(*(Line(feed, 10).until(20) for _ in range(30)))
+            assert found == [list(range(11, 31))] * 30
+            feed.leave()
+
+    keywords.add(engine, "storm")
+    store(engine, take(engine), *(post(n) for n in range(30)))
+    asyncio.run(run())
+    assert asked == [20]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 def test_a_reader_that_could_not_join_is_not_counted(sqlite_url: str) -> None:

@@ -1,8 +1,10 @@
-"""The live feed in memory: one bounded log that tails the store, and readers that pull from it.
+"""The live feed in memory: one bounded log that tails the store, handed on to all readers at once.
 
-A reader keeps its own position, the feed's `seq`, so a slow one costs nothing and a browser
-that comes back asks for what followed the last one it saw. What has left the log is read from
-the database; what has left that too is said, never skipped in silence.
+A reader keeps its own position, the feed's `seq`. One that has all there is sits abreast: what
+comes is put together once for all to whom it belongs alike, and given to each without waiting.
+One whose line takes no more falls behind, holds nobody up, and asks for what follows its position
+when it can; so does a browser that comes back. What has left the log is read from the database;
+what has left that too is said, never skipped in silence.
 """
 
 import asyncio
@@ -12,148 +14,55 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from itertools import islice
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from tweeter import cards
-from tweeter.columns import Filter, Sieve, fold
-from tweeter.records import Post
-from tweeter.store import backlog, decks, feed
+from tweeter.changes import Change, Missed, Wanted, changes
+from tweeter.columns import Filter, Sieve
+from tweeter.store import decks, feed, trouble
 from tweeter.store.feed import Entry
 from tweeter.store.overview import Overview, overview
-from tweeter.store.posts import StoredPost
 
 T = TypeVar("T")
 
 log = logging.getLogger("tweeter.broadcast")
 
-TAIL_S = 0.1  # how often the store is asked while somebody watches
+# The store is asked while somebody watches. Between two rounds the feed rests: longer for many
+# readers, whom a round then brings more posts for the same calls of the system, and at least as
+# long as the question took. Never by how much there was to send: under load it would rest the more.
+LEAST_REST_S = 0.02
+A_READER_S = 0.000_02
+MOST_REST_S = 0.25
+AWAY_S = 2.0  # a database that is away is asked again
+LENT = 100  # readers that are handed something before others have the loop
 LOG_CHANGES = 2_000  # about 1 kB each
 CATCH_UP = 5_000  # changes a returning browser gets; beyond that it is told to reload
 PULL = 200  # changes in one answer to a reader
-OVERVIEW_S = 0.9
+LOOK_S = 1.0  # between looks at how the streams are doing
+BEAT_S = 15.0  # between words to a reader, at most: the line is up
 ANSWERS = 32  # kept for readers that want the same
-
-
-class Change(msgspec.Struct, frozen=True):
-    """A change as browsers get it. data is JSON; keywords are ids, empty for a removal."""
-
-    seq: int
-    kind: str  # "post", "edit" or "remove"
-    keywords: frozenset[int]
-    data: str
-    post: Post | None = None  # what filters are asked with; None for a removal
-    fold: str = ""
-    memo: list[tuple[Sieve, frozenset[Filter]]] = []  # the filters it was tried with, and passed
-
-    def concerns(self, keyword_id: int | None) -> bool:
-        """True if a reader of this keyword (None: of all) wants it.
-
-        Edits and removals go to all: a card may have been there for a match that is gone.
-        """
-        return keyword_id is None or self.kind != "post" or keyword_id in self.keywords
-
-    def passes(self, wanted: Filter) -> bool:
-        """Whether it is one of a column's; as a rule this was found out for all readers at once."""
-        if self.post is None:
-            return False
-        for sieve, passed in self.memo:
-            if wanted in sieve.filters:
-                return wanted in passed
-        return wanted.matches(self.post, self.keywords)
-
-
-class Missed(msgspec.Struct, frozen=True):
-    """Changes after one number of the feed up to another that a reader is not sent.
-
-    posts: how many of them are new posts; whole: all are still kept, so that is the true number.
-    """
-
-    after: int
-    until: int
-    posts: int
-    whole: bool
-
-
-class Wanted(Protocol):
-    """What a reader asked for. Equal ones are sent the same bytes."""
-
-    @property
-    def filters(self) -> tuple[Filter, ...]:
-        """The columns; () if it asked for none."""
-
-    def frame(self, change: Change) -> str:
-        """A change as an event; "" if it is none of the reader's."""
-
-
-class OfKeyword(msgspec.Struct, frozen=True):
-    """The posts of a keyword, or (None) of all: the stream's plain form."""
-
-    keyword_id: int | None
-    filters: ClassVar[tuple[Filter, ...]] = ()
-
-    def frame(self, change: Change) -> str:
-        """See Wanted."""
-        if not change.concerns(self.keyword_id):
-            return ""
-        return f"id: {change.seq}\nevent: {change.kind}\ndata: {change.data}\n\n"
-
-
-class OfColumns(msgspec.Struct, frozen=True, cache_hash=True):
-    """The posts of some columns; each event says in which of them, by number from 0.
-
-    Edits and removals go to all readers: a card may stand where the post no longer belongs.
-    """
-
-    filters: tuple[Filter, ...]
-
-    def frame(self, change: Change) -> str:
-        """See Wanted."""
-        places = [n for n, one in enumerate(self.filters) if change.passes(one)]
-        if change.kind == "post" and not places:
-            return ""
-        where = ",".join(map(str, places))
-        data = f'{{"in":[{where}],"fold":"{change.fold}","post":{change.data}}}'
-        return f"id: {change.seq}\nevent: {change.kind}\ndata: {data}\n\n"
 
 
 class Gap(Exception):
     """The reader's position is so old that changes after it are gone or too many."""
 
 
-def encode(post: StoredPost) -> str:
-    """A post as JSON for the page: its card, and what a page sorts cards by.
+class Reader:
+    """One stream: what it wants, and up to where it has it.
 
-    Ids are texts, for they exceed what JavaScript counts.
+    take is given events and does not wait: True if they are on their way, False if nothing of
+    them was taken, for earlier ones are not yet gone.
     """
-    value = {
-        "id": str(post.id),
-        "network": post.network,
-        "kind": post.kind,
-        "lang": post.lang,
-        "occurred_at": post.occurred_at,
-        "keywords": post.keywords,
-        "card": cards.card(post),
-    }
-    return msgspec.json.encode(value).decode()
 
-
-def changes(engine: Engine, entries: Sequence[Entry]) -> list[Change]:
-    """The entries with their posts as they are now; one that is gone becomes a removal."""
-    found = backlog.by_ids(engine, list({entry.post_id for entry in entries}))
-    return [_change(entry, found.get(entry.post_id)) for entry in entries]
-
-
-def _change(entry: Entry, seen: backlog.Seen | None) -> Change:
-    if entry.kind == "remove" or seen is None or seen.shown.removed_at is not None:
-        data = msgspec.json.encode({"id": str(entry.post_id)}).decode()
-        return Change(entry.seq, "remove", frozenset(), data)
-    shown = seen.shown
-    ids, same = frozenset(shown.keywords), fold(shown.network, shown.text)
-    return Change(entry.seq, entry.kind, ids, encode(shown), seen.post, same)
+    def __init__(self, wanted: Wanted, position: int, take: Callable[[bytes], bool]) -> None:
+        self.wanted = wanted
+        self.position = position
+        self.take = take
+        self.word = 0  # the number of the last word it was told
+        self.behind = asyncio.get_running_loop().create_future()
 
 
 class Broadcast:
@@ -168,23 +77,17 @@ class Broadcast:
         self._readers = 0
         self._filters: Counter[Filter] = Counter()  # of the columns that are being read
         self._sieve = Sieve(())
-        self._answers: dict[tuple[int, int, Wanted], bytes] = {}
-        self._overview: tuple[float, Overview] | None = None
-        self._more = asyncio.Event()
+        self._answers: dict[tuple[Any, ...], bytes] = {}
+        self._abreast: dict[Wanted, dict[Reader, None]] = {}
+        self._word, self._number = b"", 0  # the last word to all readers; they are counted
+        self._asked: dict[int, asyncio.Task[list[Change]]] = {}  # positions before the log
         self._joining = asyncio.Lock()
-        self._tail: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def head(self) -> int:
         """The position of a reader that wants only what comes from now on."""
         return self._head
-
-    async def overview(self) -> Overview:
-        """How the streams are doing, at most OVERVIEW_S old: asked once for all readers."""
-        now_s = time.monotonic()
-        if self._overview is None or now_s - self._overview[0] >= OVERVIEW_S:
-            self._overview = now_s, await self._ask(overview, self._engine)
-        return self._overview[1]
 
     async def join(self, filters: Sequence[Filter] = ()) -> None:
         """A reader comes, of these columns: the store is watched from now on."""
@@ -192,18 +95,23 @@ class Broadcast:
         self._filters.update(filters)
         try:
             async with self._joining:  # readers who come together must not start two watches
-                if self._tail is None:
+                if not self._tasks or any(task.done() for task in self._tasks):
                     await self._begin()
         except BaseException:
             self.leave(filters)
             raise
 
     async def _begin(self) -> None:
-        # A log with a hole in it must not be read: begin anew after a pause.
+        # A log with a hole in it must not be read: begin anew after a pause, or a fault of ours.
+        self._end()
         self._log.clear()
         self._answers.clear()
         self._from = self._head = await self._ask(feed.last, self._engine)
-        self._tail = asyncio.create_task(self._watch(), name="broadcast")
+        self._say(await self._states())
+        self._tasks = [
+            asyncio.create_task(self._watch(), name="broadcast"),
+            asyncio.create_task(self._look(), name="states"),
+        ]
 
     def leave(self, filters: Sequence[Filter] = ()) -> None:
         """A reader goes; with the last one the watching ends."""
@@ -212,18 +120,27 @@ class Broadcast:
             self._filters[one] -= 1
             if not self._filters[one]:
                 del self._filters[one]
-        if self._readers == 0 and self._tail is not None:
-            self._tail.cancel()
-            self._tail = None
+        if self._readers == 0:
+            self._end()
+
+    def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
 
     def frames(self, wanted: Wanted, found: Sequence[Change]) -> bytes:
-        """Changes that follow each other, as events for a reader; its position at least."""
-        key = found[0].seq, found[-1].seq, wanted
+        """Changes that follow each other, as events for a reader; its position at least.
+
+        Readers with filters of their own are sent the same bytes if the posts pass them alike.
+        """
+        if wanted.filters:
+            self._try(found)
+        places = tuple(map(wanted.places, found))
+        key = found[0].seq, found[-1].seq, bool(wanted.filters), places
         answer = self._answers.get(key)
         if answer is None:
-            if wanted.filters:
-                self._try(found)
-            text = "".join(wanted.frame(change) for change in found)
+            pairs = zip(found, places, strict=True)
+            text = "".join(wanted.event(one, where) for one, where in pairs if where is not None)
             text = text or f"id: {found[-1].seq}\nevent: position\ndata: {{}}\n\n"
             if len(self._answers) >= ANSWERS:
                 del self._answers[next(iter(self._answers))]
@@ -255,51 +172,130 @@ class Broadcast:
 
     async def check(self, after: int) -> None:
         """Raise Gap if a reader's position is none of this database's."""
-        if after > await self._ask(feed.last, self._engine):
+        if after > self._head and after > await self._ask(feed.last, self._engine):
             raise Gap
 
-    async def pull(self, after: int) -> tuple[list[Change], int]:
-        """Changes after a position, at most PULL, and the position after them.
+    async def pull(self, reader: Reader) -> bytes:
+        """What a reader lacks, as much as goes into one answer; b"" if it has all.
 
-        Waits until there is at least one. Raises Gap when some are gone or they are too many.
+        Raises Gap when changes after its position are gone or too many.
         """
-        while True:
-            if after < self._from:
-                return await self._older(after)
-            if after < self._head:  # numbers in the log follow each other without a hole
-                start = after + 1 - self._log[0].seq
-                found = list(islice(self._log, start, start + PULL))
-                return found, found[-1].seq
-            await self._more.wait()
+        found = await self.after(reader.position)
+        events = self.frames(reader.wanted, found) if found else b""
+        reader.position = found[-1].seq if found else reader.position
+        if reader.word != self._number:
+            events, reader.word = events + self._word, self._number
+        return events
 
-    async def _older(self, after: int) -> tuple[list[Change], int]:
+    async def after(self, position: int) -> list[Change]:
+        """Changes after a position, at most PULL; raises Gap as `pull` does."""
+        if position < self._from:
+            return await self._older(position)
+        if position >= self._head:
+            return []
+        start = position + 1 - self._log[0].seq  # numbers in the log follow without a hole
+        return list(islice(self._log, start, start + PULL))
+
+    async def _older(self, after: int) -> list[Change]:
+        """As `after`, from the database: once for all who lost their lines together."""
+        asking = self._asked.get(after)
+        if asking is None:
+            asking = self._asked[after] = asyncio.create_task(self._ask_older(after))
+            asking.add_done_callback(lambda _: self._asked.pop(after, None))
+        return await asyncio.shield(asking)
+
+    async def _ask_older(self, after: int) -> list[Change]:
         oldest = await self._oldest()
         if oldest > after + 1 or self._head - after > CATCH_UP:
             raise Gap
         entries = await self._ask(_since, self._engine, after)
         if not entries:
             raise Gap
-        return await self._ask(changes, self._engine, entries), entries[-1].seq
+        return await self._ask(changes, self._engine, entries)
+
+    async def abreast(self, reader: Reader) -> None:
+        """Hand a reader that has all there is what comes; returns when it is behind."""
+        if reader.position < self._head:
+            return
+        reader.behind = asyncio.get_running_loop().create_future()
+        together = self._abreast.setdefault(reader.wanted, {})
+        together[reader] = None
+        try:
+            await reader.behind
+        finally:
+            del together[reader]
+            if not together:
+                del self._abreast[reader.wanted]
+
+    async def _hand_out(self, new: Sequence[Change]) -> None:
+        """Give changes, and a word that is new, to all readers that are abreast."""
+        groups = [(wanted, list(readers)) for wanted, readers in self._abreast.items()]
+        before, word, number, handed = self._head, self._word, self._number, 0
+        if new:
+            self._append(new)
+        for wanted, readers in groups:
+            events = self.frames(wanted, new) if new else b""
+            with_word = events + word
+            for reader in readers:
+                if reader.behind.done():  # it left while others had the loop
+                    continue
+                told = events if reader.word == number else with_word
+                if reader.position == before and (not told or reader.take(told)):
+                    reader.position, reader.word = self._head, number
+                else:
+                    reader.behind.set_result(None)
+                handed += 1
+                if handed % LENT == 0:
+                    await asyncio.sleep(0)
 
     async def _watch(self) -> None:
+        told = 0
         while True:
+            began_s, new = time.monotonic(), list[Change]()
             try:
                 entries = await self._ask(_since, self._engine, self._head)
+                rest_s = self._rest_s(time.monotonic() - began_s)
                 if entries:
-                    self._append(await self._ask(changes, self._engine, entries))
-                    continue
+                    new = await self._ask(changes, self._engine, entries)
             except SQLAlchemyError as error:
                 log.error("tail_failed error=%s", type(error).__name__)
-                await asyncio.sleep(2)
-            await asyncio.sleep(TAIL_S)
+                rest_s = AWAY_S
+            if new or told != self._number:
+                told = self._number
+                await self._hand_out(new)
+            if len(new) < PULL:
+                await asyncio.sleep(rest_s)
+
+    def _rest_s(self, asked_s: float) -> float:
+        return min(max(LEAST_REST_S, asked_s, self._readers * A_READER_S), MOST_REST_S)
 
     def _append(self, new: Sequence[Change]) -> None:
         self._log.extend(new)
         self._head = new[-1].seq
         if len(self._log) == LOG_CHANGES:
             self._from = self._log[0].seq - 1
-        self._more.set()
-        self._more = asyncio.Event()
+
+    async def _look(self) -> None:
+        """Keep the word to all readers up to date."""
+        told, told_s = b"", 0.0
+        while True:
+            states = await self._states()
+            if states != told or time.monotonic() - told_s >= BEAT_S:
+                self._say(states)
+                told, told_s = states, time.monotonic()
+            await asyncio.sleep(LOOK_S)
+
+    def _say(self, states: bytes) -> None:
+        words = b"event: streams\ndata: %b\n\nevent: beat\ndata: {}\n\n"
+        self._word, self._number = words % states, self._number + 1
+
+    async def _states(self) -> bytes:
+        """A database that is away ends no reader: it is what the reader must be told."""
+        try:
+            found = await self._ask(overview, self._engine)
+        except SQLAlchemyError as error:
+            found = Overview(workers=0, warning=trouble.words(error), streams=[])
+        return msgspec.json.encode(found)
 
     async def _ask(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *args)

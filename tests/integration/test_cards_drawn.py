@@ -7,7 +7,7 @@ from typing import Any
 from tests.integration.browsers import HOSTILE, watched
 from tests.pictures.scene import world
 from tests.pictures.strangers import strangers
-from tweeter import broadcast
+from tweeter import changes
 from tweeter.store import keywords, posts
 
 # Cards whose nodes are not the same as those of the page; blanks between nodes do not count.
@@ -53,7 +53,7 @@ def test_the_script_draws_the_same_card_as_the_page(browser: Any, tmp_path: Path
         found = posts.page(place.engine, keyword_id=1, limit=50).posts
         assert len(found) > 2 * len(HOSTILE)
         names = {str(row.id): row.expression for row in keywords.list_all(place.engine)}
-        sent = [json.loads(broadcast.encode(post)) for post in found]
+        sent = [json.loads(changes.encode(post)) for post in found]
         assert page.evaluate(DIFFERENT_CARDS, [sent, names]) == []
         assert page.locator("article :is(script, img, [onload], [onerror])").count() == 0
         assert page.evaluate(BURIED, [sent, names]) == ""

@@ -50,7 +50,6 @@ class Reader:
         self.pids: list[int] = []
         self.last = ""
         self._ended = False
-        self._line: http.client.HTTPConnection | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def connect(self, *, not_to: int = 0) -> int:
@@ -59,15 +58,15 @@ class Reader:
             line = http.client.HTTPConnection("127.0.0.1", self.tweeter.port, timeout=30)
             line.connect()
             assert line.sock is not None
+            port = line.sock.getsockname()[1]
             headers = {"Last-Event-ID": self.last} if self.last else {}
             line.request("GET", "/live/stream", headers=headers)
             self._answer = line.getresponse()
-            pid = served_by(self.tweeter, line.sock.getsockname()[1])
+            pid = served_by(self.tweeter, port)
             if pid and pid != not_to:
-                self._line = line
                 self.pids.append(pid)
                 return pid
-            line.close()
+            self._answer.close()
         raise AssertionError("one process serves all")
 
     def start(self) -> None:
@@ -76,9 +75,8 @@ class Reader:
     def reconnect_elsewhere(self) -> int:
         """Break off, and go on at another process."""
         self._ended = True
-        assert self._line is not None
         self._thread.join(20)
-        self._line.close()
+        self._answer.close()
         pid = self.connect(not_to=self.pids[-1])
         self._ended = False
         self._thread = threading.Thread(target=self._run, daemon=True)

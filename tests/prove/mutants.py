@@ -174,6 +174,20 @@ MUTANTS: dict[str, Mutant] = {
         "async with asyncio.timeout(None):",
         "a reader that takes nothing keeps its connection for ever",
     ),
+    "a-full-line-skips-posts": Mutant(
+        "tweeter/broadcast.py",
+        "                else:\n                    reader.behind.set_result(None)\n",
+        "                else:\n                    reader.position = self._head\n",
+        "a reader whose line is full for a moment never gets what came then",
+        test="tests/test_live_feed.py::test_a_reader_that_takes_nothing_holds_nobody_up_and_goes_on_where_it_was",
+    ),
+    "all-readers-are-thought-alike": Mutant(
+        "tweeter/broadcast.py",
+        "if reader.position == before and (not told or reader.take(told)):",
+        "if not told or reader.take(told):",
+        "a reader that is ahead of a web process is sent posts again",
+        test="tests/test_live_feed.py::test_a_reader_that_saw_more_at_another_process_is_sent_nothing_twice",
+    ),
     "old-keywords-are-good-enough": Mutant(
         "tweeter/store/batches.py",
         "if keywords.revision(connection, lock=True) != batch.revision:",

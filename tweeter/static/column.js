@@ -1,4 +1,4 @@
-// One column. It follows (at the top, posts slide in at most every 500 ms) or is held (nothing
+// One column. It follows (at the top, posts slide in at most every 300 ms) or is held (nothing
 // moves; what comes waits). Of many posts it shows one in n and counts all.
 
 import { dividerRow, gapRow, item, note, promoted, sameRow, tombstone, words as say } from "./items.js";

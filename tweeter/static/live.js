@@ -5,7 +5,7 @@ import { listen } from "./keys.js";
 import { Line } from "./line.js";
 import { STATES, draw as drawStreams } from "./streams.js";
 
-const SLIDE_MS = 500; // posts come in at most so often
+const SLIDE_MS = 300; // posts come in at most so often
 const SAY_MS = 10_000; // and are said at most so often
 const GREEN_MS = 30_000; // as long after a beat
 

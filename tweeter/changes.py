@@ -1,0 +1,137 @@
+"""The feed's changes as browsers get them: read and written once, for all readers.
+
+Who wants a change is asked of what a reader asked for (`Wanted`), never of the reader.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+import msgspec
+from sqlalchemy import Engine
+
+from tweeter import cards
+from tweeter.columns import Filter, Sieve, fold
+from tweeter.records import Post
+from tweeter.store import backlog
+from tweeter.store.feed import Entry
+from tweeter.store.posts import StoredPost
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A change as browsers get it. data is JSON; keywords are ids, empty for a removal."""
+
+    seq: int
+    kind: str  # "post", "edit" or "remove"
+    keywords: frozenset[int]
+    data: str
+    post: Post | None = None  # what filters are asked with; None for a removal
+    fold: str = ""
+    memo: list[tuple[Sieve, frozenset[Filter]]] = []  # the filters it was tried with, and passed
+
+    def concerns(self, keyword_id: int | None) -> bool:
+        """True if a reader of this keyword (None: of all) wants it.
+
+        Edits and removals go to all: a card may have been there for a match that is gone.
+        """
+        return keyword_id is None or self.kind != "post" or keyword_id in self.keywords
+
+    def passes(self, wanted: Filter) -> bool:
+        """Whether it is one of a column's; as a rule this was found out for all readers at once."""
+        if self.post is None:
+            return False
+        for sieve, passed in self.memo:
+            if wanted in sieve.filters:
+                return wanted in passed
+        return wanted.matches(self.post, self.keywords)
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """Changes after one number of the feed up to another that a reader is not sent.
+
+    posts: how many of them are new posts; whole: all are still kept, so that is the true number.
+    """
+
+    after: int
+    until: int
+    posts: int
+    whole: bool
+
+
+class Wanted(Protocol):
+    """What a reader asked for. Those to whom changes belong alike are sent the same bytes."""
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """The columns; () if it asked for none."""
+
+    def places(self, change: Change) -> str | None:
+        """Where a change belongs, as the event says it; None if it is none of the reader's."""
+
+    def event(self, change: Change, places: str) -> str:
+        """A change as an event: the same text for all to whom it belongs in the same places."""
+
+
+class OfKeyword(msgspec.Struct, frozen=True):
+    """The posts of a keyword, or (None) of all: the stream's plain form."""
+
+    keyword_id: int | None
+    filters: ClassVar[tuple[Filter, ...]] = ()
+
+    def places(self, change: Change) -> str | None:
+        """See Wanted."""
+        return "" if change.concerns(self.keyword_id) else None
+
+    def event(self, change: Change, places: str) -> str:
+        """See Wanted."""
+        return f"id: {change.seq}\nevent: {change.kind}\ndata: {change.data}\n\n"
+
+
+class OfColumns(msgspec.Struct, frozen=True, cache_hash=True):
+    """The posts of some columns; each event says in which of them, by number from 0.
+
+    Edits and removals go to all readers: a card may stand where the post no longer belongs.
+    """
+
+    filters: tuple[Filter, ...]
+
+    def places(self, change: Change) -> str | None:
+        """See Wanted."""
+        found = [str(n) for n, one in enumerate(self.filters) if change.passes(one)]
+        return ",".join(found) if found or change.kind != "post" else None
+
+    def event(self, change: Change, places: str) -> str:
+        """See Wanted."""
+        data = f'{{"in":[{places}],"fold":"{change.fold}","post":{change.data}}}'
+        return f"id: {change.seq}\nevent: {change.kind}\ndata: {data}\n\n"
+
+
+def encode(post: StoredPost) -> str:
+    """A post as JSON for the page: its card, and what a page sorts cards by.
+
+    Ids are texts, for they exceed what JavaScript counts.
+    """
+    value = {
+        "id": str(post.id),
+        "network": post.network,
+        "kind": post.kind,
+        "lang": post.lang,
+        "occurred_at": post.occurred_at,
+        "keywords": post.keywords,
+        "card": cards.card(post),
+    }
+    return msgspec.json.encode(value).decode()
+
+
+def changes(engine: Engine, entries: Sequence[Entry]) -> list[Change]:
+    """The entries with their posts as they are now; one that is gone becomes a removal."""
+    found = backlog.by_ids(engine, list({entry.post_id for entry in entries}))
+    return [_change(entry, found.get(entry.post_id)) for entry in entries]
+
+
+def _change(entry: Entry, seen: backlog.Seen | None) -> Change:
+    if entry.kind == "remove" or seen is None or seen.shown.removed_at is not None:
+        data = msgspec.json.encode({"id": str(entry.post_id)}).decode()
+        return Change(entry.seq, "remove", frozenset(), data)
+    shown = seen.shown
+    ids, same = frozenset(shown.keywords), fold(shown.network, shown.text)
+    return Change(entry.seq, entry.kind, ids, encode(shown), seen.post, same)
