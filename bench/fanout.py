@@ -7,84 +7,34 @@ then each with one of its own (which passes every post, so that the sockets carr
 readers take nothing for a while: they must be told how much they missed, or get it. Prints the
 delay from the network's frame to the reader's socket, and exits with 1 if anything was lost,
 doubled or out of order.
+
+    python -m bench.fanout --browsers 20 --rate 200
+
+opens the live deck in real browsers instead, and prints when the posts that they showed were drawn.
 """
 
 import argparse
-import asyncio
-import contextlib
 import json
 import resource
-import socket
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
+from bench.browsers import Browsers
+from bench.readers import MARK, Crowd, Figures
 from tests.integration.running import Running, wait_for
 from tests.simulators import jetstream
 from tests.simulators.served import Served
 
 WARM_S = 2.0
+TICK_S = 0.01  # posts that are due in it are sent together
 SLOW = 0.02  # of the readers: they stop reading in the middle
-LONG = "lorem ipsum dolor sit amet " * 8
-
-
-class Reader:
-    """One browser's stream: the numbers of the posts it was given, and how late."""
-
-    def __init__(self, filter_: str, slow: bool) -> None:
-        self.filter = filter_
-        self.slow = slow
-        self.numbers: list[int] = []
-        self.late_ms: list[float] = []
-        self.missed = 0
-        self.cut = 0
-        self.last = ""
-
-    async def follow(self, port: int, stall: asyncio.Event, resume: asyncio.Event) -> None:
-        """Read, and come back with the last id when cut, until cancelled."""
-        while True:
-            with contextlib.suppress(OSError, EOFError, ValueError):
-                reader, writer = await self._connect(port)
-                try:
-                    words = f"GET /live/stream?{self.filter} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-                    words += f"Last-Event-ID: {self.last}\r\n" if self.last else ""
-                    writer.write(f"{words}\r\n".encode())
-                    await self._read(reader, stall, resume)
-                finally:
-                    writer.close()
-            self.cut += 1
-            await asyncio.sleep(0.2)
-
-    async def _connect(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Of a slow reader the buffers are small: the server must feel that it stops."""
-        line = socket.socket()
-        if self.slow:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        line.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(line, ("127.0.0.1", port))
-        return await asyncio.open_connection(sock=line, limit=1 << (13 if self.slow else 18))
-
-    async def _read(
-        self, reader: asyncio.StreamReader, stall: asyncio.Event, resume: asyncio.Event
-    ) -> None:
-        kind = ""
-        while line := await reader.readline():
-            if self.slow and stall.is_set() and not resume.is_set():
-                await resume.wait()
-            if line.startswith(b"id: "):
-                self.last = line[4:].strip().decode()
-            elif line.startswith(b"event: "):
-                kind = line[7:].strip().decode()
-            elif line.startswith(b"data: ") and kind in ("post", "missed"):
-                if kind == "missed":
-                    self.missed += int(json.loads(line[6:])["posts"])
-                    continue
-                mark = line.partition(b'"text":"')[2].partition(b'"')[0].rpartition(b" ")[2]
-                number, _, sent_us = mark.decode().partition("x")
-                self.numbers.append(int(number))
-                self.late_ms.append((time.time_ns() // 1000 - int(sent_us)) / 1000)
+LONG = "lorem ipsum dolor sit amet " * 4
 
 
 def filters(count: int, different: bool) -> list[str]:
@@ -93,82 +43,115 @@ def filters(count: int, different: bool) -> list[str]:
     return [urlencode({"c1": "all", "c1.with": expression}) for expression in expressions]
 
 
-async def play(
-    tweeter: Running, served: Served, options: argparse.Namespace, different: bool
-) -> list[Reader]:
+def play(tweeter: Running, served: Served, options: argparse.Namespace, different: bool) -> Figures:
+    """Readers come, posts are published, some readers pause; what all of them were given."""
     slow_ones = max(1, int(options.readers * SLOW))
-    readers = [
-        Reader(query, n < slow_ones) for n, query in enumerate(filters(options.readers, different))
-    ]
-    stall, resume = asyncio.Event(), asyncio.Event()
-    tasks = []
-    for reader in readers:
-        tasks.append(asyncio.create_task(reader.follow(tweeter.port, stall, resume)))
-        if len(tasks) % 50 == 0:
-            await asyncio.sleep(0.05)
-    while not all(reader.last or reader.numbers for reader in readers):
-        await asyncio.to_thread(publish, served, -1)  # so that each knows where it is
-        await asyncio.sleep(1.0)
-    for reader in readers:
-        reader.numbers.clear()
-        reader.late_ms.clear()
-    began_at = time.monotonic()
+    queries = filters(options.readers, different)
     total = int(options.rate * options.seconds)
-    for number in range(total):
-        if number == total // 10:
-            stall.set()
-        if number == 9 * total // 10:
-            resume.set()
-        await asyncio.to_thread(publish, served, number)
-        ahead_s = began_at + (number + 1) / options.rate - time.monotonic()
-        await asyncio.sleep(max(0.0, ahead_s))
-    until = time.monotonic() + options.patience
-    waits = lambda r: len(r.numbers) + r.missed < total  # noqa: E731
-    while time.monotonic() < until and any(map(waits, readers)):  # noqa: ASYNC110
-        await asyncio.sleep(0.2)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    return readers
+    with Crowd(tweeter.port, [(query, n < slow_ones) for n, query in enumerate(queries)]) as crowd:
+        while crowd.ask("joined") < options.readers:
+            publish(served, [-1])  # so that each knows where it is
+            time.sleep(0.5)
+        crowd.ask("begin")
+        time.sleep(1.0)
+        turns = {total // 10: "pause", 9 * total // 10: "go_on"}
+        publish_all(served, options.rate, total, lambda n: n in turns and crowd.ask(turns[n]))
+        until = time.monotonic() + options.patience
+        while time.monotonic() < until and crowd.ask("waits", total):
+            time.sleep(0.5)
+        found: Figures = crowd.ask("figures", total)
+        print(f"  reading them took {cpu_s(crowd.pid):.1f} s of a core")
+        return found
+
+
+def play_browsers(tweeter: Running, served: Served, options: argparse.Namespace) -> int:
+    """Browsers show the deck while posts are published; prints when those were in their pages."""
+    query = "?every=1" if options.every else ""
+    with Browsers(f"{tweeter.url}/live{query}", options.browsers) as browsers:
+        wait_for(lambda: all(browsers.evaluate("lamp.className === 'state state-live'")), 60)
+        publish_all(served, options.rate, int(options.rate * options.seconds), lambda n: None)
+        time.sleep(3.0)
+        shown = browsers.late()
+    late: Counter[int] = sum(shown, Counter())
+    print(
+        f"{options.browsers} browsers, {options.rate:g} posts/s: each showed"
+        f" {min(map(Counter.total, shown)):,} to {max(map(Counter.total, shown)):,} posts"
+        f" of {int(options.rate * options.seconds):,}"
+    )
+    print(f"  from the network's frame to the page's {delays(late)}")
+    return 0 if all(shown) else 1
 
 
 _event = iter(range(1, 1 << 40))
 
 
-def publish(served: Served, number: int) -> None:
-    """One post; its last word is its number and the moment of its frame."""
-    text = f"storm {LONG}{number}x{time.time_ns() // 1000}"
-    event = json.dumps(jetstream.post_event(text, number=next(_event))).encode()
-    served.do(served.it.publish([event]))
+def publish_all(served: Served, rate: float, total: int, turn: Callable[[int], object]) -> None:
+    """So many posts, evenly; turn is called before each, with its number."""
+    began_at, number = time.monotonic(), 0
+    while number < total:
+        due = min(total, int((time.monotonic() - began_at) * rate) + 1)
+        for one in range(number, due):
+            turn(one)
+        publish(served, range(number, due))
+        number = due
+        time.sleep(TICK_S)
 
 
-def report(name: str, readers: list[Reader], total: int) -> int:
+def publish(served: Served, numbers: Iterable[int]) -> None:
+    """Posts; the last word of each is its number and the moment of its frame."""
+    events = []
+    for number in numbers:
+        text = f"storm {LONG}{MARK}{number}x{time.time_ns() // 1000}"
+        events.append(json.dumps(jetstream.post_event(text, number=next(_event))).encode())
+    if events:
+        served.do(served.it.publish(events))
+
+
+def share(late: Counter[int], part: float) -> int:
+    """The delay in ms that so many do not exceed."""
+    left = part * late.total()
+    for ms, count in sorted(late.items()):
+        left -= count
+        if left <= 0:
+            return ms
+    return max(late, default=0)
+
+
+def delays(late: Counter[int]) -> str:
+    """In words."""
+    p50, p95, p99 = (share(late, part) for part in (0.5, 0.95, 0.99))
+    return f"p50 {p50:,} ms, p95 {p95:,} ms, p99 {p99:,} ms, max {max(late, default=0):,} ms"
+
+
+def report(name: str, found: Figures, options: argparse.Namespace) -> int:
     """Print the figures of a run; returns the number of faults."""
-    late = sorted(ms for reader in readers if not reader.slow for ms in reader.late_ms)
-    lost = doubled = disordered = untold = 0
-    for reader in readers:
-        numbers = [n for n in reader.numbers if n >= 0]
-        missing = total - len(set(numbers))
-        doubled += len(numbers) - len(set(numbers))
-        disordered += numbers != sorted(numbers)
-        if reader.slow:
-            untold += max(0, missing - reader.missed)
-        else:
-            lost += missing
-    p50, p95, p99 = (
-        late[min(len(late) - 1, int(len(late) * share))] for share in (0.5, 0.95, 0.99)
-    )
-    print(f"{name}: {len(readers):,} readers, {total:,} posts, {len(late):,} deliveries")
     print(
-        f"  delay p50 {p50:,.0f} ms, p95 {p95:,.0f} ms, p99 {p99:,.0f} ms, max {late[-1]:,.0f} ms"
+        f"{name}: {options.readers:,} readers, {options.rate:g} posts/s,"
+        f" {found.late.total():,} deliveries"
     )
-    slow = [reader for reader in readers if reader.slow]
+    print(f"  from the network's frame to the socket {delays(found.late)}")
     print(
-        f"  lost {lost}, doubled {doubled}, out of order {disordered};"
-        f" {len(slow)} slow readers cut {sum(r.cut for r in slow)} times,"
-        f" told of {sum(r.missed for r in slow)} missed posts, not told of {untold}"
+        f"  lost {found.lost}, doubled {found.doubled}, out of order {found.disordered};"
+        f" slow readers cut {found.cut} times,"
+        f" told of {found.told} missed posts, not told of {found.untold}"
     )
-    return lost + doubled + disordered + untold
+    return found.lost + found.doubled + found.disordered + found.untold
+
+
+@contextmanager
+def started() -> Iterator[tuple[Running, Served]]:
+    """tweeter, which follows a simulated Bluesky; prints at the end what it cost."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Served(jetstream.JetstreamSimulator()) as served,
+        Running(Path(folder), BLUESKY_URL=served.it.url) as tweeter,
+    ):
+        tweeter.add("storm")
+        wait_for(lambda: served.it.clients, 30, "for Jetstream")
+        time.sleep(WARM_S)
+        yield tweeter, served
+        web, slot = cpu_s(tweeter.pids("-m tweeter web")[0]), cpu_s(tweeter.slot_pid())
+        print(f"  the web took {web:.1f} s of a core, following and storing {slot:.1f} s")
 
 
 def main() -> int:
@@ -177,30 +160,27 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=50, help="posts a second")
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--patience", type=float, default=30, help="seconds for the last ones")
+    parser.add_argument("--filters", choices=("one", "each", "both"), default="both")
+    parser.add_argument("--browsers", type=int, default=0, help="real ones, in place of readers")
+    parser.add_argument("--every", action="store_true", help="they show all posts, not one in n")
     options = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if options.browsers:
+        with started() as (tweeter, served):
+            return play_browsers(tweeter, served, options)
     faults = 0
     for name, different in (("one filter", False), ("a filter each", True)):
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            Served(jetstream.JetstreamSimulator()) as served,
-            Running(Path(folder), BLUESKY_URL=served.it.url) as tweeter,
-        ):
-            tweeter.add("storm")
-            wait_for(lambda s=served: s.it.clients, 30, "for Jetstream")
-            time.sleep(WARM_S)
-            readers = asyncio.run(play(tweeter, served, options, different))
-            faults += report(name, readers, int(options.rate * options.seconds))
-            user, system = cpu_s(tweeter.pids("-m tweeter web")[0])
-            print(f"  the web process took {user + system:.1f} s of a core")
+        if options.filters in ("both", "each" if different else "one"):
+            with started() as (tweeter, served):
+                faults += report(name, play(tweeter, served, options, different), options)
     return 1 if faults else 0
 
 
-def cpu_s(pid: int) -> tuple[float, float]:
-    """User and system time of a process."""
+def cpu_s(pid: int) -> float:
+    """What a process has used of a core."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) / 100, int(fields[12]) / 100
+    return (int(fields[11]) + int(fields[12])) / 100
 
 
 if __name__ == "__main__":
