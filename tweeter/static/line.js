@@ -122,7 +122,8 @@ export class Line {
         const seq = Number(event.lastEventId) || 0;
         if (!this.up) this.tell(true, {});
         this.take(kind, data, seq, filters);
-        if (!this.alone) this.send({ say: "event", kind, data, seq, filters });
+        // A tab that asked is known; one that has not is sent what follows its position then.
+        if (this.tabs.size > 1) this.send({ say: "event", kind, data, seq, filters });
       });
     }
     source.addEventListener("error", () => {
