@@ -39,13 +39,7 @@ def print_statistics(keyword_id: int, as_json: bool, **options: str | None) -> N
     row = keywords.get(engine, keyword_id)
     names = {"chosen": "range", "from_": "from"}
     args = {names.get(name, name): [value] for name, value in options.items() if value}
-    found = reports.of_keyword(
-        engine,
-        row.id,
-        expression=row.expression,
-        created_s=row.created_at // US,
-        question=questions.read(args),
-    )
+    found = reports.of_keyword(engine, row, questions.read(args))
     if as_json:
         print_value(moments_as_text(reports.plain(found)))
     else:

@@ -1,7 +1,8 @@
 // The preview of a keyword while it is written: 300 ms after the last key, the newest one wins.
-// Without this module the button "Try it first" does the same. The answer is a page of ours,
-// parsed by the browser without running anything in it, so that it is drawn in one place only.
+// Without this module the button "Try it first" does the same. The answer is a page of ours, so
+// that it is drawn in one place only.
 
+import { ask } from "./ask.js";
 import { localise } from "./times.js";
 
 const PAUSE_MS = 300;
@@ -26,26 +27,31 @@ function show(answer) {
   said.textContent = (place.querySelector(".headline") ?? place.querySelector("p"))?.textContent ?? "";
 }
 
-function ask() {
-  if (asking) asking.abort();
-  if (!form.elements.expression.value.trim()) {
+async function preview() {
+  const written = form.elements.expression.value.trim();
+  if (written && wanted() === shown) return; // it is here, or on its way
+  asking?.abort();
+  asking = null;
+  if (!written) {
     place.replaceChildren();
+    place.removeAttribute("aria-busy");
     said.textContent = shown = "";
     return;
   }
-  if (wanted() === shown) return;
+  const mine = (asking = new AbortController());
   shown = wanted();
   place.setAttribute("aria-busy", "true");
-  asking = new XMLHttpRequest();
-  asking.open("POST", form.dataset.preview);
-  asking.responseType = "document";
-  asking.addEventListener("load", (event) => show(event.target.responseXML));
-  asking.addEventListener("error", () => { shown = ""; });
-  asking.addEventListener("loadend", () => place.removeAttribute("aria-busy"));
-  asking.send(new FormData(form));
+  try {
+    const options = { method: "POST", body: new FormData(form), signal: mine.signal };
+    const { page } = await ask(form.dataset.preview, options);
+    if (mine === asking) show(page);
+  } catch {
+    if (mine === asking) shown = ""; // nobody answered: the next key asks again
+  }
+  if (mine === asking) place.removeAttribute("aria-busy");
 }
 
 form?.addEventListener("input", () => {
   window.clearTimeout(timer);
-  timer = window.setTimeout(ask, PAUSE_MS);
+  timer = window.setTimeout(preview, PAUSE_MS);
 });

@@ -1,6 +1,7 @@
 // The volume chart by hand: what a bar stands for, zooming by dragging, keys. Every way also
 // exists as a link or a field; without this file the page is whole.
 
+import { ask } from "./ask.js";
 import { localise } from "./times.js";
 
 const KEYS = { "[": "earlier", "]": "later", "-": "wider" };
@@ -49,24 +50,11 @@ function draw(bucket) {
   return [low, high];
 }
 
-// Another page as a document. Text is never made markup here (the policy forbids it): the browser
-// reads the answer itself, and runs nothing in it.
-function ask(address) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("GET", address);
-    request.responseType = "document";
-    request.onload = () => (request.status === 200 ? resolve(request.response) : reject(new Error()));
-    request.onerror = reject;
-    request.send();
-  });
-}
-
 async function go(address) {
   const section = document.getElementById("statistics");
   section.setAttribute("aria-busy", "true");
   try {
-    const page = await ask(address);
+    const { page } = await ask(address);
     const fresh = page?.getElementById("statistics");
     if (!fresh) throw new Error("no statistics in the answer");
     section.replaceWith(fresh);

@@ -25,6 +25,8 @@ from tweeter.statistics.spikes import Spike
 from tweeter.statistics.volume import Question, Volume, bands, volume
 from tweeter.store import coverage, sums
 from tweeter.store.cells import HOUR, US
+from tweeter.store.coverage import Coverage
+from tweeter.store.keywords import KeywordRow
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,19 +129,28 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     spikes: list[SpikeCard]
 
 
+def seen(engine: Engine, keyword_id: int, span: Span) -> list[Coverage]:
+    """What was covered of the stretch that was asked for, by stream."""
+    return coverage.of_keyword(engine, keyword_id, span.asked[0] * US, span.asked[1] * US)
+
+
 def of_keyword(
     engine: Engine,
-    keyword_id: int,
-    *,
-    expression: str,
-    created_s: int,
+    row: KeywordRow,
     question: Question,
+    *,
+    covered: Sequence[Coverage] | None = None,
     now_s: Callable[[], float] = time.time,
 ) -> Report:
-    """Everything about a keyword in a stretch; what it costs does not grow with its posts."""
+    """Everything about a keyword in a stretch; what it costs does not grow with its posts.
+
+    covered: what `seen` said of the stretch, for who has asked already.
+    """
+    keyword_id, expression, created_s = row.id, row.expression, row.created_at // US
     span = question.span
     times = span.since, span.until
-    drawn = volume(engine, keyword_id, created_s, question)
+    covered = seen(engine, keyword_id, span) if covered is None else covered
+    drawn = volume(engine, keyword_id, created_s, question, covered)
     known = past(engine, keyword_id, created_s, span)
     found = spikes.find(known.hours, span.asked[0], span.asked[1], known.skip)
     shares = sums.shares(engine, keyword_id, times, narrow=question.narrow)

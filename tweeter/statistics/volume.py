@@ -7,8 +7,9 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter.statistics.spans import WEEK, Span
-from tweeter.store import coverage, figures, sums
+from tweeter.store import figures, sums
 from tweeter.store.cells import HOUR, US
+from tweeter.store.coverage import Coverage
 from tweeter.store.figures import Figure
 from tweeter.store.sums import Cell, Narrow
 
@@ -67,16 +68,20 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     edits: list[tuple[int, int, str]]
 
 
-def volume(engine: Engine, keyword_id: int, created_s: int, question: Question) -> Volume:
-    """The chart's numbers: stacks, comparisons, and what was not covered."""
+def volume(
+    engine: Engine,
+    keyword_id: int,
+    created_s: int,
+    question: Question,
+    covered: Sequence[Coverage],
+) -> Volume:
+    """The chart's numbers: stacks, comparisons, and what was not covered of the span."""
     span = question.span
     cells = _cells(engine, keyword_id, span, question)
     stacks = _series(cells, span)
     previous = span.before()
     together = msgspec.structs.replace(question, by="")
     before = sum(c.posts for c in _cells(engine, keyword_id, previous, together))
-    since, until = span.asked[0] * US, span.asked[1] * US
-    found = coverage.of_keyword(engine, keyword_id, since, until)
     return Volume(
         span=span,
         by=question.by,
@@ -85,8 +90,8 @@ def volume(engine: Engine, keyword_id: int, created_s: int, question: Question) 
         total=sum(series.total for series in stacks),
         gone=sum(cell.gone for cell in cells),
         before=before,
-        figure=figures.of_keyword(engine, keyword_id, since, until),
-        bands=bands(found),
+        figure=figures.of_coverage(covered),
+        bands=bands(covered),
         followed_since=created_s,
         edits=sums.edits(engine, keyword_id, (span.since, span.until)),
     )
@@ -140,7 +145,7 @@ def _line(cells: Sequence[Cell], span: Span) -> list[int]:
     return line
 
 
-def bands(found: Sequence[coverage.Coverage]) -> list[Band]:
+def bands(found: Sequence[Coverage]) -> list[Band]:
     """Where posts may be missing: each stretch in which some stream missed what it should have."""
     edges: list[tuple[int, int, str]] = []
     followed: list[tuple[int, int]] = []

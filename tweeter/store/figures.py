@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, select
 
 from tweeter.store import keyword_ledger
-from tweeter.store.coverage import Stretch, counts, line_of, look_backs, of_pauses, over
+from tweeter.store.coverage import Coverage, Stretch, counts, line_of, look_backs, of_pauses, over
 from tweeter.store.engine import db_now, reading
 from tweeter.store.keyword_ledger import Pause
 from tweeter.store.schema import keywords, streams
@@ -41,6 +41,13 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING_SAID = Figure(covered=None)
+
+
+def of_coverage(found: Sequence[Coverage]) -> Figure:
+    """What the stretches of a keyword's streams come to; () says nothing."""
+    covered = sum(one.covered_s for one in found)
+    whole = covered + sum(one.missed_s for one in found)
+    return Figure(covered=covered / whole if whole else None)
 
 
 class _Line:

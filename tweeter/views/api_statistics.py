@@ -31,11 +31,5 @@ def keywords_overview() -> Response:
 def keyword_statistics(keyword_id: int) -> Response:
     """Everything of a keyword's page, with the parameters of the page's address."""
     row = keywords.get(engine(), keyword_id)
-    found = reports.of_keyword(
-        engine(),
-        row.id,
-        expression=row.expression,
-        created_s=row.created_at // US,
-        question=asked.question(),
-    )
+    found = reports.of_keyword(engine(), row, asked.question())
     return answer({"statistics": reports.plain(found)})

@@ -1,5 +1,6 @@
 """The pages of keywords: add, preview, many at once, one keyword with its time and its posts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import abort, current_app, flash, redirect, render_template, request, url_for
@@ -22,6 +23,7 @@ from tweeter.store import (
     posts,
 )
 from tweeter.store.cells import US
+from tweeter.store.coverage import Coverage
 from tweeter.store.keywords import KeywordExists, KeywordRow
 from tweeter.store.preview import preview
 from tweeter.views import removal_pages, stat_pages
@@ -158,17 +160,16 @@ def _keyword_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> s
         accounts=followed.of_keyword(engine(), keyword_id),
         names=names_under(found.posts),
         figure=figures.of_keyword(engine(), keyword_id),
-        **_time(row, statistics["asked"].span),
+        **_time(row, statistics["asked"].span, statistics["covered"]),
         **statistics,
         **removal_pages.of_keyword(row),
         **more,
     )
 
 
-def _time(row: KeywordRow, span: Span) -> dict[str, Any]:
+def _time(row: KeywordRow, span: Span, found: Sequence[Coverage]) -> dict[str, Any]:
     """The strips of the chosen range, and their table."""
     since, until = (moment * US for moment in span.asked)
-    found = coverage.of_keyword(engine(), row.id, since, until)
     strips = [(one, coverage.strip(engine(), row.id, one, since, until)) for one in found]
     table = [(one.stream, stretch) for one in found for stretch in one.stretches]
     table.sort(key=lambda row: row[1].since, reverse=True)

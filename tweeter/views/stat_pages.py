@@ -22,15 +22,11 @@ OTHERS = 50  # keywords offered for comparison
 def of_keyword(row: KeywordRow) -> dict[str, Any]:
     """What templates/statistics.html needs. Raises BadQuestion and BadMoment."""
     question = asked.question()
-    found = reports.of_keyword(
-        engine(),
-        row.id,
-        expression=row.expression,
-        created_s=row.created_at // US,
-        question=question,
-    )
+    covered = reports.seen(engine(), row.id, question.span)
+    found = reports.of_keyword(engine(), row, question, covered=covered)
     return {
         "asked": question,
+        "covered": covered,
         "report": found,
         "chart": charts.of_volume(found.volume),
         "here": asked.here,
