@@ -27,7 +27,7 @@ ROWS = [
     {"keeper", "web"},
     {"views.flask_tasks", "server", "supervisor", "cli_db", "cli_replay"},
     {"cli_ground"},
-    {"cli_keywords", "cli_posts", "cli_sources", "cli_statistics"},
+    {"cli_annotations", "cli_keywords", "cli_posts", "cli_sources", "cli_statistics"},
     {"cli_search"},
     {"cli"},
     {"__main__"},

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import __version__, broker, cli_db, supervisor
 from tweeter import config as configuration
+from tweeter.cli_annotations import annotation
 from tweeter.cli_ground import JSON, Guarded, data, fail, log_to_stderr, say, set_up
 from tweeter.cli_keywords import keyword
 from tweeter.cli_posts import print_posts, tail
@@ -35,7 +36,7 @@ def cli() -> None:
     """Follow keywords live on X, Bluesky and Mastodon, in your own database."""
 
 
-for _group in (keyword, source, gaps_group, quarantine_group, cli_db.db):
+for _group in (keyword, annotation, source, gaps_group, quarantine_group, cli_db.db):
     cli.add_command(_group)
 for _command in (print_posts, tail, find, print_statistics):
     cli.add_command(_command)

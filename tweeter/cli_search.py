@@ -9,6 +9,7 @@ import click
 
 from tweeter.cli_ground import JSON, pointing_at, say, set_up
 from tweeter.cli_posts import print_post
+from tweeter.harmless import cell
 from tweeter.store.filters import KINDS, NETWORKS, STATES, Filter
 from tweeter.store.posts import StoredPost
 from tweeter.store.search import Counts, search
@@ -17,7 +18,6 @@ from tweeter.views.show import clock, exact, total_of
 PAGE = 200
 _CSV = ("id", "network", "occurred_at", "author_id", "author_handle", "author_name", "kind")
 _CSV_MORE = ("lang", "url", "text", "tags", "keywords")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what begins so
 
 
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
@@ -101,4 +101,4 @@ def _cells(post: StoredPost) -> Iterator[str]:
         if name == "occurred_at":
             value = exact(value)
         text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-        yield f"'{text}" if text.startswith(_FORMULA) else text
+        yield cell(text)

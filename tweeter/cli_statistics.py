@@ -68,6 +68,9 @@ def _print(expression: str, found: Report) -> None:
         click.echo(
             f"Spike: {clock(spike.since * US)}, {spike.total:,} posts, {spike.times:.1f}x the usual"
         )
+    for note in volume.annotations:
+        times = clock(note.since) + (f" to {clock(note.until)}" if note.until else "")
+        click.echo(f"Note: {times}: {note.text}")
     for band in volume.bands:
         click.echo(f"Not covered: {clock(band.since * US)} to {clock(band.until * US)}")
 

@@ -25,3 +25,11 @@ def harmless(text: str) -> str:
         if run <= MARKS:
             shown.append(character)
     return "".join(shown)
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what begins so
+
+
+def cell(text: str) -> str:
+    """The text for a cell of CSV: never a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -19,6 +19,7 @@ from tweeter.errors import (
 )
 from tweeter.moments import BadMoment
 from tweeter.sources.check import UnknownSource
+from tweeter.store.annotations import AnnotationNotFound, BadAnnotation
 from tweeter.store.bulk import TooManyLines
 from tweeter.store.decks import DeckChanged, DeckExists, DeckNotFound
 from tweeter.store.filters import BadFilter
@@ -67,6 +68,8 @@ KINDS: tuple[tuple[type[Exception], str, int, str], ...] = (
     (DeckNotFound, "deck_not_found", 404, "There is no such deck"),
     (DeckExists, "deck_exists", 409, "Another deck has this name"),
     (DeckChanged, "deck_changed", 409, "The deck was changed meanwhile"),
+    (AnnotationNotFound, "annotation_not_found", 404, "There is no such note"),
+    (BadAnnotation, "annotation_invalid", 422, "The note cannot be kept"),
     (BadMoment, "bad_moment", 422, "The time cannot be read"),
     (BadQuestion, "bad_question", 422, "The statistics asked for do not exist"),
     (ConfigError, "settings", 500, "The settings are wrong"),

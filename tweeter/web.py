@@ -18,7 +18,9 @@ from tweeter.store import trouble
 from tweeter.store.decks import DeckNotFound
 from tweeter.store.keywords import KeywordNotFound
 from tweeter.views import (
+    annotation_pages,
     api,
+    api_annotations,
     api_decks,
     api_keywords,
     api_search,
@@ -37,6 +39,26 @@ from tweeter.views import (
 )
 from tweeter.views.guard import HEADERS
 
+# Those of a kind share one blueprint.
+PAGES = (
+    pages,
+    annotation_pages,
+    deck_pages,
+    keyword_pages,
+    source_pages,
+    health_pages,
+    search_pages,
+    look,
+)
+API = (
+    api,
+    api_annotations,
+    api_decks,
+    api_keywords,
+    api_sources,
+    api_search,
+    api_statistics,
+)
 IMPORT_BYTES = 16 * 1024 * 1024  # 10,000 lines of up to 1,024 characters
 
 
@@ -62,24 +84,16 @@ def create_app(config: Config, engine: Engine) -> Flask:
         harmless=harmless,
         host=cards.host,
         iso=show.iso,
+        iso_exact=show.exact,
         number=show.number,
     )
     app.jinja_env.globals.update(version=__version__, now=lambda: datetime.now(UTC))
     app.before_request(_take_long_imports)  # before CSRFProtect reads the form
     csrf = CSRFProtect(app)
-    # Those of a kind share one blueprint.
-    for module in (
-        pages,
-        deck_pages,
-        keyword_pages,
-        source_pages,
-        health_pages,
-        search_pages,
-        look,
-    ):
-        assert module.pages  # noqa: S101
-    for module in (api, api_decks, api_keywords, api_sources, api_search, api_statistics):
-        assert module.api  # noqa: S101
+    for of_pages in PAGES:
+        assert of_pages.pages  # noqa: S101
+    for of_api in API:
+        assert of_api.api  # noqa: S101
     app.register_blueprint(pages.pages)
     look.dress(app)
     assets.serve(app)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT
@@ -44,8 +45,13 @@ def watched(context: Any, url: str, allowed: tuple[str, ...] = ()) -> Iterator[A
     assert not faults, faults
 
 
-def shot(page: Any, name: str, *, whole: bool = True) -> None:
-    """A screenshot, kept for who wants to look (build/screenshots)."""
+def shots() -> Path:
+    """The folder of the pictures that are kept for who wants to look."""
     folder = ROOT / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(folder / f"{name}.png"), full_page=whole)
+    return folder
+
+
+def shot(page: Any, name: str, *, whole: bool = True) -> None:
+    """A screenshot, kept for who wants to look (build/screenshots)."""
+    page.screenshot(path=str(shots() / f"{name}.png"), full_page=whole)

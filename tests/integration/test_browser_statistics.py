@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.browsers import shot, watched
+from tests.integration.browsers import HOSTILE, shot, shots, watched
 from tests.integration.running import Running
 from tests.simulators.jetstream import now_us, post_event
 from tweeter.views import show
@@ -188,6 +188,53 @@ def test_all_of_the_time_comes_to_all_posts(
         assert page.locator("#overview tbody tr").count() == 2
         shot(page, "overview-360")
     context.close()
+
+
+def test_a_note_stands_where_it_happened(
+    browser: Any, tweeter: Running, recorded: Recorded
+) -> None:
+    """Written, changed and removed without JavaScript; on a phone as on a desk; only text."""
+    since, until = recorded.spike - 24 * HOUR_US, recorded.spike + 24 * HOUR_US
+    asked = f"from={iso(since)}&to={iso(until)}&bucket=3600"
+    for width in (1280, 360):
+        context = browser.new_context(
+            java_script_enabled=False, viewport={"width": width, "height": 800}
+        )
+        with watched(context, tweeter.url, allowed=("422",)) as page:
+            page.goto(f"{tweeter.url}/keywords/1?{asked}")
+            noted(page, HOSTILE[6], iso(recorded.spike))
+            marks = page.locator("svg.drawn .note")
+            box, mark = page.locator("svg.drawn").bounding_box(), marks.locator("line").first
+            place = mark.bounding_box()["x"] - box["x"]
+            assert place == pytest.approx(box["width"] / 2, abs=2)
+            shown = page.locator(".notes > li")
+            assert shown.locator("bdi.words").inner_text() == HOSTILE[6]
+            assert page.title() != "gone"
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            page.locator("#annotations").screenshot(path=str(shots() / f"notes-{width}.png"))
+            shown.locator("summary").click()
+            shown.locator("input[name=until]").fill(iso(since))
+            shown.get_by_role("button", name="Save").click()
+            assert "ends before it begins" in page.get_by_role("alert").inner_text()
+            assert shown.locator("input[name=until]").input_value() == iso(since)
+            shown.locator("input[name=until]").fill(iso(recorded.spike + 12 * HOUR_US))
+            shown.get_by_role("button", name="Save").click()
+            assert marks.locator("rect.span").bounding_box()["width"] == pytest.approx(
+                box["width"] / 4, abs=2
+            )
+            shown.locator("summary").click()
+            shown.get_by_role("button", name="Remove").click()
+            assert marks.count() == shown.locator("bdi").count() == 0
+        context.close()
+
+
+def noted(page: Any, words: str, at: str) -> None:
+    page.locator("summary", has_text="Add a note").click()
+    new = page.locator("#annotations > details form")
+    new.locator("input[name=text]").fill(words)
+    new.locator("input[name=since]").fill(at)
+    new.get_by_role("button", name="Add").click()
+    page.get_by_text("The note is kept.").wait_for()
 
 
 def iso(moment: int) -> str:

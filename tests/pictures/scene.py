@@ -20,7 +20,7 @@ from tests.pictures import posts
 from tweeter import pipeline
 from tweeter.records import RawEvent, now_us
 from tweeter.sources.demo import DEMO_KEYWORDS, demo_events
-from tweeter.store import batches, demo, ledger, migrate, streams, workers
+from tweeter.store import annotations, batches, demo, ledger, migrate, streams, workers
 from tweeter.store.engine import make_engine, writing
 from tweeter.store.leases import Lease, owner
 from tweeter.store.ledger import Turn
@@ -108,8 +108,20 @@ def fill(engine: Engine) -> None:
     )
     words = "X does not accept this token. Ends in …9f2c; check TWEETER_X_BEARER_TOKEN."
     streams.set_state(engine, x, "needs_attention", words)
+    _notes(engine, now)
     workers.beat(engine, owner(), "celery@harbour")
     keep(engine, now)
+
+
+def _notes(engine: Engine, now: int) -> None:
+    """What a person wrote beside the chart: moments, a range, one that stands on every chart."""
+    for keyword_id, words, began, ended in (
+        (1, "The mayor speaks", 15.0, 0.0),
+        (1, "Trains stand still between Varnholm and Quay", 7.5, 4.0),
+        (annotations.EVERY, "Clocks go back", 7.0, 0.0),
+    ):
+        end = now - int(ended * HOUR_US) if ended else 0
+        annotations.add(engine, keyword_id, words, now - int(began * HOUR_US), end)
 
 
 def _age_keywords(engine: Engine, now: int) -> None:

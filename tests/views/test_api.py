@@ -34,7 +34,7 @@ def routes(app: Flask) -> list[tuple[str, str]]:
 
 def filled(path: str, **values: str) -> str:
     known = {"keyword_id": "1", "act": "pause", "name": "none", "search_id": "1", "deck_id": "1"}
-    known |= values
+    known |= {"annotation_id": "1"} | values
     return re.sub(r"\{(\w+)\}", lambda found: known[found[1]], path)
 
 

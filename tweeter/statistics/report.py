@@ -181,6 +181,8 @@ def plain(value: Any) -> Any:
     for name, item in value.items():
         if name in _SECONDS:
             found[f"{name}_us"] = item * US
+        elif name == "annotations":  # in microseconds already
+            found[name] = item
         elif name == "asked":
             found["asked"] = {"since_us": item[0] * US, "until_us": item[1] * US}
         elif name == "edits":

@@ -7,7 +7,8 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter.statistics.spans import WEEK, Span
-from tweeter.store import figures, sums
+from tweeter.store import annotations, figures, sums
+from tweeter.store.annotations import Annotation
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage
 from tweeter.store.figures import Figure
@@ -66,6 +67,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     bands: list[Band]
     followed_since: int  # seconds; before it nothing was looked for
     edits: list[tuple[int, int, str]]
+    annotations: list[Annotation]  # in microseconds
 
 
 def volume(
@@ -94,6 +96,9 @@ def volume(
         bands=bands(covered),
         followed_since=created_s,
         edits=sums.edits(engine, keyword_id, (span.since, span.until)),
+        annotations=annotations.between(
+            engine, span.since * US, span.until * US, keyword_id=keyword_id
+        ),
     )
 
 

@@ -18,6 +18,7 @@ from tweeter.store import followed, jobs, keyword_ledger
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.schema import (
+    annotations,
     followed_names,
     keyword_intervals,
     keyword_versions,
@@ -367,7 +368,7 @@ def _record(row: Any, names: Mapping[int, tuple[tuple[str, str], ...]]) -> Keywo
 
 def forget(connection: Connection, keyword_id: int) -> None:
     """Delete a keyword's own rows (its matches must be gone)."""
-    for table in (keyword_versions, keyword_intervals, followed_names):
+    for table in (keyword_versions, keyword_intervals, followed_names, annotations):
         connection.execute(delete(table).where(table.c.keyword_id == keyword_id))
     connection.execute(delete(keywords).where(keywords.c.id == keyword_id))
     bump(connection)

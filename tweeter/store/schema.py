@@ -9,30 +9,14 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import mysql
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# Names of the networks are compared byte by byte on every database.
-KeyText = String(190).with_variant(
-    mysql.VARCHAR(190, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
-)
-LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
-AutoId = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts up in SQLite
-Bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+from tweeter.store.schema_types import AutoId, Bytes, KeyText, LongText
+from tweeter.store.schema_types import metadata as metadata  # for others, with the tables in it
 
 keywords = Table(
     "keywords",
@@ -396,4 +380,17 @@ leaders = Table(
     Column("name", String(32), primary_key=True),  # of what only one process does: "scheduler"
     Column("owner", KeyText, nullable=False),
     Column("lease_until", BigInteger, nullable=False),
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    Column("keyword_id", BigInteger, nullable=False),  # 0: on every keyword's chart
+    Column("words", LongText, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),  # NULL: it is of one moment
+    Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("ix_annotations_keyword_id_started_at", "keyword_id", "started_at"),
 )

@@ -8,9 +8,10 @@ from flask import Response
 from tweeter.records import now_us
 from tweeter.statistics import report as reports
 from tweeter.statistics import summary
+from tweeter.statistics.volume import volume
 from tweeter.store import keywords
 from tweeter.store.cells import US
-from tweeter.views import asked
+from tweeter.views import asked, chart_table
 from tweeter.views.api import answer, api, number
 from tweeter.views.pages import engine
 
@@ -33,3 +34,15 @@ def keyword_statistics(keyword_id: int) -> Response:
     row = keywords.get(engine(), keyword_id)
     found = reports.of_keyword(engine(), row, asked.question())
     return answer({"statistics": reports.plain(found)})
+
+
+@api.get("/keywords/<int:keyword_id>/chart.csv")
+def keyword_chart(keyword_id: int) -> Response:
+    """The chart of the same address as CSV: a line a bucket, with what was missed and the notes."""
+    row = keywords.get(engine(), keyword_id)
+    question = asked.question()
+    covered = reports.seen(engine(), row.id, question.span)
+    found = volume(engine(), row.id, row.created_at // US, question, covered)
+    text = "".join(chart_table.as_csv(found, asked.names(question)))
+    name = f"attachment; filename=keyword-{row.id}.csv"
+    return Response(text, mimetype="text/csv", headers={"Content-Disposition": name})

@@ -8,7 +8,13 @@ from typing import Any
 from flask import request, url_for
 
 from tweeter.statistics import questions
+from tweeter.statistics.panels import PANELS
 from tweeter.statistics.volume import Question
+from tweeter.store import keywords
+from tweeter.store.sums import SERIES
+from tweeter.views.pages import engine
+
+STATE = ("range", "from", "to", "bucket", "by", "compare", "with", *SERIES, *PANELS)
 
 
 def question() -> Question:
@@ -16,11 +22,24 @@ def question() -> Question:
     return questions.read(request.args.to_dict(flat=False))
 
 
+def names(chosen: Question) -> dict[str, str]:
+    """What the keywords that it compares with are called, by the names of their series."""
+    return {str(n): name for n, name in keywords.names(engine(), chosen.keywords).items()}
+
+
+def back(keyword_id: int, endpoint: str = "pages.keyword", **values: Any) -> str:
+    """The address of this page's state at another place; values: of that place's address."""
+    return url_for(endpoint, keyword_id=keyword_id, **state(), **values)
+
+
+def state() -> dict[str, Any]:
+    """What of the request's address belongs to the statistics, by name."""
+    return {name: given for name, given in request.args.lists() if name in STATE}
+
+
 def here(keyword_id: int, **changes: Any) -> str:
     """The address of this page with other parameters: None takes one out, a list gives many."""
-    args: dict[str, Any] = {
-        name: values for name, values in request.args.lists() if name not in ("older", "panel")
-    }
+    args = state()
     if "from" in changes or "range" in changes:
         for name in ("range", "from", "to", "bucket"):
             args.pop(name, None)

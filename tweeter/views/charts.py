@@ -12,11 +12,14 @@ import msgspec
 
 from tweeter.statistics.spans import Span
 from tweeter.statistics.volume import Series, Volume
-from tweeter.store.cells import DAY, HOUR
+from tweeter.store.annotations import Annotation
+from tweeter.store.cells import DAY, HOUR, US
 
 HIGH = 1_000
 GAP = 0.12  # of a bucket, between bars
 TICKS = 6
+LANES = 4  # rows of notes
+ROOM = 7.0  # percent of the width that the number of a note takes, on a phone
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -36,6 +39,19 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool = True
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """A note under the axis: its number in the list, place and width in percent (0: a moment).
+
+    lane: how many rows down it stands, so that no two stand on each other.
+    """
+
+    number: int
+    start: float
+    width: float
+    lane: int
+    words: str
+
+
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
     """Paths by series, in the order of the legend; numbers begin at 1 as colours do."""
 
@@ -48,6 +64,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     gaps: list[Region]
     before: float  # percent of the width before the keyword was followed
     edits: list[Tick]
+    notes: list[Mark]
 
 
 def nice(value: int) -> int:
@@ -87,14 +104,28 @@ def of_volume(found: Volume) -> Chart:
             Tick(_place(span, at), f"version {version}: {expression}", at)
             for at, version, expression in found.edits
         ],
+        notes=_notes(span, found.annotations),
     )
+
+
+def _notes(span: Span, found: Sequence[Annotation]) -> list[Mark]:
+    """The notes in rows: each in the first one that is free where it begins."""
+    free = [0.0] * LANES
+    marks = []
+    for number, one in enumerate(found, 1):
+        start, end = _place(span, one.since / US), _place(span, one.last / US)
+        lane = next((n for n, place in enumerate(free) if place <= start), LANES - 1)
+        free[lane] = max(free[lane], end, start + ROOM)
+        width = round(end - start, 3)
+        marks.append(Mark(number=number, start=start, width=width, lane=lane, words=one.text))
+    return marks
 
 
 def _parts(top: int) -> tuple[float, ...]:
     return (0.5, 1.0) if top % 2 == 0 else (1.0,)
 
 
-def _place(span: Span, at: int) -> float:
+def _place(span: Span, at: float) -> float:
     share = (at - span.since) / (span.until - span.since)
     return round(100 * min(max(share, 0.0), 1.0), 3)
 

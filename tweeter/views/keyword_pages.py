@@ -133,10 +133,11 @@ def _preview(form: KeywordForm, keyword_id: int | None) -> dict[str, Any]:
 @pages.get("/keywords/<int:keyword_id>")
 def keyword(keyword_id: int) -> Answer:
     """A keyword's posts, newest first, paged by key; and what was not seen."""
-    return _keyword_page(keyword_id, KeywordForm(), {})
+    return keyword_page(keyword_id, KeywordForm(), {})
 
 
-def _keyword_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str:
+def keyword_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str:
+    """The page; form: of its expression, more: what else its template needs, as what is wrong."""
     row = keywords.get(engine(), keyword_id)
     if not form.is_submitted():
         form.show(row)
@@ -188,11 +189,11 @@ def edit_keyword(keyword_id: int) -> Answer:
     form = KeywordForm()
     if request.form.get("act") == "preview":
         found = _preview(form, keyword_id)
-        page = _keyword_page(keyword_id, form, found)
+        page = keyword_page(keyword_id, form, found)
         return (page, 422) if "error" in found else page
     row, wrong = _save(form, keyword_id)
     if row is None:
-        return _keyword_page(keyword_id, form, wrong), 422
+        return keyword_page(keyword_id, form, wrong), 422
     flash(f"Changed to “{row.expression}”. Stored posts are matched again.")
     _flash_names(row)
     return redirect(url_for("pages.keyword", keyword_id=keyword_id), 303)

@@ -12,7 +12,7 @@ from tweeter.statistics.volume import Question
 from tweeter.store import keywords
 from tweeter.store.cells import US
 from tweeter.store.keywords import KeywordRow
-from tweeter.views import asked, charts
+from tweeter.views import asked, chart_table, charts
 from tweeter.views.pages import engine
 from tweeter.views.show import iso
 
@@ -30,6 +30,7 @@ def of_keyword(row: KeywordRow) -> dict[str, Any]:
         "report": found,
         "chart": charts.of_volume(found.volume),
         "here": asked.here,
+        "back": asked.back,
         "toggled": asked.toggled,
         "choices": _choices(row, question, found),
     }
@@ -38,15 +39,8 @@ def of_keyword(row: KeywordRow) -> dict[str, Any]:
 def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, Any]:
     span, volume = question.span, found.volume
     series = [*volume.stacks, *volume.others]
-    columns = [one.posts for one in series]
-    table = [
-        (start, values)
-        for start, *values in zip(span.starts(), *columns, strict=True)
-        if any(values)
-    ]
     others, _ = keywords.page(engine(), limit=OTHERS)
-    names = {str(other.id): other.expression for other in others}
-    names |= {str(n): name for n, name in keywords.names(engine(), question.keywords).items()}
+    names = {str(other.id): other.expression for other in others} | asked.names(question)
     return {
         "range": _preset(),
         "from": request.args.get("from", ""),
@@ -59,12 +53,13 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "nearest": {"range": "month"} if row.posts and not volume.total else None,
         "others": [other for other in others if other.id != row.id],
         "names": names,
-        "table": table,
+        "table": [one for one in chart_table.rows(volume) if not one.is_empty],
+        "heads": chart_table.heads(volume, names),
         "missed_s": sum(band.until - band.since for band in volume.bands),
         "place": lambda at: round(100 * (at - span.since) / (span.until - span.since), 2),
         "data": {
             "names": [names.get(one.name, one.name) for one in series],
-            "posts": columns,
+            "posts": [one.posts for one in series],
         },
     }
 

@@ -1,0 +1,93 @@
+"""Notes on the axis of time, on a keyword's page: add, change, remove. Without JavaScript."""
+
+from typing import Any
+
+import msgspec
+from flask import flash, redirect, request
+
+from tweeter import moments
+from tweeter.errors import TweeterError
+from tweeter.moments import BadMoment
+from tweeter.records import now_us
+from tweeter.store import annotations, keywords
+from tweeter.store.annotations import EVERY, AnnotationNotFound, BadAnnotation
+from tweeter.views import asked
+from tweeter.views.forms import KeywordForm
+from tweeter.views.keyword_pages import keyword_page
+from tweeter.views.pages import Answer, engine, pages
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A note as a person wrote it, with what is wrong with it. id 0: a new one."""
+
+    id: int
+    text: str
+    since: str
+    until: str
+    everywhere: bool
+    error: str = ""
+
+    def values(self, keyword_id: int) -> dict[str, Any]:
+        """As the store takes them. Raises BadMoment."""
+        now = now_us()
+        return {
+            "keyword_id": EVERY if self.everywhere else keyword_id,
+            "text": self.text,
+            "since": moments.read(self.since, now, "“From”"),
+            "until": moments.read(self.until, now, "“To”") if self.until.strip() else 0,
+        }
+
+
+def _draft(annotation_id: int = 0) -> Draft:
+    given = request.form
+    return Draft(
+        id=annotation_id,
+        text=given.get("text", ""),
+        since=given.get("since", ""),
+        until=given.get("until", ""),
+        everywhere=bool(given.get("everywhere")),
+    )
+
+
+def _wrong(keyword_id: int, draft: Draft, error: TweeterError) -> Answer:
+    """The page again, with what was written and what is wrong with it."""
+    wrong = msgspec.structs.replace(draft, error=str(error))
+    form = KeywordForm(formdata=None)
+    form.show(keywords.get(engine(), keyword_id))
+    return keyword_page(keyword_id, form, {"draft": wrong}), 422
+
+
+def _back(keyword_id: int) -> Answer:
+    return redirect(asked.back(keyword_id, _anchor="annotations"), 303)
+
+
+@pages.post("/keywords/<int:keyword_id>/annotations")
+def annotate(keyword_id: int) -> Answer:
+    """Keep a note."""
+    keywords.get(engine(), keyword_id)
+    draft = _draft()
+    try:
+        annotations.add(engine(), **draft.values(keyword_id))
+    except (BadAnnotation, BadMoment) as error:
+        return _wrong(keyword_id, draft, error)
+    flash("The note is kept.")
+    return _back(keyword_id)
+
+
+@pages.post("/keywords/<int:keyword_id>/annotations/<int:annotation_id>")
+def change_annotation(keyword_id: int, annotation_id: int) -> Answer:
+    """Change a note, or remove it."""
+    keywords.get(engine(), keyword_id)
+    draft = _draft(annotation_id)
+    try:
+        if request.form.get("act") == "remove":
+            annotations.remove(engine(), annotation_id)
+            flash("The note is removed.")
+        else:
+            annotations.change(engine(), annotation_id, **draft.values(keyword_id))
+            flash("The note is changed.")
+    except AnnotationNotFound as error:
+        flash(str(error))
+    except (BadAnnotation, BadMoment) as error:
+        return _wrong(keyword_id, draft, error)
+    return _back(keyword_id)

@@ -1,0 +1,84 @@
+"""The volume chart in rows, for the page's table and for spreadsheets."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from tweeter.harmless import cell
+from tweeter.statistics.volume import Volume
+from tweeter.store.annotations import Annotation
+from tweeter.store.cells import US
+from tweeter.views.show import iso
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A bucket: when it begins (seconds), posts of each series, and the notes that begin in it.
+
+    missed: "", "partly" (on some stream, or for a part of it) or "wholly" not covered. A note
+    that began before the first bucket stands there.
+    """
+
+    start: int
+    posts: list[int]
+    missed: str
+    notes: list[Annotation]
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing to show, but for what was not covered."""
+        return not any(self.posts) and not self.notes
+
+
+def rows(found: Volume) -> list[Row]:
+    """One for each bucket of the span."""
+    span = found.span
+    notes: dict[int, list[Annotation]] = {}
+    for one in found.annotations:
+        bucket = (one.since // US - span.since) // span.size
+        notes.setdefault(max(bucket, 0), []).append(one)
+    series = [*found.stacks, *found.others]
+    return [
+        Row(
+            start=start,
+            posts=[one.posts[bucket] for one in series],
+            missed=_missed(found, start),
+            notes=notes.get(bucket, []),
+        )
+        for bucket, start in enumerate(span.starts())
+    ]
+
+
+def _missed(found: Volume, start: int) -> str:
+    end = start + found.span.size
+    touching = [band for band in found.bands if band.since < end and band.until > start]
+    if not touching:
+        return ""
+    whole = any(band.whole and band.since <= start and band.until >= end for band in touching)
+    return "wholly" if whole else "partly"
+
+
+def heads(found: Volume, names: Mapping[str, str]) -> list[str]:
+    """What each series is called. names: of those that are called otherwise than in the numbers."""
+    nameless = "not said" if found.by == "lang" else "posts"
+    return [names.get(one.name, one.name) or nameless for one in (*found.stacks, *found.others)]
+
+
+def as_csv(found: Volume, names: Mapping[str, str]) -> Iterator[str]:
+    """The chart's data: a line a bucket, also of those without posts."""
+    yield _line(["from", *(cell(head) for head in heads(found, names)), "not covered", "notes"])
+    for row in rows(found):
+        notes = " | ".join(_words(one) for one in row.notes)
+        yield _line([iso(row.start * US), *map(str, row.posts), row.missed, cell(notes)])
+
+
+def _words(one: Annotation) -> str:
+    times = iso(one.since) + (f" to {iso(one.until)}" if one.until else "")
+    return f"{one.text} ({times})"
+
+
+def _line(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()
