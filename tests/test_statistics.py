@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tweeter.statistics import association, spans, spikes
+from tweeter.statistics import association, indexed, spans, spikes
 from tweeter.store.cells import DAY, HOUR, SIZES
 
 MONDAY = 1_790_553_600  # 2026-09-28, a Monday
@@ -132,3 +132,35 @@ def test_words_of_a_post(text: str, lang: str, expected: set[str]) -> None:
 @given(st.text())
 def test_any_text_has_words(text: str) -> None:
     assert all(association.words(text, "en"))
+
+
+@given(
+    posts=st.lists(st.integers(0, 10_000), min_size=3, max_size=30),
+    missed=st.lists(st.tuples(st.integers(-5, 35), st.integers(1, 9)), max_size=4),
+)
+def test_an_index_has_a_mean_of_a_hundred_where_it_is_judged(
+    posts: list[int], missed: list[tuple[int, int]]
+) -> None:
+    span = spans.cut(MONDAY + 600, MONDAY + len(posts) * HOUR - 600, HOUR)
+    gaps = [(MONDAY + at * HOUR, MONDAY + (at + length) * HOUR) for at, length in missed]
+    buckets = indexed.judged(span, gaps)
+    assert buckets
+    assert not {0, len(posts) - 1} & set(buckets)  # not whole
+    found = indexed.against_mean("a", posts, buckets)
+    if not any(posts[bucket] for bucket in buckets):
+        assert found.values == []
+        return
+    assert sum(found.values[n] for n in buckets) / len(buckets) == pytest.approx(100, abs=0.01)
+    most = max(range(len(posts)), key=lambda n: posts[n])
+    assert max(found.values) == found.values[most]
+
+
+def test_what_was_missed_does_not_lift_the_rest() -> None:
+    posts = [10, 10, 0, 5, 10, 10]
+    span = spans.cut(MONDAY, MONDAY + 6 * HOUR, HOUR)
+    gap = MONDAY + 2 * HOUR, MONDAY + 3 * HOUR + HOUR // 2
+    found = indexed.against_mean("a", posts, indexed.judged(span, [gap]))
+    assert (found.mean, found.values) == (10, [100, 100, 0, 50, 100, 100])
+    assert indexed.judged(span, [(MONDAY - DAY, MONDAY + DAY)]) == list(range(6))
+    running = spans.cut(MONDAY + 60, MONDAY + 120, HOUR)
+    assert indexed.judged(running, []) == [0]

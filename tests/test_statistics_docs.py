@@ -99,6 +99,7 @@ WRONG = [
     ("with=a", "the number of a keyword"),
     ("with=1&with=2&with=3&with=4&with=5", "At most 4"),
     ("compare=never", "previous or week"),
+    ("scale=log", "expected posts or index"),
 ]
 
 
@@ -123,6 +124,7 @@ def test_every_way_of_asking_gives_a_page(
         "",
         "range=hour",
         "range=year&by=lang&compare=week",
+        "range=year&by=lang&compare=week&scale=index",
         f"from={iso(SINCE)}&to={iso(UNTIL)}&by=kind&network=!x&lang=en&with=2",
         f"from={iso(SINCE)}&to={iso(UNTIL)}&tag=storm",
         f"from={iso(SINCE)}&author=%27%22%3E%3Cscript%3E",

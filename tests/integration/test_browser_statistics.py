@@ -190,6 +190,30 @@ def test_all_of_the_time_comes_to_all_posts(
     context.close()
 
 
+def test_series_of_different_size_are_indexed_to_100(browser: Any, tweeter: Running) -> None:
+    """By a link, without JavaScript; with it the line under the chart says both numbers."""
+    for script in (False, True):
+        context = browser.new_context(
+            java_script_enabled=script, viewport={"width": 360, "height": 800}
+        )
+        with watched(context, tweeter.url) as page:
+            page.goto(f"{tweeter.url}/keywords/1?range=week&compare=previous&bucket=86400")
+            assert page.locator("svg.drawn path.bar").count() == 1
+            page.get_by_role("link", name="Index to 100").click()
+            page.locator("svg.drawn .hundred").wait_for(state="attached")
+            assert page.locator("svg.drawn path.line").count() == 2
+            assert "scale=index" in page.url
+            if script:
+                page.locator("svg.drawn").hover()
+                said = page.locator("#readout").inner_text()
+                assert re.search(r"storm \d+\.\d \(\d+\), the time before \d+", said), said
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            shot(page, f"index-360{'' if script else '-noscript'}", whole=False)
+            page.get_by_role("link", name="Posts again").click()
+            page.locator("svg.drawn path.bar").first.wait_for()
+        context.close()
+
+
 def test_a_note_stands_where_it_happened(
     browser: Any, tweeter: Running, recorded: Recorded
 ) -> None:

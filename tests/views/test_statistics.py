@@ -46,3 +46,36 @@ def test_the_page_asks_once_what_was_covered_of_its_stretch(
     )  # the figure, the strip (twice), the words to copy
     figure = figures.of_keyword(engine, keyword.id, since // US * US, until // US * US)
     assert figure.percent == "83.3"
+
+
+def test_compared_series_are_indexed_to_their_own_means(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "=flood <b>").id
+    lease, since = follow(engine), AT // HOUR_US * HOUR_US
+    numbers = iter(range(100))
+    for hour, count in enumerate((2, 4, 6, 8)):
+        at = since + hour * HOUR_US
+        some = [post(next(numbers), occurred_at=at + n) for n in range(count)]
+        store(engine, lease, *some)
+    times = f"from={iso(since)}&to={iso(since + 4 * HOUR_US)}&bucket=3600"
+    asked = f"{times}&with={flood}&scale=index"
+    volume = client.get(f"/api/v1/keywords/{storm}/statistics?{asked}").json["statistics"]["volume"]
+    mine, other = volume["indexes"]
+    assert (mine["name"], mine["mean"], other["name"]) == ("", 5, str(flood))
+    assert mine["values"] == other["values"] == [40, 80, 120, 160]
+    page = client.get(f"/keywords/{storm}?{asked}").text
+    assert page.count('<path class="line s') == 2
+    assert '<path class="bar s' not in page.partition('id="volume"')[2].partition("</svg>")[0]
+    assert "160.0 <small>(8)</small>" in page
+    assert "100 = 5 a" in page
+    assert f"with={flood}#statistics" in page  # the way back to posts
+    data = client.get(f"/api/v1/keywords/{storm}/chart.csv?{asked}").text.splitlines()
+    heads = "from,storm,'=flood <b>,storm (index),'=flood <b> (index),not covered,notes"
+    assert data[0] == heads
+    assert data[1] == f"{iso(since)},2,2,40,40,,"
+    parts = client.get(f"/api/v1/keywords/{storm}/statistics?{times}&scale=index").json
+    assert [one["name"] for one in parts["statistics"]["volume"]["indexes"]] == ["bluesky"]
+    assert "indexes" in client.get(f"/api/v1/keywords/{storm}/statistics?{times}").text
+    empty = client.get(f"/keywords/{storm}?range=hour&with={flood}&scale=index")
+    assert "no post to compare with" in empty.text

@@ -34,9 +34,12 @@ function bucketAt(event) {
 function tell(bucket) {
   const at = new Date((state.since + bucket * state.size) * 1000);
   const parts = state.names
-    .map((name, n) => [name || "posts", state.posts[n][bucket]])
+    .map((name, n) => [name, state.posts[n][bucket], state.index[n]?.[bucket]])
     .filter(([, posts]) => posts > 0)
-    .map(([name, posts]) => `${name} ${posts.toLocaleString()}`);
+    .map(([name, posts, index]) => {
+      const said = posts.toLocaleString();
+      return index === undefined ? `${name} ${said}` : `${name} ${index.toFixed(1)} (${said})`;
+    });
   state.readout.textContent = `${clock.format(at)}: ${parts.join(", ") || "no post"}`;
 }
 

@@ -16,6 +16,7 @@ Args = Mapping[str, Sequence[str]]  # names and values, as parse_qs gives them
 
 COMPARED = 4
 STACKS = (*SERIES, "nothing")
+SCALES = ("posts", "index")
 
 
 def read(args: Args) -> Question:
@@ -27,6 +28,9 @@ def read(args: Args) -> Question:
     compare = given.get("compare", "")
     if compare not in ("", "previous", "week"):
         raise BadQuestion(f"“compare” is {compare[:30]!r}: expected previous or week.")
+    scale = given.get("scale", "posts")
+    if scale not in SCALES:
+        raise BadQuestion(f"“scale” is {scale[:30]!r}: expected {' or '.join(SCALES)}.")
     which = next(((name, given[name]) for name in PANELS if given.get(name)), ("", ""))
     return Question(
         span=span(given, hours=bool(which[0])),
@@ -35,6 +39,7 @@ def read(args: Args) -> Question:
         which=which,
         compare=compare,
         keywords=_keywords(args.get("with", ())),
+        scale="" if scale == "posts" else scale,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Engine
 
+from tweeter.statistics import indexed
+from tweeter.statistics.indexed import Indexed
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.store import annotations, figures, sums
 from tweeter.store.annotations import Annotation
@@ -22,7 +24,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked: a span, what to stack by, what to narrow to and what to compare with.
 
     which: ("", "") or a (facet, value) that the volume is of; it is counted by whole hours.
-    compare: "", "previous", "week", or ids of keywords.
+    compare: "", "previous", "week", or ids of keywords. scale: "" for posts, "index" for each
+    series in percent of its own mean.
     """
 
     span: Span
@@ -31,6 +34,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     which: tuple[str, str] = ("", "")
     compare: str = ""
     keywords: tuple[int, ...] = ()
+    scale: str = ""
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +58,10 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
-    """Posts over time, stacked; others are lines beside them. gone: removed since, in all."""
+    """Posts over time, stacked; others are lines beside them. gone: removed since, in all.
+
+    indexes: of `drawn`, if the scale asked for is that; else [].
+    """
 
     span: Span
     by: str
@@ -68,6 +75,12 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     followed_since: int  # seconds; before it nothing was looked for
     edits: list[tuple[int, int, str]]
     annotations: list[Annotation]  # in microseconds
+    indexes: list[Indexed]
+
+    @property
+    def drawn(self) -> list[Series]:
+        """The series of the chart, in the order of their colours."""
+        return _compared(self.stacks, self.others, self.span, as_index=bool(self.indexes))
 
 
 def volume(
@@ -80,7 +93,8 @@ def volume(
     """The chart's numbers: stacks, comparisons, and what was not covered of the span."""
     span = question.span
     cells = _cells(engine, keyword_id, span, question)
-    stacks = _series(cells, span)
+    stacks, others = _series(cells, span), _others(engine, keyword_id, question)
+    missed = bands(covered)
     previous = span.before()
     together = msgspec.structs.replace(question, by="")
     before = sum(c.posts for c in _cells(engine, keyword_id, previous, together))
@@ -88,18 +102,47 @@ def volume(
         span=span,
         by=question.by,
         stacks=stacks,
-        others=_others(engine, keyword_id, question),
+        others=others,
         total=sum(series.total for series in stacks),
         gone=sum(cell.gone for cell in cells),
         before=before,
         figure=figures.of_coverage(covered),
-        bands=bands(covered),
+        bands=missed,
         followed_since=created_s,
         edits=sums.edits(engine, keyword_id, (span.since, span.until)),
         annotations=annotations.between(
             engine, span.since * US, span.until * US, keyword_id=keyword_id
         ),
+        indexes=_indexes(stacks, others, question, missed) if question.scale == "index" else [],
     )
+
+
+def _compared(
+    stacks: Sequence[Series], others: Sequence[Series], span: Span, *, as_index: bool
+) -> list[Series]:
+    """Compared with others, what an index is made of is the keyword as a whole; else its parts."""
+    if not as_index or not others:
+        return [*stacks, *others]
+    sums = [sum(values) for values in zip(*(one.posts for one in stacks), strict=True)]
+    return [Series(name="", posts=sums or [0] * span.count), *others]
+
+
+def _indexes(
+    stacks: Sequence[Series],
+    others: Sequence[Series],
+    question: Question,
+    missed: Sequence[Band],
+) -> list[Indexed]:
+    """Each series against its own mean. What was missed now says nothing of an earlier time."""
+    span = question.span
+    found = _compared(stacks, others, span, as_index=True)
+    now = indexed.judged(span, [(band.since, band.until) for band in missed])
+    before = indexed.judged(span, [])
+    of_before = len(found) - len(others) if question.compare else len(found)
+    return [
+        indexed.against_mean(one.name, one.posts, now if n < of_before else before)
+        for n, one in enumerate(found)
+    ]
 
 
 def _cells(engine: Engine, keyword_id: int, span: Span, question: Question) -> list[Cell]:

@@ -43,6 +43,9 @@ def keyword_chart(keyword_id: int) -> Response:
     question = asked.question()
     covered = reports.seen(engine(), row.id, question.span)
     found = volume(engine(), row.id, row.created_at // US, question, covered)
-    text = "".join(chart_table.as_csv(found, asked.names(question)))
+    names = asked.names(question)
+    if question.scale and found.others:
+        names[""] = row.expression
+    text = "".join(chart_table.as_csv(found, names))
     name = f"attachment; filename=keyword-{row.id}.csv"
     return Response(text, mimetype="text/csv", headers={"Content-Disposition": name})

@@ -14,7 +14,7 @@ from tweeter.store import keywords
 from tweeter.store.sums import SERIES
 from tweeter.views.pages import engine
 
-STATE = ("range", "from", "to", "bucket", "by", "compare", "with", *SERIES, *PANELS)
+STATE = ("range", "from", "to", "bucket", "by", "compare", "with", "scale", *SERIES, *PANELS)
 
 
 def question() -> Question:

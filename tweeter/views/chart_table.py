@@ -16,12 +16,14 @@ from tweeter.views.show import iso
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A bucket: when it begins (seconds), posts of each series, and the notes that begin in it.
 
+    index: of each series, if the chart is of indexes; None for one that has none.
     missed: "", "partly" (on some stream, or for a part of it) or "wholly" not covered. A note
     that began before the first bucket stands there.
     """
 
     start: int
     posts: list[int]
+    index: list[float | None]
     missed: str
     notes: list[Annotation]
 
@@ -38,11 +40,12 @@ def rows(found: Volume) -> list[Row]:
     for one in found.annotations:
         bucket = (one.since // US - span.since) // span.size
         notes.setdefault(max(bucket, 0), []).append(one)
-    series = [*found.stacks, *found.others]
+    series = found.drawn
     return [
         Row(
             start=start,
             posts=[one.posts[bucket] for one in series],
+            index=[one.values[bucket] if one.values else None for one in found.indexes],
             missed=_missed(found, start),
             notes=notes.get(bucket, []),
         )
@@ -61,16 +64,20 @@ def _missed(found: Volume, start: int) -> str:
 
 def heads(found: Volume, names: Mapping[str, str]) -> list[str]:
     """What each series is called. names: of those that are called otherwise than in the numbers."""
-    nameless = "not said" if found.by == "lang" else "posts"
-    return [names.get(one.name, one.name) or nameless for one in (*found.stacks, *found.others)]
+    is_whole = bool(found.indexes and found.others)
+    nameless = "not said" if found.by == "lang" and not is_whole else "posts"
+    return [names.get(one.name, one.name) or nameless for one in found.drawn]
 
 
 def as_csv(found: Volume, names: Mapping[str, str]) -> Iterator[str]:
     """The chart's data: a line a bucket, also of those without posts."""
-    yield _line(["from", *(cell(head) for head in heads(found, names)), "not covered", "notes"])
+    called = [cell(head) for head in heads(found, names)]
+    indexes = [f"{head} (index)" for head in called] if found.indexes else []
+    yield _line(["from", *called, *indexes, "not covered", "notes"])
     for row in rows(found):
-        notes = " | ".join(_words(one) for one in row.notes)
-        yield _line([iso(row.start * US), *map(str, row.posts), row.missed, cell(notes)])
+        notes = cell(" | ".join(_words(one) for one in row.notes))
+        index = ["" if value is None else f"{value:g}" for value in row.index]
+        yield _line([iso(row.start * US), *map(str, row.posts), *index, row.missed, notes])
 
 
 def _words(one: Annotation) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from tweeter.statistics.indexed import HUNDRED
 from tweeter.statistics.spans import Span
 from tweeter.statistics.volume import Series, Volume
 from tweeter.store.annotations import Annotation
@@ -62,6 +63,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     down: list[Tick]
     along: list[Tick]
     gaps: list[Region]
+    hundred: float | None  # where the mean of indexes is, in percent from the top
     before: float  # percent of the width before the keyword was followed
     edits: list[Tick]
     notes: list[Mark]
@@ -77,17 +79,20 @@ def nice(value: int) -> int:
 
 
 def of_volume(found: Volume) -> Chart:
-    """The volume chart."""
+    """The volume chart: bars with lines beside them, or as indexes lines alone."""
     span = found.span
-    sums = [sum(values) for values in zip(*(s.posts for s in found.stacks), strict=True)]
-    most = max([0, *sums, *(max(series.posts, default=0) for series in found.others)])
-    top = nice(most)
+    top = nice(math.ceil(_most(found)))
     first = len(found.stacks) + 1
+    bars, lines = [], [(n, _line(one.values, top)) for n, one in enumerate(found.indexes, 1)]
+    if not found.indexes:
+        bars = _stacked(found.stacks, top)
+        lines = [(first + n, _line(s.posts, top)) for n, s in enumerate(found.others)]
     return Chart(
         count=span.count,
         top=top,
-        bars=_stacked(found.stacks, top),
-        lines=[(first + n, _line(s.posts, top)) for n, s in enumerate(found.others)],
+        bars=bars,
+        lines=lines,
+        hundred=100 - 100 * HUNDRED / top if found.indexes else None,
         down=[Tick(100 - 100 * part, f"{round(top * part):,}") for part in _parts(top)],
         along=_along(span),
         gaps=[
@@ -106,6 +111,14 @@ def of_volume(found: Volume) -> Chart:
         ],
         notes=_notes(span, found.annotations),
     )
+
+
+def _most(found: Volume) -> float:
+    """The highest value that is drawn; of indexes at least 100."""
+    if found.indexes:
+        return max([HUNDRED, *(value for one in found.indexes for value in one.values)])
+    sums: list[int] = [sum(n) for n in zip(*(one.posts for one in found.stacks), strict=True)]
+    return max([0, *sums, *(max(series.posts, default=0) for series in found.others)])
 
 
 def _notes(span: Span, found: Sequence[Annotation]) -> list[Mark]:
@@ -146,7 +159,9 @@ def _stacked(stacks: Sequence[Series], top: int) -> list[tuple[int, str]]:
     return found
 
 
-def _line(posts: Sequence[int], top: int) -> str:
+def _line(posts: Sequence[float], top: int) -> str:
+    if not posts:
+        return ""
     places = [f"{n + 0.5:g} {round(HIGH - HIGH * v / top, 1):g}" for n, v in enumerate(posts)]
     return "M" + "L".join(places)
 

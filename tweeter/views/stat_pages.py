@@ -8,7 +8,7 @@ from tweeter.records import now_us
 from tweeter.statistics import report as reports
 from tweeter.statistics.report import Report
 from tweeter.statistics.spans import PRESETS, Span
-from tweeter.statistics.volume import Question
+from tweeter.statistics.volume import Question, Volume
 from tweeter.store import keywords
 from tweeter.store.cells import US
 from tweeter.store.keywords import KeywordRow
@@ -38,9 +38,11 @@ def of_keyword(row: KeywordRow) -> dict[str, Any]:
 
 def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, Any]:
     span, volume = question.span, found.volume
-    series = [*volume.stacks, *volume.others]
+    series = volume.drawn
+    called = {"": row.expression} if question.scale and volume.others else {}
     others, _ = keywords.page(engine(), limit=OTHERS)
     names = {str(other.id): other.expression for other in others} | asked.names(question)
+    heads = chart_table.heads(volume, names | called)
     return {
         "range": _preset(),
         "from": request.args.get("from", ""),
@@ -54,14 +56,29 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "others": [other for other in others if other.id != row.id],
         "names": names,
         "table": [one for one in chart_table.rows(volume) if not one.is_empty],
-        "heads": chart_table.heads(volume, names),
+        "heads": heads,
+        "legend": _legend(volume, heads),
         "missed_s": sum(band.until - band.since for band in volume.bands),
         "place": lambda at: round(100 * (at - span.since) / (span.until - span.since), 2),
         "data": {
-            "names": [names.get(one.name, one.name) for one in series],
+            "names": heads,
             "posts": [one.posts for one in series],
+            "index": [one.values for one in volume.indexes],
         },
     }
+
+
+def _legend(found: Volume, heads: list[str]) -> list[dict[str, Any]]:
+    """What each colour stands for, with its posts or, of an index, what 100 is."""
+    return [
+        {
+            "name": head,
+            "total": series.total,
+            "is_line": bool(found.indexes) or n >= len(found.stacks),
+            "mean": found.indexes[n].mean if found.indexes else None,
+        }
+        for n, (head, series) in enumerate(zip(heads, found.drawn, strict=True))
+    ]
 
 
 _ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keyword language
