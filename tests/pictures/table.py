@@ -14,11 +14,13 @@ class Shown(NamedTuple):
 
 PAGES = [
     Shown("overview", "/", empty=True),
+    Shown("shares", "/?with=1&with=2&with=3&range=day", "#voice"),
     Shown("live", "/live", ".state-live, .lamp", empty=True),
     Shown("keywords", "/add_keyword", empty=True),
     Shown("import", "/keywords/import"),
     Shown("keyword", "/keywords/1", "#volume"),
     Shown("keyword-week", "/keywords/1?range=week&by=lang&compare=previous&network=!x", "#volume"),
+    Shown("keyword-index", "/keywords/1?with=2&scale=index&bucket=3600", "#volume path.line"),
     Shown("search", "/search", empty=True),
     Shown("searches", "/searches"),
     Shown("sources", "/sources", empty=True),

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from tweeter import moments
 from tweeter.errors import BadQuestion
 from tweeter.records import now_us
-from tweeter.statistics import spans
+from tweeter.statistics import spans, voice
 from tweeter.statistics.panels import PANELS
-from tweeter.statistics.spans import PRESETS, Span
+from tweeter.statistics.spans import NICE, PRESETS, Span
 from tweeter.statistics.volume import Question
 from tweeter.store.cells import HOUR, US
 from tweeter.store.sums import SERIES, Narrow
@@ -15,6 +15,7 @@ from tweeter.store.sums import SERIES, Narrow
 Args = Mapping[str, Sequence[str]]  # names and values, as parse_qs gives them
 
 COMPARED = 4
+SHARES = 60  # buckets of shares at most, where the program chooses: one post must not be a bar
 STACKS = (*SERIES, "nothing")
 SCALES = ("posts", "index")
 
@@ -43,16 +44,32 @@ def read(args: Args) -> Question:
     )
 
 
-def _keywords(given: Sequence[str]) -> tuple[int, ...]:
+def voices(args: Args) -> tuple[tuple[int, ...], Span]:
+    """The keywords whose shares are asked for, each once (() if none is), and their stretch.
+
+    Raises BadQuestion and BadMoment.
+    """
+    chosen = tuple(dict.fromkeys(_keywords(args.get("with", ()), most=voice.MOST)))
+    if len(chosen) == 1:
+        raise BadQuestion(f"Shares are of at least {voice.LEAST} keywords; this is one.")
+    given = {name: values[0] for name, values in args.items() if values}
+    found = span(given)
+    if not given.get("bucket"):
+        length = found.asked[1] - found.asked[0]
+        size = next((nice for nice in NICE if length <= nice * SHARES), NICE[-1])
+        found = spans.cut(*found.asked, size)
+    return chosen, found
+
+
+def _keywords(given: Sequence[str], *, most: int = COMPARED) -> tuple[int, ...]:
     found = []
     for value in given:
         if not value.isascii() or not value.isdigit() or len(value) > 15:
             raise BadQuestion(f"“with” is {value[:30]!r}: expected the number of a keyword.")
         found.append(int(value))
-    if len(found) > COMPARED:
-        raise BadQuestion(
-            f"At most {COMPARED} other keywords are compared; these are {len(found)}."
-        )
+    if len(found) > most:
+        others = "other keywords" if most == COMPARED else "keywords"
+        raise BadQuestion(f"At most {most} {others} are compared; these are {len(found)}.")
     return tuple(found)
 
 

@@ -3,11 +3,12 @@
 Buckets begin at `span.since` and are `span.size` seconds long.
 """
 
-from flask import Response
+from flask import Response, request
 
+from tweeter.errors import BadQuestion
 from tweeter.records import now_us
+from tweeter.statistics import questions, summary, voice
 from tweeter.statistics import report as reports
-from tweeter.statistics import summary
 from tweeter.statistics.volume import volume
 from tweeter.store import keywords
 from tweeter.store.cells import US
@@ -26,6 +27,18 @@ def keywords_overview() -> Response:
     )
     found = reports.plain(summary.of_keywords(engine(), rows, now_us() // US))
     return answer({"overview": found, "older": str(older) if older else ""})
+
+
+@api.get("/overview/shares")
+def keyword_shares() -> Response:
+    """Share of voice of the keywords ?with=, over time, as on the first page."""
+    chosen, span = questions.voices(request.args.to_dict(flat=False))
+    if not chosen:
+        raise BadQuestion("Name the keywords by “with”, once for each.")
+    rows = [keywords.get(engine(), number) for number in chosen]
+    found = voice.of_keywords(engine(), rows, span, now_us() // US)
+    shares = [[round(share, 5) for share in one] for one in found.shares()]
+    return answer({"voice": reports.plain(found) | {"shares": shares}})
 
 
 @api.get("/keywords/<int:keyword_id>/statistics")

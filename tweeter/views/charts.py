@@ -12,7 +12,8 @@ import msgspec
 
 from tweeter.statistics.indexed import HUNDRED
 from tweeter.statistics.spans import Span
-from tweeter.statistics.volume import Series, Volume
+from tweeter.statistics.voice import Voice
+from tweeter.statistics.volume import Volume
 from tweeter.store.annotations import Annotation
 from tweeter.store.cells import DAY, HOUR, US
 
@@ -85,7 +86,7 @@ def of_volume(found: Volume) -> Chart:
     first = len(found.stacks) + 1
     bars, lines = [], [(n, _line(one.values, top)) for n, one in enumerate(found.indexes, 1)]
     if not found.indexes:
-        bars = _stacked(found.stacks, top)
+        bars = _stacked([one.posts for one in found.stacks], top)
         lines = [(first + n, _line(s.posts, top)) for n, s in enumerate(found.others)]
     return Chart(
         count=span.count,
@@ -111,6 +112,37 @@ def of_volume(found: Volume) -> Chart:
         ],
         notes=_notes(span, found.annotations),
     )
+
+
+def of_voice(found: Voice) -> Chart:
+    """Shares over time: bars of the whole height, hatched where they are left out."""
+    span = found.span
+    return Chart(
+        count=span.count,
+        top=100,
+        bars=_stacked(found.shares(), 1.0),
+        lines=[],
+        hundred=None,
+        down=[Tick(100 - 100 * part, f"{100 * part:.0f} %") for part in (0.5, 1.0)],
+        along=_along(span),
+        gaps=_runs(span, found.counted),
+        before=0.0,
+        edits=[],
+        notes=[],
+    )
+
+
+def _runs(span: Span, counted: Sequence[bool]) -> list[Region]:
+    """The buckets in a row that do not count."""
+    found, since = [], None
+    for bucket, counts in enumerate([*counted, True]):
+        if not counts and since is None:
+            since = bucket
+        if counts and since is not None:
+            start, end = 100 * since / span.count, 100 * bucket / span.count
+            found.append(Region(start=round(start, 3), width=round(end - start, 3)))
+            since = None
+    return found
 
 
 def _most(found: Volume) -> float:
@@ -143,18 +175,18 @@ def _place(span: Span, at: float) -> float:
     return round(100 * min(max(share, 0.0), 1.0), 3)
 
 
-def _stacked(stacks: Sequence[Series], top: int) -> list[tuple[int, str]]:
-    floor = [0] * len(stacks[0].posts) if stacks else []
+def _stacked(stacks: Sequence[Sequence[float]], top: float) -> list[tuple[int, str]]:
+    floor = [0.0] * len(stacks[0]) if stacks else []
     found = []
-    for number, series in enumerate(stacks, 1):
+    for number, values in enumerate(stacks, 1):
         pieces = []
-        for bucket, posts in enumerate(series.posts):
-            if posts:
-                high = round(HIGH * posts / top, 1)
+        for bucket, value in enumerate(values):
+            if value:
+                high = round(HIGH * value / top, 1)
                 low = round(HIGH - HIGH * floor[bucket] / top, 1)
                 wide = round(1 - GAP, 2)
                 pieces.append(f"M{bucket + GAP / 2:g} {low:g}v-{high:g}h{wide:g}v{high:g}z")
-                floor[bucket] += posts
+                floor[bucket] += value
         found.append((number, "".join(pieces)))
     return found
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
+from tweeter.errors import BadQuestion
+from tweeter.moments import BadMoment
 from tweeter.records import now_us
 from tweeter.sources.demo import DEMO_KEYWORDS
 from tweeter.statistics import summary
@@ -17,7 +19,7 @@ from tweeter.store.cells import US
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.overview import Overview, overview
 from tweeter.store.posts import StoredPost
-from tweeter.views import charts
+from tweeter.views import charts, voice_charts
 from tweeter.views.forms import ButtonForm
 
 pages = Blueprint("pages", __name__)
@@ -59,6 +61,10 @@ def home() -> Answer:
     """What is followed and the newest posts; three doors while there is nothing."""
     rows, more = keywords.page(engine(), limit=LINES)
     newest = posts.latest(engine(), limit=10)
+    try:
+        shares = voice_charts.asked_for(engine(), request.args.to_dict(flat=False), rows)
+    except (BadQuestion, BadMoment) as error:
+        abort(400, f"{error} Take it out of the address to see the overview.")
     return render_template(
         "home.html",
         keywords=rows,
@@ -67,6 +73,7 @@ def home() -> Answer:
         names=names_under(newest),
         more=more,
         **_summary(rows),
+        **shares,
     )
 
 

@@ -1,0 +1,57 @@
+"""Share of voice on the first page: what its address asks, the picture, and the numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Engine
+
+from tweeter.records import now_us
+from tweeter.statistics import questions, voice
+from tweeter.statistics.questions import Args
+from tweeter.statistics.spans import PRESETS
+from tweeter.statistics.voice import Voice
+from tweeter.store import keywords
+from tweeter.store.cells import US
+from tweeter.store.keywords import KeywordRow
+from tweeter.views import charts
+
+
+def asked_for(engine: Engine, args: Args, rows: Sequence[KeywordRow]) -> dict[str, Any]:
+    """What templates/voice.html needs. rows: the keywords that are offered.
+
+    Raises BadQuestion, BadMoment and KeywordNotFound.
+    """
+    chosen, span = questions.voices(args)
+    own = {row.id: row for row in rows}
+    mine = [own.get(number) or keywords.get(engine, number) for number in chosen]
+    offered = [*rows, *(row for row in mine if row.id not in own)]
+    given = {name: values[0] for name, values in args.items() if values}
+    found = voice.of_keywords(engine, mine, span, now_us() // US) if mine else None
+    by_hand = bool(given.get("from") or given.get("to"))
+    return {
+        "voice": found,
+        "voice_chart": charts.of_voice(found) if found else None,
+        "voice_table": _table(found) if found else [],
+        "voice_choice": {
+            "ids": chosen,
+            "offered": offered,
+            "most": voice.MOST,
+            "presets": list(PRESETS),
+            "range": "" if by_hand else given.get("range") or "day",
+            "from": given.get("from", ""),
+            "to": given.get("to", ""),
+        },
+    }
+
+
+def _table(found: Voice) -> list[dict[str, Any]]:
+    """A row a bucket: when it begins, whether it counts, and (share, posts) of each keyword."""
+    shares = found.shares()
+    return [
+        {
+            "start": start,
+            "counts": found.counted[bucket],
+            "cells": [(shares[n][bucket], one.posts[bucket]) for n, one in enumerate(found.series)],
+        }
+        for bucket, start in enumerate(found.span.starts())
+    ]
