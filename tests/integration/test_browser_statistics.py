@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -166,7 +167,7 @@ def narrowed(page: Any) -> None:
     """A value narrows the chart to itself; a click takes it away again."""
     page.locator("section[aria-label='Hashtags'] a", has_text="#sunk").click()
     page.get_by_role("heading", name="Posts over time: tag sunk").wait_for()
-    page.locator(".filters a", has_text="tag: sunk").click()
+    page.get_by_role("link", name="Take the filter away: tag: sunk").click()
     page.get_by_role("heading", name="Posts over time", exact=True).wait_for()
 
 
@@ -214,6 +215,37 @@ def test_series_of_different_size_are_indexed_to_100(browser: Any, tweeter: Runn
         context.close()
 
 
+def test_a_filter_is_switched_off_without_being_lost_and_goes_along_when_pinned(
+    browser: Any, tweeter: Running
+) -> None:
+    """All of it links, in the address; with and without JavaScript, as wide as a phone."""
+    for script in (False, True):
+        context = browser.new_context(
+            java_script_enabled=script, viewport={"width": 360, "height": 800}
+        )
+        with watched(context, tweeter.url) as page:
+            page.goto(f"{tweeter.url}/keywords/1?range=month&network=!bluesky&tag=wind")
+            page.get_by_text("No post in this time").wait_for()
+            page.get_by_role("link", name="Switch off: not network: bluesky").click()
+            page.locator("svg.drawn path.bar").first.wait_for()
+            assert "off=network:!bluesky" in unquote(page.url)
+            page.get_by_role("link", name="Pin: not network: bluesky", exact=True).click()
+            page.get_by_role("link", name="Unpin: not network: bluesky").wait_for()
+            page.get_by_role("link", name="Pin: tag: wind", exact=True).click()
+            page.get_by_role("link", name="Unpin: tag: wind").wait_for()
+            along = page.get_by_role("navigation", name="Other keywords, with the pinned filters")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            shot(page, f"pills-360{'' if script else '-noscript'}", whole=False)
+            along.get_by_role("link", name="nothing at all").click()
+            page.get_by_role("heading", name="nothing at all").wait_for()
+            assert page.locator(".filterpill.pinned").count() == 2
+            assert page.locator(".filterpill.off").count() == 1
+            page.get_by_role("link", name="Switch on: not network: bluesky").click()
+            page.locator(".filterpill:not(.off)").nth(1).wait_for()
+            assert "network=!bluesky" in unquote(page.url)
+        context.close()
+
+
 def test_a_note_stands_where_it_happened(
     browser: Any, tweeter: Running, recorded: Recorded
 ) -> None:
@@ -232,7 +264,7 @@ def test_a_note_stands_where_it_happened(
             place = mark.bounding_box()["x"] - box["x"]
             assert place == pytest.approx(box["width"] / 2, abs=2)
             shown = page.locator(".notes > li")
-            assert shown.locator("bdi.words").inner_text() == HOSTILE[6]
+            assert shown.locator("bdi.said").inner_text() == HOSTILE[6]
             assert page.title() != "gone"
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             page.locator("#annotations").screenshot(path=str(shots() / f"notes-{width}.png"))

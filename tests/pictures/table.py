@@ -21,6 +21,7 @@ PAGES = [
     Shown("keyword", "/keywords/1", "#volume"),
     Shown("keyword-week", "/keywords/1?range=week&by=lang&compare=previous&network=!x", "#volume"),
     Shown("keyword-index", "/keywords/1?with=2&scale=index&bucket=3600", "#volume path.line"),
+    Shown("keyword-pills", "/keywords/1?lang=!en&off=network:x&pin=lang:!en", ".filterpill"),
     Shown("search", "/search", empty=True),
     Shown("searches", "/searches"),
     Shown("sources", "/sources", empty=True),

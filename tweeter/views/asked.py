@@ -8,13 +8,14 @@ from typing import Any
 from flask import request, url_for
 
 from tweeter.statistics import questions
-from tweeter.statistics.panels import PANELS
 from tweeter.statistics.volume import Question
 from tweeter.store import keywords
-from tweeter.store.sums import SERIES
+from tweeter.views import pills
 from tweeter.views.pages import engine
+from tweeter.views.pills import Pill
 
-STATE = ("range", "from", "to", "bucket", "by", "compare", "with", "scale", *SERIES, *PANELS)
+_VIEW = ("range", "from", "to", "bucket", "by", "compare", "with", "scale")
+STATE = (*_VIEW, *pills.NAMES, pills.OFF, pills.PIN)
 
 
 def question() -> Question:
@@ -47,7 +48,7 @@ def here(keyword_id: int, **changes: Any) -> str:
         args.pop(name, None)
         if value is not None:
             args[name] = [str(one) for one in (value if isinstance(value, list) else [value])]
-    return url_for("pages.keyword", keyword_id=keyword_id, _anchor="statistics", **args)
+    return _at(keyword_id, args)
 
 
 def toggled(keyword_id: int, name: str, value: str) -> str:
@@ -58,3 +59,24 @@ def toggled(keyword_id: int, name: str, value: str) -> str:
     if value not in values:
         others.append(value)
     return here(keyword_id, **{name: others or None})
+
+
+def changed(keyword_id: int, pill: Pill, act: str) -> str:
+    """With a filter "switched" on or off, "pinned" or no longer, or "dropped"."""
+    acts = {"switched": pills.switched, "pinned": pills.pinned, "dropped": pills.dropped}
+    return _at(keyword_id, acts[act](state(), pill))
+
+
+def only(keyword_id: int, name: str, value: str) -> str:
+    """With a value of a panel as the filter, or without it if it is."""
+    return _at(keyword_id, pills.chosen(state(), name, value))
+
+
+def carried(keyword_id: int) -> str:
+    """Another keyword's page, with the filters that are pinned here."""
+    found = pills.carried(state())
+    return _at(keyword_id, found) if found else url_for("pages.keyword", keyword_id=keyword_id)
+
+
+def _at(keyword_id: int, args: dict[str, Any]) -> str:
+    return url_for("pages.keyword", keyword_id=keyword_id, _anchor="statistics", **args)

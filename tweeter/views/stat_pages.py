@@ -12,16 +12,17 @@ from tweeter.statistics.volume import Question, Volume
 from tweeter.store import keywords
 from tweeter.store.cells import US
 from tweeter.store.keywords import KeywordRow
-from tweeter.views import asked, chart_table, charts
+from tweeter.views import asked, chart_table, charts, pills
 from tweeter.views.pages import engine
 from tweeter.views.show import iso
 
 OTHERS = 50  # keywords offered for comparison
+ALONG = 10  # keywords offered to go to with the filters that are pinned
 
 
 def of_keyword(row: KeywordRow) -> dict[str, Any]:
     """What templates/statistics.html needs. Raises BadQuestion and BadMoment."""
-    question = asked.question()
+    question, filters = asked.question(), pills.of(asked.state())
     covered = reports.seen(engine(), row.id, question.span)
     found = reports.of_keyword(engine(), row, question, covered=covered)
     return {
@@ -32,6 +33,10 @@ def of_keyword(row: KeywordRow) -> dict[str, Any]:
         "here": asked.here,
         "back": asked.back,
         "toggled": asked.toggled,
+        "pills": filters,
+        "changed": asked.changed,
+        "only": asked.only,
+        "carried": asked.carried,
         "choices": _choices(row, question, found),
     }
 
@@ -54,10 +59,11 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "wider": _wider(span),
         "nearest": {"range": "month"} if row.posts and not volume.total else None,
         "others": [other for other in others if other.id != row.id],
+        "along": [other for other in others if other.id != row.id][:ALONG],
         "names": names,
         "table": [one for one in chart_table.rows(volume) if not one.is_empty],
         "heads": heads,
-        "legend": _legend(volume, heads),
+        "legend": _legend(question, volume, heads),
         "missed_s": sum(band.until - band.since for band in volume.bands),
         "place": lambda at: round(100 * (at - span.since) / (span.until - span.since), 2),
         "data": {
@@ -68,13 +74,18 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
     }
 
 
-def _legend(found: Volume, heads: list[str]) -> list[dict[str, Any]]:
-    """What each colour stands for, with its posts or, of an index, what 100 is."""
+def _legend(question: Question, found: Volume, heads: list[str]) -> list[dict[str, Any]]:
+    """What each colour stands for, with its posts or, of an index, what 100 is.
+
+    keyword: the number of a keyword that it is compared with, else 0.
+    """
+    own = len(found.drawn) - len(found.others)
     return [
         {
             "name": head,
             "total": series.total,
-            "is_line": bool(found.indexes) or n >= len(found.stacks),
+            "keyword": int(series.name) if n >= own and question.keywords else 0,
+            "is_line": bool(found.indexes) or n >= own,
             "mean": found.indexes[n].mean if found.indexes else None,
         }
         for n, (head, series) in enumerate(zip(heads, found.drawn, strict=True))
