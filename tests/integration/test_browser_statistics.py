@@ -284,6 +284,99 @@ def test_a_note_stands_where_it_happened(
         context.close()
 
 
+def test_the_page_says_when_there_is_nothing_and_what_to_do(browser: Any, tweeter: Running) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    with watched(context, tweeter.url) as page:
+        page.goto(f"{tweeter.url}/keywords/2")
+        words = page.locator("#volume .empty").inner_text()
+        assert words.startswith("No post yet. The bar that is running is full at "), words
+        page.goto(f"{tweeter.url}/keywords/1?range=month&lang=xx")
+        assert "with these filters" in page.locator("#volume .empty").inner_text()
+        page.get_by_role("link", name="Show all posts of this time").click()
+        assert page.locator("svg.drawn path.bar").count() > 0
+        page.goto(f"{tweeter.url}/keywords/1?from=2020-01-01T00:00Z&to=2020-02-01T00:00Z")
+        page.get_by_role("link", name="Go to the newest ones").click()
+        assert page.locator("svg.drawn path.bar").count() > 0
+    context.close()
+
+
+def test_the_page_says_what_is_partial_loading_and_stale(browser: Any, tweeter: Running) -> None:
+    """In words that stay until they are true no more; the newest click wins."""
+    for width in (1280, 360):
+        context = browser.new_context(viewport={"width": width, "height": 800})
+        with watched(context, tweeter.url, allowed=("ERR_FAILED",)) as page:
+            page.clock.install()
+            page.goto(f"{tweeter.url}/keywords/1?range=month")
+            partial = page.locator("#volume.partial > .state-note").inner_text()
+            assert re.match(r"Partly covered: 2\.0 h of this time in one stretch", partial), partial
+            note, section = page.locator("#statistics-note"), page.locator("#statistics")
+            page.route("**/keywords/1?range=week*", lambda _: None)  # no answer comes
+            page.get_by_role("link", name="week", exact=True).click()
+            page.clock.run_for(400)
+            assert note.inner_text() == "Loading …"
+            assert section.get_attribute("aria-busy") == "true"
+            shot(page, f"statistics-loading-{width}", whole=False)
+            page.get_by_role("link", name="year", exact=True).click()
+            page.locator(".controls a.chosen", has_text="year").wait_for()
+            assert not note.is_visible()
+            page.route("**/keywords/1?range=day*", lambda route: route.abort())
+            page.get_by_role("link", name="day", exact=True).click()
+            page.locator("#statistics.stale").wait_for()
+            assert note.inner_text().startswith("tweeter does not answer. As of ")
+            assert page.locator(".controls a.chosen").inner_text() == "year"  # what is shown
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            shot(page, f"statistics-stale-{width}", whole=False)
+            page.unroute("**/keywords/1?range=day*")
+            note.get_by_role("link", name="Try again").click()
+            page.locator(".controls a.chosen", has_text="day").wait_for()
+            assert not note.is_visible()
+            page.clock.fast_forward("10:00")
+            page.locator("#statistics.stale").wait_for()
+            assert note.inner_text().startswith("A newer bar has begun. As of ")
+            note.get_by_role("link", name="Show it").click()
+            page.locator("#statistics:not(.stale):not([aria-busy])").wait_for()
+        context.close()
+
+
+def test_on_paper_and_in_forced_colours_the_page_is_whole(browser: Any, tweeter: Running) -> None:
+    """What can only be pressed is not printed; what is drawn keeps its marks and colours."""
+    context = browser.new_context(viewport={"width": 800, "height": 1000})
+    with watched(context, tweeter.url) as page:
+        page.goto(f"{tweeter.url}/keywords/1?range=month&network=bluesky&off=lang:en&scale=index")
+        page.emulate_media(media="print")
+        for pressed in (
+            ".controls",
+            ".filterpill a",
+            "#readout",
+            "#scale",
+            ".annotations details",
+            ".find",
+        ):
+            assert not page.locator(pressed).first.is_visible(), pressed
+        for shown in (
+            "svg.drawn",
+            "svg.drawn text.along",
+            ".filterpill .what",
+            "#volume .legend",
+            "#volume .state-note",
+        ):
+            assert page.locator(shown).first.is_visible(), shown
+        exact = "e => getComputedStyle(e).webkitPrintColorAdjust"
+        assert page.locator("svg.drawn").evaluate(exact) == "exact"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        shot(page, "statistics-print")
+        page.emulate_media(media="screen", forced_colors="active", color_scheme="dark")
+        line = page.locator("svg.drawn path.line").first
+        stroke, ground = (
+            "e => getComputedStyle(e).stroke",
+            "() => getComputedStyle(document.body).backgroundColor",
+        )
+        assert line.evaluate(stroke) not in ("none", page.evaluate(ground))
+        assert page.locator(".filterpill a").first.is_visible()
+        shot(page, "statistics-forced")
+    context.close()
+
+
 def noted(page: Any, words: str, at: str) -> None:
     page.locator("summary", has_text="Add a note").click()
     new = page.locator("#annotations > details form")

@@ -5,7 +5,7 @@ All go to build/screenshots; the chosen ones, small, to docs/screenshots.
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy import text
 from tests.conftest import ROOT
 from tests.integration.conftest import ARGUMENTS, CHROMIUM
 from tests.pictures.scene import World, world
-from tests.pictures.table import BROKEN, CHOSEN, LOST, PAGES, Shown
+from tests.pictures.table import BROKEN, CHOSEN, LOADING, LOST, MEDIA, PAGES, Shown
 
 WIDTHS = {1280: 860, 360: 780}
 THEMES = ("light", "dark")
@@ -80,12 +80,45 @@ def shoot(
         settle(page, shown, suffix, kind)
 
 
-def settle(page: Any, shown: Shown, suffix: str, kind: str) -> None:
-    """Wait for what must be there, take the picture, and close."""
+def settle(page: Any, shown: Shown, suffix: str, kind: str, then: Sequence[Any] = ()) -> None:
+    """Press what is to be pressed, wait for what must be there, take the picture, and close.
+
+    then: requests that were held back until now.
+    """
+    if shown.press:
+        page.locator(shown.press).click()
     page.locator(shown.ready).first.wait_for(timeout=WAIT_MS)
     page.wait_for_timeout(150)
     take(page, shown.name + suffix, kind)
+    for route in then:
+        route.abort()
     page.context.close()
+
+
+def shoot_waiting(browser: Any, place: World, pages: list[Shown]) -> None:
+    """Pages while they wait for an answer: whatever they ask for once they are there is held."""
+    for width in WIDTHS:
+        for theme in THEMES:
+            for shown in pages:
+                page, held = opened(browser, width, theme), []
+                page.goto(place.url + shown.address)
+                page.route("**/*", held.append)
+                settle(page, shown, "-loading", f"{width}-{theme}", then=held)
+
+
+def shoot_media(browser: Any, place: World, pages: list[Shown]) -> None:
+    """Pages on paper, and in forced colours."""
+    for width in WIDTHS:
+        for kind, media in (
+            ("print", {"media": "print"}),
+            ("forced-light", {"forced_colors": "active", "color_scheme": "light"}),
+            ("forced-dark", {"forced_colors": "active", "color_scheme": "dark"}),
+        ):
+            for shown in pages:
+                page = opened(browser, width, "light")
+                page.emulate_media(**media)
+                page.goto(place.url + shown.address)
+                settle(page, shown, f"-{kind}", str(width))
 
 
 def break_database(place: World) -> None:
@@ -104,6 +137,8 @@ def main(names: list[str]) -> None:
         browser = play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         with world(Path(folder) / "full") as place:
             shoot(browser, place, wanted(PAGES))
+            shoot_waiting(browser, place, wanted(LOADING))
+            shoot_media(browser, place, wanted(MEDIA))
             shoot(browser, place, wanted(LOST), "-lost", place.stop)
         with world(Path(folder) / "empty", filled=False) as place:
             shoot(browser, place, wanted([shown for shown in PAGES if shown.empty]), "-empty")

@@ -20,7 +20,7 @@ from tests.pictures import posts
 from tweeter import pipeline
 from tweeter.records import RawEvent, now_us
 from tweeter.sources.demo import DEMO_KEYWORDS, demo_events
-from tweeter.store import annotations, batches, demo, ledger, migrate, streams, workers
+from tweeter.store import annotations, batches, demo, keywords, ledger, migrate, streams, workers
 from tweeter.store.engine import make_engine, writing
 from tweeter.store.leases import Lease, owner
 from tweeter.store.ledger import Turn
@@ -82,6 +82,7 @@ def fill(engine: Engine) -> None:
     """Everything that the pages show."""
     now = now_us()
     demo.start(engine, DEMO_KEYWORDS)
+    keywords.add(engine, "aurora NOT borealis")  # nobody says it
     _age_keywords(engine, now)
     invented = _take(engine, "demo", "demo", {"seed": 2016})
     bluesky = _take(engine, "bluesky", "bluesky", {"url": "wss://jetstream.example"})

@@ -10,6 +10,7 @@ class Shown(NamedTuple):
     address: str
     ready: str = "main"  # a selector
     empty: bool = False  # also looked at in an installation that has nothing yet
+    press: str = ""  # a selector: what is pressed before, as the last thing
 
 
 PAGES = [
@@ -22,6 +23,7 @@ PAGES = [
     Shown("keyword-week", "/keywords/1?range=week&by=lang&compare=previous&network=!x", "#volume"),
     Shown("keyword-index", "/keywords/1?with=2&scale=index&bucket=3600", "#volume path.line"),
     Shown("keyword-pills", "/keywords/1?lang=!en&off=network:x&pin=lang:!en", ".filterpill"),
+    Shown("keyword-nothing", "/keywords/4", "#volume .empty"),
     Shown("search", "/search", empty=True),
     Shown("searches", "/searches"),
     Shown("sources", "/sources", empty=True),
@@ -34,6 +36,14 @@ PAGES = [
 LOST = [
     Shown("sources", "/sources", ".stale"),
     Shown("live", "/live", ".state-down"),
+    Shown("keyword", "/keywords/1", ".statistics.stale", press="#wider"),
+]
+# While an answer is waited for, which never comes.
+LOADING = [Shown("keyword", "/keywords/1", "#statistics-note:not([hidden])", press="#wider")]
+# On paper, and in the few colours of who needs contrast.
+MEDIA = [
+    Shown("keyword", "/keywords/1?lang=!en&off=network:x&pin=lang:!en", "#volume"),
+    Shown("shares", "/?with=1&with=2&with=3&range=day", "#voice"),
 ]
 BROKEN = [Shown("overview", "/", ".error")]  # the database cannot be used
 

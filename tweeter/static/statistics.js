@@ -53,21 +53,71 @@ function draw(bucket) {
   return [low, high];
 }
 
+const SLOW_MS = 300; // a faster answer needs no word
+const LEAST_S = 60;
+
+let asking = null;
+let ageing = 0;
+
+// A line above the statistics: what is going on with them, and the one thing to do about it.
+function say(words, label = "", address = "") {
+  const note = document.getElementById("statistics-note");
+  note.replaceChildren(words);
+  if (label) {
+    const link = document.createElement("a");
+    link.href = address;
+    link.textContent = label;
+    note.append(" ", link);
+  }
+  note.hidden = !words;
+}
+
+function age(words, label, address) {
+  const section = document.getElementById("statistics");
+  const at = new Date(Number(section.dataset.asOf) * 1000);
+  section.classList.add("stale");
+  say(`${words} As of ${clock.format(at)}.`, label, address);
+}
+
+// What ends "now" grows old: after a bar's time it says so, and is not changed under the reader.
+function watchAge() {
+  window.clearTimeout(ageing);
+  const section = document.getElementById("statistics");
+  if (!section.dataset.running) return;
+  const wait = Math.max(state?.size ?? 0, LEAST_S) * 1000;
+  ageing = window.setTimeout(
+    () => age("A newer bar has begun.", "Show it", window.location.href),
+    wait,
+  );
+}
+
+function replaced(page, address) {
+  const fresh = page?.getElementById("statistics");
+  if (!fresh) return false;
+  document.getElementById("statistics").replaceWith(fresh);
+  const seen = page.getElementById("seen");
+  if (seen) document.getElementById("seen")?.replaceWith(seen);
+  if (address !== window.location.href) history.pushState({}, "", address);
+  localise(document);
+  begin();
+  return true;
+}
+
 async function go(address) {
+  asking?.abort();
+  const mine = (asking = new AbortController());
   const section = document.getElementById("statistics");
   section.setAttribute("aria-busy", "true");
+  const slow = window.setTimeout(() => say("Loading …"), SLOW_MS);
   try {
-    const { page } = await ask(address);
-    const fresh = page?.getElementById("statistics");
-    if (!fresh) throw new Error("no statistics in the answer");
-    section.replaceWith(fresh);
-    const seen = page.getElementById("seen");
-    if (seen) document.getElementById("seen")?.replaceWith(seen);
-    history.pushState({}, "", address);
-    localise(document);
-    begin();
+    const { page } = await ask(address, { signal: mine.signal });
+    if (!replaced(page, address)) window.location.assign(address); // the server says what is wrong
   } catch {
-    window.location.assign(address); // the server says what is wrong
+    if (mine.signal.aborted) return; // a newer one is asked for
+    age("tweeter does not answer.", "Try again", address);
+    section.removeAttribute("aria-busy");
+  } finally {
+    window.clearTimeout(slow);
   }
 }
 
@@ -81,8 +131,10 @@ function zoom(low, high) {
 }
 
 function begin() {
+  from = null;
   state = read();
   if (!state) return;
+  watchAge();
   const { svg } = state;
   for (const word of svg.querySelectorAll("text.along")) {
     const at = new Date(Number(word.dataset.at) * 1000);

@@ -57,6 +57,8 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "earlier": _moved(span, -1),
         "later": _moved(span, 1),
         "wider": _wider(span),
+        "running": not request.args.get("to"),
+        "unfiltered": dict.fromkeys(pills.NAMES),
         "nearest": {"range": "month"} if row.posts and not volume.total else None,
         "others": [other for other in others if other.id != row.id],
         "along": [other for other in others if other.id != row.id][:ALONG],
