@@ -1,15 +1,13 @@
 """How long pages and JSON answers take on a large database while posts are being stored.
 
 `make bench-pages` (ARGS="--posts 5000000 --url postgresql+psycopg://…"). It fills a database with
-invented posts through the product's own way of storing (kept, and used again, under --folder),
-starts the product's web process on it, stores --rate posts a second beside it, and asks for every
-page in turn. Times are the server's as a client on the same machine sees them, in ms.
+invented posts (`filling`; kept, and used again, under --folder), starts the product's web process
+on it, stores --rate posts a second beside it, and asks for every page in turn. Times are the server's as a client on the same machine sees them, in ms.
 """
 
 import argparse
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -17,7 +15,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,18 +22,12 @@ from urllib.parse import quote
 
 from sqlalchemy import Engine
 
-from tweeter.records import Link, Match, Post, now_us
-from tweeter.store import batches, keywords, migrate
-from tweeter.store.batches import Batch
-from tweeter.store.engine import make_engine, reading, writing
-from tweeter.store.leases import Lease, owner
-from tweeter.store.streams import claim, ensure
+from bench.filling import DAY_US, Inventor, fill, put, take
+from tweeter.records import now_us
+from tweeter.store import keywords
+from tweeter.store.engine import make_engine
 
 ROOT = Path(__file__).parent.parent
-KEYWORDS = 1_000
-DAYS = 60
-BATCH = 5_000
-DAY_US = 86_400_000_000
 PORT = 5077
 PAGES = {
     "overview": "/",
@@ -57,89 +48,6 @@ PAGES = {
     "search: a rare word": "/search?q=rare7",
     "API search": "/api/v1/search?q=word12",
 }
-
-
-class Inventor:
-    """Posts with a rhythm of days, keywords of very different size (Zipf), and their matches."""
-
-    def __init__(self, ids: list[int], seed: int = 7) -> None:
-        self.dice = random.Random(seed)
-        self.ids = ids
-        self.words = [f"word{n}" for n in range(400)]
-
-    def zipf(self, most: int) -> int:
-        return min(int(self.dice.paretovariate(0.8)) - 1, most - 1)
-
-    def post(self, number: int, at: int) -> tuple[Post, tuple[Match, ...]]:
-        dice = self.dice
-        found = {self.ids[self.zipf(len(self.ids))] for _ in range(dice.choice((1, 1, 2)))}
-        words = [self.words[self.zipf(400)] for _ in range(14)]
-        if dice.random() < 0.0005:
-            words.append(f"rare{dice.randrange(20)}")
-        author = self.zipf(200_000)
-        links = ()
-        if dice.random() < 0.3:
-            links = (Link(f"https://site{self.zipf(5_000)}.example.org/{dice.randrange(50)}"),)
-        post = Post(
-            network=dice.choice(("bluesky", "bluesky", "mastodon", "x")),
-            key=f"p{number}",
-            post_id=str(number),
-            url="",
-            text=" ".join(words),
-            lang=dice.choice(("en", "en", "ja", "de", "pt", "")),
-            kind=dice.choice(("post", "post", "reply", "repost")),
-            author_id=f"did:plc:{author:024d}",
-            author_handle=f"a{author}.example.org",
-            author_name=f"Author {author}",
-            tags=(f"tag{self.zipf(3_000)}",) if dice.random() < 0.4 else (),
-            links=links,
-            created_at=at,
-            occurred_at=at,
-            received_at=at,
-            sort_us=at,
-        )
-        return post, tuple(Match(number, 1) for number in sorted(found))
-
-
-def fill(engine: Engine, count: int) -> None:
-    """Store `count` invented posts of the last DAYS days, oldest first, or what is left of them."""
-    migrate.upgrade(engine)
-    ids = sorted(row.id for row in keywords.list_all(engine))
-    while len(ids) < KEYWORDS:
-        ids.append(keywords.add(engine, f"keyword{len(ids)}").id)
-    with reading(engine) as connection:
-        done = int(connection.exec_driver_sql("SELECT count(*) FROM posts").scalar_one())
-    if done >= count:
-        return
-    begun = now_us() - DAYS * DAY_US
-    with writing(engine) as connection:
-        connection.exec_driver_sql(
-            f"UPDATE keywords SET created_at = {begun}, complete_at = {begun}"
-        )
-    lease = take(engine)
-    inventor = Inventor(ids, seed=done)
-    began_s = time.monotonic()
-    for start in range(done, count, BATCH):
-        some = range(start, min(start + BATCH, count))
-        put(engine, lease, [inventor.post(n, begun + n * DAYS * DAY_US // count) for n in some])
-        if start % (50 * BATCH) == 0:
-            rate = (start - done) / (time.monotonic() - began_s)
-            print(f"  {start:,} of {count:,} stored, {rate:,.0f} a second", flush=True)
-
-
-def take(engine: Engine) -> Lease:
-    stream_id = ensure(engine, "bench", "bluesky", {"url": "ws://127.0.0.1:1"})
-    with writing(engine) as connection:
-        connection.exec_driver_sql("UPDATE streams SET lease_until = 0")
-    ((_, lease),) = claim(engine, owner(), networks=["bluesky"], only=stream_id)
-    return lease
-
-
-def put(engine: Engine, lease: Lease, items: list[tuple[Post, tuple[Match, ...]]]) -> None:
-    with reading(engine) as connection:
-        revision = keywords.revision(connection)
-    batch = Batch(items=list(items), counts=Counter(), rejected=[], revision=revision)
-    batches.commit(engine, lease, batch)
 
 
 class Storing(threading.Thread):
@@ -256,7 +164,7 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     url = asked.url or f"sqlite:///{asked.folder / f'{asked.posts}.db'}"
     engine = make_engine(url)
-    fill(engine, asked.posts)
+    fill(engine, asked.posts, asked.folder)
     web = serve(url, asked.folder)
     storing = Storing(engine, asked.rate)
     storing.start()
