@@ -221,6 +221,7 @@ def copy(source: Engine, target: Engine) -> None:
     began_s = time.monotonic()
     file = sqlite3.connect(str(source.url.database))
     with closing(file), writing(target) as connection:
+        file.execute("BEGIN")  # one moment of it
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '1GB'")
         indexes = connection.exec_driver_sql(
