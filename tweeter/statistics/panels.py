@@ -4,16 +4,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
 import msgspec
 from sqlalchemy import Engine
 
 from tweeter.statistics import association
 from tweeter.statistics.association import Term
+from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.volume import Question
-from tweeter.store import sums
+from tweeter.store import samples, sums
 from tweeter.store.cells import DAY, HOUR
 from tweeter.store.sums import Narrow
 
@@ -44,31 +45,34 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     at: int
 
 
+MANY = 2_000  # different values
+KEPT_S = 600.0
+
+
 def panel(engine: Engine, keyword_id: int, facet: str, question: Question, known: int) -> Panel:
     """The commonest values of a facet in the span, against the stretch before.
 
-    Of a long stretch it is kept for a twentieth of a bar: what it costs grows with the number of
-    different values in it.
+    What it costs grows with the number of different values. Where there are MANY the answer is
+    kept: for a twentieth of a bar it is as good as new, and for a tenth of the stretch it is shown
+    once more while it is counted again behind (`Panel.at` says when it was counted).
     """
-    span = question.span
-    key = str(engine.url), keyword_id, facet, span.since, span.until, question.narrow.network
-    kept_s = min(span.size / 20, KEPT_S) if span.until - span.since > 2 * DAY else 0
-    with _keeping:
-        kept = _kept.get(key)
-    if kept is not None and time.monotonic() - kept[0] < kept_s:
-        return kept[1]
-    found = _panel(engine, keyword_id, facet, question, known)
-    if kept_s:
-        with _keeping:
-            while len(_kept) >= MOST_KEPT:
-                del _kept[next(iter(_kept))]
-            _kept[key] = time.monotonic(), found
-    return found
+    span, networks = question.span, question.narrow.network
+    return KEEPER.answer(
+        (str(engine.url), keyword_id, facet, networks, *_stretch(span)),
+        span.since,
+        partial(_panel, engine, keyword_id, facet, question, known),
+        is_much=lambda found: found.distinct >= MANY,
+        ages_s=_ages_s(span),
+    )
 
 
-KEPT_S, MOST_KEPT = 600.0, 2_000
-_keeping = threading.Lock()
-_kept: dict[tuple[Any, ...], tuple[float, Panel]] = {}
+def _stretch(span: Span) -> tuple[int, int]:
+    """Equal for what is the same question a bar later: "the last month" runs on."""
+    return span.until - span.since, 0 if span.until > time.time() else span.until
+
+
+def _ages_s(span: Span) -> tuple[float, float]:
+    return min(span.size / 20, KEPT_S), (span.until - span.since) / 10
 
 
 def _panel(engine: Engine, keyword_id: int, facet: str, question: Question, known: int) -> Panel:
@@ -86,7 +90,7 @@ def _panel(engine: Engine, keyword_id: int, facet: str, question: Question, know
     )
     labels: Mapping[str, str] = {}
     if facet == "author":
-        labels = sums.names_of(engine, [value for value, _ in found.values])
+        labels = samples.names_of(engine, [value for value, _ in found.values])
     rows = [
         Row(
             value=value,
@@ -119,8 +123,24 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def terms(engine: Engine, keyword_id: int, expression: str, span: Span) -> Terms:
-    """Words that posts of the keyword have more often than other stored posts have them."""
-    mine = sums.sample(engine, keyword_id, span.asked)
+    """Words that posts of the keyword have more often than other stored posts have them.
+
+    Of as many posts as are looked at in the most, the answer is kept as that of a panel.
+    """
+    return KEEPER.answer(
+        (str(engine.url), keyword_id, "words", expression, *_stretch(span)),
+        span.since,
+        partial(_terms, engine, keyword_id, expression, span),
+        is_much=lambda found: found.looked_at >= LOOKED_AT,
+        ages_s=_ages_s(span),
+    )
+
+
+LOOKED_AT = 400  # posts
+
+
+def _terms(engine: Engine, keyword_id: int, expression: str, span: Span) -> Terms:
+    mine = samples.sample(engine, keyword_id, span.asked, limit=LOOKED_AT)
     size, counted = association.counted((post.text, post.lang) for post in mine)
     others, background = _background(engine, keyword_id)
     own = association.words(expression, "")
@@ -130,6 +150,7 @@ def terms(engine: Engine, keyword_id: int, expression: str, span: Span) -> Terms
 
 
 _BACKGROUND_S = 60.0
+_keeping = threading.Lock()
 _backgrounds: dict[tuple[str, int], tuple[float, int, Counter[str]]] = {}
 
 
@@ -140,7 +161,7 @@ def _background(engine: Engine, keyword_id: int) -> tuple[int, Counter[str]]:
         kept = _backgrounds.get(key)
     if kept is None or time.monotonic() - kept[0] > _BACKGROUND_S:
         size, counted = association.counted(
-            (post.text, post.lang) for post in sums.others(engine, keyword_id)
+            (post.text, post.lang) for post in samples.others(engine, keyword_id)
         )
         kept = time.monotonic(), size, counted
         with _keeping:

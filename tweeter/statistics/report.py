@@ -3,6 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from sqlalchemy import Engine
 
 from tweeter.statistics import association, spikes
 from tweeter.statistics.association import Term
+from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.panels import (
     PANELS,
     Hours,
@@ -23,7 +25,7 @@ from tweeter.statistics.panels import (
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.spikes import Spike
 from tweeter.statistics.volume import Question, Volume, bands, volume
-from tweeter.store import coverage, sums
+from tweeter.store import coverage, samples, sums
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage
 from tweeter.store.keywords import KeywordRow
@@ -85,15 +87,38 @@ class SpikeCard(msgspec.Struct, frozen=True, kw_only=True):
     looked_at: int
 
 
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """before: posts of the week before the spike."""
+
+    card: SpikeCard
+    before: int
+
+
 def spike_cards(engine: Engine, keyword_id: int, found: Sequence[Spike]) -> list[SpikeCard]:
     """The highest few, newest first."""
     chosen = sorted(found, key=lambda spike: -spike.deviations)[:5]
     return [
-        _card(engine, keyword_id, spike) for spike in sorted(chosen, key=lambda spike: -spike.since)
+        _kept_card(engine, keyword_id, spike)
+        for spike in sorted(chosen, key=lambda spike: -spike.since)
     ]
 
 
-def _card(engine: Engine, keyword_id: int, spike: Spike) -> SpikeCard:
+MANY = 20_000  # posts of a week: what is different in the spike is kept
+KEPT_S = 600.0
+
+
+def _kept_card(engine: Engine, keyword_id: int, spike: Spike) -> SpikeCard:
+    found = KEEPER.answer(
+        (str(engine.url), keyword_id, "spike", spike.since),
+        spike,
+        partial(_card, engine, keyword_id, spike),
+        is_much=lambda found: found.before >= MANY,
+        ages_s=(KEPT_S, 2 * KEPT_S),
+    )
+    return msgspec.structs.replace(found.card, spike=spike)
+
+
+def _card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
     inside = spike.since, spike.until
     week = spike.since - WEEK, spike.since
     counted = sums.over_time(engine, [keyword_id], sums.hourly(*week))[keyword_id]
@@ -103,18 +128,19 @@ def _card(engine: Engine, keyword_id: int, spike: Spike) -> SpikeCard:
         now = dict(sums.top(engine, keyword_id, facet, inside, limit=20).values)
         usual = sums.of_values(engine, keyword_id, facet, week, list(now))
         found = association.compare(now, spike.total, usual, max(before, 1), limit=3)
-        labels = sums.names_of(engine, [t.value for t in found]) if facet == "author" else {}
+        labels = samples.names_of(engine, [t.value for t in found]) if facet == "author" else {}
         different += [(facet, label_of(facet, term.value, labels), term) for term in found]
     different.sort(key=lambda one: -one[2].g2)
-    posts = sums.sample(engine, keyword_id, inside, pieces=2, limit=100)
+    posts = samples.sample(engine, keyword_id, inside, pieces=2, limit=100)
     texts = Counter(" ".join(post.text.split()) for post in posts)
     repeated = sum(count for text, count in texts.items() if count > 1 and text)
-    return SpikeCard(
+    card = SpikeCard(
         spike=spike,
         different=different[:6],
         same_text=repeated / len(posts) if posts else 0.0,
         looked_at=len(posts),
     )
+    return _Found(card=card, before=before)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

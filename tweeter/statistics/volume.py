@@ -96,8 +96,11 @@ def volume(
     stacks, others = _series(cells, span), _others(engine, keyword_id, question)
     missed = bands(covered)
     previous = span.before()
-    together = msgspec.structs.replace(question, by="")
-    before = sum(c.posts for c in _cells(engine, keyword_id, previous, together))
+    if question.which[0]:
+        before = sum(c.posts for c in _cells(engine, keyword_id, previous, question))
+    else:
+        times = previous.since, previous.until
+        before = sums.total(engine, keyword_id, times, question.narrow)
     return Volume(
         span=span,
         by=question.by,

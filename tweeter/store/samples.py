@@ -1,0 +1,96 @@
+"""A few posts of a stretch, for what no sum can say: words, texts and the names of authors."""
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection, Engine, select
+
+from tweeter.store.engine import reading
+from tweeter.store.schema import matches, posts
+
+
+class Sampled(msgspec.Struct, frozen=True):
+    """A visible post, as far as words and names are counted in it."""
+
+    id: int
+    text: str
+    lang: str
+    network: str
+    author_id: str
+    author_handle: str
+    author_name: str
+
+
+_SAMPLED = [posts.c[name] for name in Sampled.__struct_fields__]
+
+
+def sample(
+    engine: Engine, keyword_id: int, times: tuple[int, int], *, pieces: int = 8, limit: int = 400
+) -> list[Sampled]:
+    """Posts of a keyword from all over a stretch: the newest of each of its `pieces`."""
+    found: list[Sampled] = []
+    length = max((times[1] - times[0]) // pieces, 1)
+    with reading(engine) as connection:
+        for start in range(times[0], times[1], length):
+            until = min(start + length, times[1])
+            found += _sampled(connection, keyword_id, start, until, limit // pieces)
+    return found
+
+
+def _sampled(
+    connection: Connection, keyword_id: int, since: int, until: int, limit: int
+) -> list[Sampled]:
+    statement = (
+        select(*_SAMPLED)
+        .join(matches, matches.c.post_id == posts.c.id)
+        .where(
+            matches.c.keyword_id == keyword_id,
+            matches.c.occurred_at >= since * 1_000_000,
+            matches.c.occurred_at < until * 1_000_000,
+            posts.c.hidden == "",
+            posts.c.removed_at.is_(None),
+        )
+        .order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
+        .limit(limit)
+    )
+    return [Sampled(*row) for row in connection.execute(statement)]
+
+
+def others(engine: Engine, keyword_id: int, *, limit: int = 400) -> list[Sampled]:
+    """The newest visible posts that this keyword does not match."""
+    mine = select(matches.c.post_id).where(
+        matches.c.keyword_id == keyword_id, matches.c.post_id == posts.c.id
+    )
+    # Looked at are the newest only, so that a keyword which matches everything costs no more.
+    newest = select(posts.c.id).order_by(posts.c.id.desc()).limit(10 * limit).subquery()
+    statement = (
+        select(*_SAMPLED)
+        .join(newest, newest.c.id == posts.c.id)
+        .where(~mine.exists(), posts.c.hidden == "", posts.c.removed_at.is_(None))
+        .order_by(posts.c.id.desc())
+        .limit(limit)
+    )
+    with reading(engine) as connection:
+        return [Sampled(*row) for row in connection.execute(statement)]
+
+
+NETWORKS = ("x", "bluesky", "mastodon", "demo")  # whose authors have stable ids
+
+
+def names_of(engine: Engine, authors: Sequence[str]) -> dict[str, str]:
+    """How authors (author_id) are called in their newest stored post, handle before name."""
+    found: dict[str, str] = {}
+    with reading(engine) as connection:
+        for author_id in authors:
+            row = connection.execute(
+                select(posts.c.author_handle, posts.c.author_name)
+                .where(
+                    posts.c.network.in_(NETWORKS),
+                    posts.c.author_id == author_id,
+                    posts.c.removed_at.is_(None),
+                )
+                .limit(1)
+            ).first()
+            if row is not None:
+                found[author_id] = row.author_handle or row.author_name
+    return found
