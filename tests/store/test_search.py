@@ -14,11 +14,12 @@ from tests.store.posts import AT, post, removal, store, take
 from tweeter.errors import KeywordSyntaxError
 from tweeter.keywords import Matcher, haystack
 from tweeter.keywords.features import features
-from tweeter.keywords.index_words import TOO_MANY, wanted, words
+from tweeter.keywords.index_words import TOO_MANY, is_exact, proposes, wanted, words
 from tweeter.keywords.nodes import holds
 from tweeter.keywords.parse import parse
 from tweeter.records import AccountChange, IdentityChange, Keyword, Link, Post
 from tweeter.store import (
+    estimate,
     fulltext,
     identities,
     jobs,
@@ -198,11 +199,19 @@ def engine_says(expression: str) -> list[str]:
     return in_order([one for one in corpus() if matcher.match(one)])
 
 
-@pytest.mark.parametrize("few", [walk.FEW, 1], ids=["sorted at once", "by days"])
+@pytest.mark.parametrize(
+    ("few", "along"),
+    [(walk.FEW, 0), (1, 0), (walk.FEW, 8), (1, 8), (1, 1_000)],
+    ids=["sorted at once", "by days", "along, sorted", "along, by days", "along"],
+)
 def test_hits_are_what_the_engine_matches(
-    filled: Engine, few: int, monkeypatch: pytest.MonkeyPatch
+    filled: Engine, few: int, along: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(walk, "FEW", few)
+    if along:
+        monkeypatch.setattr(walk, "PIECE", 4)
+        monkeypatch.setattr(walk, "MOST_ALONG", along)
+        monkeypatch.setattr(walk.Walk, "_are_most", True)
     counts = {e: len(engine_says(e)) for e in EXPRESSIONS}
     assert sum(counts.values()) > 100
     assert [e for e, count in counts.items() if not count] == ["nothing"]
@@ -295,11 +304,62 @@ def test_counts_facets_and_histogram_are_of_all_hits_also_on_an_older_page(
     assert sum(bar.hits for bar in first.counts.histogram.bars) == first.counts.counted
     second = search(filled, Filter(q="storm"), limit=2, older=first.older)
     assert second.counts == first.counts
+    monkeypatch.setattr(searching, "DESCRIBED", 3)
+    monkeypatch.setattr(searching, "COUNTING_S", 0.0)
+    exact, looked_at = (search(filled, Filter(q=q), limit=2).counts for q in ("storm", "storm*"))
+    assert exact
+    assert looked_at
+    counted = exact.counted, exact.described, exact.about, exact.partial
+    assert counted == (first.counts.counted, 3, 0, False)
+    assert (looked_at.counted, looked_at.described, looked_at.partial) == (3, 3, False)
+    assert looked_at.about > 3
     monkeypatch.setattr(searching, "COUNTED", 4)
     cut = search(filled, Filter(q="storm"), limit=2).counts
     assert cut
-    assert (cut.counted, cut.partial) == (4, False)
-    assert cut.about > 4
+    assert (cut.counted, cut.described, cut.partial) == (4, 3, False)
+    assert cut.about == first.counts.counted
+
+
+def test_hits_of_many_posts_are_estimated_from_a_sample(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keywords.add(engine, "sea")
+    lease = take(engine)
+    texts = ["sea storm", "sea", "sea", "sea calm"]
+    for start in range(0, 1_200, 400):  # of a day for each three of two days
+        items = [
+            post(n, texts[n % 4], **at_time(AT - (n % 400 % 3 == 0) * 2 * DAY_US - n * 40_000_000))
+            for n in range(start, start + 400)
+        ]
+        store(engine, lease, *items)
+    monkeypatch.setattr(estimate, "PLACES", 12)
+    monkeypatch.setattr(estimate, "POSTS", 40)
+    for q, share in (("storm", 0.25), ("sea NOT storm", 0.75), ("stor*", 0.25)):
+        found = estimated(engine, Filter(q=q))
+        assert found.is_sure
+        assert abs(found.about - 1_200 * share) < 60, q
+    assert estimated(engine, Filter(network=("x",))).seen == 0
+    assert not estimated(engine, Filter(q="nothing")).is_sure
+    one_day = Filter(q="storm", since="2026-11-18")
+    assert estimated(engine, one_day).about < 300
+    monkeypatch.setattr(searching, "COUNTED", 100)
+    monkeypatch.setattr(searching, "DESCRIBED", 50)
+    counts = search(engine, Filter(q="storm"), limit=10).counts
+    assert counts
+    assert (counts.counted, counts.described) == (100, 50)
+    assert 240 < counts.about < 360
+
+
+def at_time(moment: int) -> dict[str, int]:
+    return {"created_at": moment, "occurred_at": moment, "received_at": moment, "sort_us": moment}
+
+
+def estimated(engine: Engine, chosen: Filter) -> estimate.Estimate:
+    sieve = Sieve(chosen, AT)
+    with reading(engine) as connection:
+        return estimate.Estimate(
+            lambda statement: connection.execute(statement).mappings().all(), sieve, sieve.wanted()
+        )
 
 
 def test_a_search_ends_in_time_and_says_how_far_it_came(filled: Engine) -> None:
@@ -353,7 +413,10 @@ def test_a_post_of_too_many_words_is_still_found(engine: Engine) -> None:
     assert ids(engine, Filter(q="storm NOT w7")) == ["2"]
 
 
-def test_an_upgrade_gives_words_to_the_posts_that_are_there(filled: Engine) -> None:
+def test_an_upgrade_gives_words_to_the_posts_that_are_there(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk.Walk, "_are_most", False)  # asked is the index
     lease = take(filled, "more")
     store(filled, lease, *(post(n, f"storm {n}") for n in range(2_000, 3_200)))
     migrate.downgrade(filled, "0003")
@@ -390,6 +453,9 @@ def test_the_index_never_hides_a_hit(pieces: list[str], between: str, expression
         map(has, asked.never)
     )
     assert may_match or not holds(node, haystack(one), features(one))
+    assert may_match == proposes(asked, " ".join(there))
+    if is_exact(node):
+        assert may_match == holds(node, haystack(one), features(one))
     assert all(3 <= len(word) <= 84 and word.isascii() and word.isalnum() for word in there)
 
 

@@ -193,6 +193,20 @@ def wanted(node: Node) -> Wanted:
     return Wanted(tuple(clauses), tuple(sorted(never)) if clauses else ())
 
 
+def proposes(wanted: Wanted, words: str) -> bool:
+    """Whether the index would propose a post with this search text."""
+    its = words.split()
+    if any(word in its for word in wanted.never):
+        return False
+    return TOO_MANY in its or all(
+        any(
+            any(one.startswith(word[:-1]) for one in its) if word.endswith("*") else word in its
+            for word in clause
+        )
+        for clause in wanted.clauses
+    )
+
+
 def _clauses(node: Node) -> list[tuple[str, ...]]:
     if isinstance(node, And):
         return [clause for child in node.nodes for clause in _clauses(child)]
@@ -238,10 +252,20 @@ def _needed(atom: Text) -> list[str]:
     return found
 
 
+def is_exact(node: Node) -> bool:
+    """Whether `wanted` says exactly which posts match, but for those of too many words."""
+    tree = pushed_down(node)
+    parts = tree.nodes if isinstance(tree, And) else (tree,)
+    asked = [part.node if isinstance(part, Not) else part for part in parts]
+    is_something = not all(isinstance(part, Not) for part in parts)
+    return is_something and len(parts) <= CLAUSES and all(_surely(part) for part in asked)
+
+
 def _surely(node: Node) -> list[str]:
     """The word that says that the atom is there; none if no word says so for sure."""
     if isinstance(node, Field | And | Or | Not | Prefix):
         return []
     text, kind = pattern(node)
-    is_plain = text.isascii() and text.isalpha() and len(text) < LONGEST
+    # A sign that is spelled takes "0" and at least two more: see _Spelled.
+    is_plain = text.isascii() and text.isalnum() and "0" not in text[:-2] and len(text) < LONGEST
     return [f"zz{text}"] if kind == "word" and is_plain else []

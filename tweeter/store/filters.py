@@ -20,7 +20,7 @@ from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.keywords import PART, haystack, print_expression, tree
 from tweeter.keywords.features import OLD_LANGUAGES, Feature, features, languages
 from tweeter.keywords.haystack import of_parts
-from tweeter.keywords.index_words import Wanted, hashtag, wanted
+from tweeter.keywords.index_words import Wanted, hashtag, is_exact, wanted
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, Tag, holds
 from tweeter.keywords.normalise import normalise
 from tweeter.keywords.parse import parse
@@ -189,6 +189,11 @@ class Sieve:
         found = Wanted() if self.node is None else wanted(self.node)
         tags = tuple(hashtag(tag) for tag in self.chosen.tag if not tag.startswith("-"))
         return Wanted((tags, *found.clauses), found.never) if tags else found
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether index and conditions say it all, but for posts of too many words."""
+        return not self.chosen.tag and (self.node is None or is_exact(self.node))
 
     def finds_row(self, row: RowMapping) -> bool:
         """Whether expression and tags hold for a row with the columns LOOKED_AT."""

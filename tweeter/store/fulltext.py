@@ -59,6 +59,12 @@ def matching(dialect: str, wanted: Wanted, days: Sequence[str] = ()) -> "Select[
     return select(search_texts.c.post_id).where(asked_mysql)
 
 
+def are_there(connection: Connection, word: str) -> bool:
+    """Whether any post has this word."""
+    found = matching(connection.dialect.name, Wanted(((word,),))).limit(1)
+    return connection.execute(found).first() is not None
+
+
 def _fts5(clauses: Sequence[Sequence[str]], never: Sequence[str]) -> str:
     asked = " AND ".join(f"({' OR '.join(clause)})" for clause in clauses)
     return f"({asked}) NOT ({' OR '.join(never)})" if never else asked
@@ -95,14 +101,21 @@ def limited(connection: Connection, deadline: float) -> Iterator[None]:
             _limit(connection, 0, 0)
 
 
-def read_in_order(connection: Connection) -> None:
-    """For the rest of a transaction of `limited`: PostgreSQL goes along an index and sorts nothing.
+@contextmanager
+def in_order(connection: Connection) -> Iterator[None]:
+    """In a transaction of `limited`: PostgreSQL goes along an index and sorts nothing.
 
     Without statistics, as after a large import, it would sort all that is older for each piece.
     """
-    if connection.dialect.name == "postgresql":
-        for name in ("enable_bitmapscan", "enable_sort"):
-            connection.execute(text(f"SET LOCAL {name} = off"))
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    both = (
+        "SELECT set_config('enable_bitmapscan', :way, true), set_config('enable_sort', :way, true)"
+    )
+    connection.execute(text(both), {"way": "off"})
+    yield
+    connection.execute(text(both), {"way": "on"})
 
 
 def _limit(connection: Connection, seconds: float, deadline: float) -> None:

@@ -2,7 +2,8 @@
 
 A hit is a post that is shown (not removed, its account not hidden), that the filters let through,
 and that the expression matches by the keyword engine: the database's index only proposes. The
-page comes first; then hits are counted, up to COUNTED, until the time is over.
+page comes first. Facets and histogram are of the newest hits, up to DESCRIBED; hits are counted
+exactly up to COUNTED, and estimated where that would take long.
 """
 
 import time
@@ -25,8 +26,10 @@ from tweeter.store.posts import StoredPost
 from tweeter.store.schema import matches
 from tweeter.store.walk import Position, Walk
 
-COUNTED = 10_000  # hits that are counted exactly, and that facets and histogram are made of
+COUNTED = 10_000  # hits that are counted exactly
+DESCRIBED = 2_000  # hits that facets and histogram are made of
 LIMIT_S = 3.0
+COUNTING_S = 0.15  # beyond DESCRIBED, where each candidate must be looked at
 VALUES = 10  # of a facet
 BARS = 60  # of the histogram, at most
 
@@ -50,13 +53,15 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the newest `counted` hits. about: how many there are in all, estimated; 0: it is exact.
+    """counted: hits. about: how many there are in all, estimated; 0: `counted` is exact.
 
-    partial: the time was over before all hits up to COUNTED were seen. back_to_us: how far back
-    they reach. facets: by name ("network", "lang", "kind", "keyword", "tag"), most frequent first.
+    Facets and histogram are of the newest `described` hits, which reach back to back_to_us.
+    partial: the time was over before these were seen. facets: by name ("network", "lang", "kind",
+    "keyword", "tag"), most frequent first.
     """
 
     counted: int
+    described: int
     about: int
     partial: bool
     back_to_us: int
@@ -97,6 +102,8 @@ def search(
     try:
         with reading(engine) as connection, limited(connection, deadline):
             walk = Walk(connection, sieve, deadline)
+            if tally is not None:
+                tally.limit = DESCRIBED if walk.finds_hits else COUNTED
             page.fill(walk, before, tally if before is None else None)
             if tally is not None:
                 tally.count(walk, connection)
@@ -125,9 +132,9 @@ def _accounts(engine: Engine, expression: str) -> tuple[tuple[str, str], ...]:
 
 def hits(walk: Walk, sieve: Sieve, older: Position | None) -> Iterator[tuple[RowMapping, bool]]:
     """Each candidate in order, and whether it is a hit."""
-    for rows in walk.pieces(older):
+    for rows, are_hits in walk.pieces(older):
         for row in rows:
-            yield row, sieve.finds_row(row)
+            yield row, are_hits or sieve.finds_row(row)
 
 
 class _Page:
@@ -181,6 +188,8 @@ class _Tally:
         self._sieve = sieve
         self._walked = self._counted = self._about = 0
         self.ended = self.is_full = self.partial = False
+        self.limit = COUNTED  # hits to look at; then the rest is counted by the database
+        self._soon = time.monotonic() + COUNTING_S
         self._last = 0
         self._ids: list[int] = []
         self._times: list[int] = []
@@ -188,14 +197,22 @@ class _Tally:
 
     def add(self, row: RowMapping, is_hit: bool) -> None:
         """One candidate."""
-        if is_hit and self._counted == COUNTED:
+        if is_hit and self._has_enough():
             self.is_full = True
             return
         self._walked += 1
+        if is_hit:
+            self._counted += 1
+            if self._counted <= DESCRIBED:
+                self._describe(row)
+
+    def _has_enough(self) -> bool:
+        if self._counted < min(DESCRIBED, self.limit):
+            return False
+        return self._counted == self.limit or time.monotonic() > self._soon
+
+    def _describe(self, row: RowMapping) -> None:
         self._last = row["occurred_at"]
-        if not is_hit:
-            return
-        self._counted += 1
         self._ids.append(row["id"])
         self._times.append(row["occurred_at"])
         self._facets["network"][row["network"]] += 1
@@ -216,7 +233,16 @@ class _Tally:
                 self.ended = True
         self._count_keywords(connection)
         if self.is_full:
-            self._about = round(walk.count() * COUNTED / self._walked)
+            self._count_rest(walk)
+
+    def _count_rest(self, walk: Walk) -> None:
+        found = walk.count(COUNTED)
+        if not walk.finds_hits:
+            self._about = round(found * self._counted / self._walked)
+        elif found <= COUNTED:
+            self._counted, self.ended, self.is_full = found, True, False
+        else:
+            self._counted, self._about = COUNTED, found
 
     def _count_keywords(self, connection: Connection) -> None:
         for start in range(0, len(self._ids), 1_000):
@@ -232,6 +258,7 @@ class _Tally:
     def counts(self) -> Counts:
         return Counts(
             counted=self._counted,
+            described=len(self._ids),
             about=max(self._about, self._counted + 1) if self.is_full else 0,
             partial=self.partial and not self.ended,
             back_to_us=self._last,

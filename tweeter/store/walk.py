@@ -1,27 +1,33 @@
 """Candidates of a search: rows of posts, newest first by (occurred_at, id), as far as time allows.
 
-Three ways, and which one is taken follows from how many posts the index knows:
+Four ways, and which one is taken follows from how many posts the index knows:
 
 - few (FEW): their ids are sorted once, and the rows read in pieces;
 - many: the same by days, newest first, each piece of days about as large as FEW allows;
+- most of the newest posts: the newest are read along their time, older ones as above;
 - the index can say nothing (or nothing is asked for): all posts are read along their time.
 """
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
-from tweeter.keywords.index_words import DAY_US, day
+from tweeter.keywords.index_words import DAY_US, TOO_MANY, day, proposes
 from tweeter.store import fulltext
+from tweeter.store.estimate import Estimate
 from tweeter.store.filters import LOOKED_AT, Sieve
-from tweeter.store.schema import matches, posts
+from tweeter.store.schema import matches, posts, search_texts
 
-FEW = 50_000  # posts of which the ids are sorted at once: about a tenth of a second
+FEW = 5_000  # posts of which the ids are sorted at once: each is looked up, at 10 us and more
 IDS = 20_000  # read at once
 PIECE = 500  # rows read at once
 DAYS = 64  # asked for at once
+A_PIECE = 3_000  # candidates that are asked for at first, by days
+LOOKED_AT_FIRST = 200  # posts: are most of them proposed?
+MOST_ALONG = 20_000  # posts that are read along their time where most are proposed
 
 Position = tuple[int, int]  # (occurred_at, posts.id): older than this one
 
@@ -38,24 +44,54 @@ class Walk:
         self._sieve = sieve
         self._conditions = sieve.conditions()
         self._wanted = sieve.wanted()
-        self._is_few: bool | None = None
 
-    def pieces(self, older: Position | None = None) -> Iterator[Sequence[RowMapping]]:
-        """Rows of posts, a piece at a time; the expression is not checked yet."""
+    def pieces(self, older: Position | None = None) -> Iterator[tuple[Sequence[RowMapping], bool]]:
+        """(rows of posts, whether all are hits), a piece at a time; else they must be checked."""
         if not self._wanted.clauses:
-            yield from self._along_time(older)
-        elif self._known_to_be_few():
-            yield from self._of_index(older, self._days_between())
-        else:
-            yield from self._by_days(older)
+            for rows in self._along_time(older):
+                yield rows, self.finds_hits
+            return
+        if self._are_most:
+            for number, rows in enumerate(self._along_time(older), 1):
+                yield rows, False
+                if len(rows) < PIECE:
+                    return
+                older = rows[-1]["occurred_at"], rows[-1]["id"]
+                if number == MOST_ALONG // PIECE:
+                    break
+        is_few = self._are_few
+        ways = self._of_index(older, self._days_between()) if is_few else self._by_days(older)
+        for rows in ways:
+            yield rows, self.finds_hits
 
-    def count(self) -> int:
-        """Candidates, all of them."""
+    @cached_property
+    def finds_hits(self) -> bool:
+        """Whether each candidate is a hit, without a further look."""
+        is_exact = self._sieve.is_exact
+        return is_exact and not fulltext.are_there(self._connection, TOO_MANY)
+
+    def count(self, limit: int) -> int:
+        """Candidates: exact if they are few, or if they are hits and not more than `limit`."""
+        if self._estimate.is_sure and (self._estimate.about > 2 * limit or not self.finds_hits):
+            return self._estimate.about
+        if self.finds_hits:
+            found = self._number_of(self._candidates().limit(limit + 1))
+            if found <= limit:
+                return found
+        if self._estimate.is_sure:
+            return max(self._estimate.about, limit + 1)
+        return self._number_of(self._candidates())
+
+    @cached_property
+    def _estimate(self) -> Estimate:
+        return Estimate(self._run, self._sieve, self._wanted)
+
+    def _candidates(self) -> "Select[Any]":
         found = select(posts.c.id).where(*self._conditions)
-        if self._wanted.clauses:
-            asked = self._asked(self._days_between()).subquery()
-            found = found.join(asked, asked.c.post_id == posts.c.id)
-        return self._number_of(found)
+        if not self._wanted.clauses:
+            return found
+        asked = self._asked(self._days_between()).subquery()
+        return found.join(asked, asked.c.post_id == posts.c.id)
 
     def _run(self, statement: "Select[Any]") -> Sequence[RowMapping]:
         if time.monotonic() > self._deadline:
@@ -69,11 +105,31 @@ class Walk:
     def _asked(self, days: Sequence[str]) -> "Select[tuple[int]]":
         return fulltext.matching(self._connection.dialect.name, self._wanted, days)
 
-    def _known_to_be_few(self) -> bool:
-        if self._is_few is None:
-            some = self._asked(self._days_between()).limit(FEW + 1)
-            self._is_few = self._number_of(some) <= FEW
-        return self._is_few
+    @cached_property
+    def _are_few(self) -> bool:
+        # SQLite stops counting at FEW, servers look up everything first.
+        is_slow = self._connection.dialect.name != "sqlite"
+        if is_slow and self._estimate.is_sure and self._estimate.about > 4 * FEW:
+            return False
+        some = self._asked(self._days_between()).limit(FEW + 1)
+        return self._number_of(some) <= FEW
+
+    @cached_property
+    def _are_most(self) -> bool:
+        """Whether most of the newest posts are candidates."""
+        at, until = posts.c.occurred_at, self._sieve.until
+        newest = select(posts.c.id).where(*([at < until] if until else []))
+        newest = newest.order_by(at.desc(), posts.c.id.desc()).limit(LOOKED_AT_FIRST)
+        some = newest.subquery()
+        texts = (
+            select(search_texts.c.words)
+            .join(some, some.c.id == search_texts.c.post_id)
+            .join(posts, posts.c.id == some.c.id)
+            .where(*self._conditions)
+        )
+        with fulltext.in_order(self._connection):
+            found = [row["words"] for row in self._run(texts)]
+        return sum(proposes(self._wanted, words) for words in found) > LOOKED_AT_FIRST / 2
 
     def _days_between(self) -> list[str]:
         """The days of since and until, if they are few enough to be asked for."""
@@ -111,15 +167,17 @@ class Walk:
         return [by_id[post_id] for post_id in ids]
 
     def _by_days(self, older: Position | None) -> Iterator[Sequence[RowMapping]]:
-        at = posts.c.occurred_at
-        ends = select(func.min(at).label("first"), func.max(at).label("last"))
-        found = self._run(ends)[0]
+        # Each by itself: asked for both at once SQLite reads the whole index.
+        ends = (select(end(posts.c.occurred_at)).scalar_subquery() for end in (func.min, func.max))
+        found = self._run(
+            select(*(end.label(name) for end, name in zip(ends, ("first", "last"), strict=True)))
+        )[0]
         if found["first"] is None:
             return
         first, last = int(found["first"]), int(found["last"])
         oldest = max(first, self._sieve.since) // DAY_US
         newest = min(last, self._sieve.until or last, older[0] if older else last) // DAY_US
-        span = 1
+        span = self._days_at_first()
         while newest >= oldest:
             numbers = range(max(newest - span + 1, oldest), newest + 1)
             count = 0
@@ -130,10 +188,17 @@ class Walk:
             if count < IDS and span < DAYS:
                 span *= 2
 
+    def _days_at_first(self) -> int:
+        """As many as have A_PIECE of candidates, most likely."""
+        if not self._estimate.is_sure:
+            return 1
+        a_day = self._estimate.about / self._estimate.days
+        return max(1, min(round(A_PIECE / a_day), DAYS))
+
     def _along_time(self, older: Position | None) -> Iterator[Sequence[RowMapping]]:
-        fulltext.read_in_order(self._connection)
         while True:
-            rows = self._run(self._next_along_time(older))
+            with fulltext.in_order(self._connection):
+                rows = self._run(self._next_along_time(older))
             if rows:
                 yield rows
             if len(rows) < PIECE:

@@ -7,7 +7,7 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.store import keywords, searches
 from tweeter.store.filters import Filter
-from tweeter.store.search import COUNTED, Found, marked
+from tweeter.store.search import Found, marked
 from tweeter.store.search import search as find
 from tweeter.views import search_show
 from tweeter.views.forms import mark
@@ -69,7 +69,6 @@ def _results(chosen: Filter, found: Found) -> dict[str, Any]:
         "found": found,
         "counts": counts,
         "total": total_of(counts),
-        "counted": COUNTED,
         "facets": search_show.facets(chosen, counts, names),
         "columns": search_show.columns(chosen, counts.histogram),
         "step": search_show.step_words(counts.histogram),

@@ -1,0 +1,84 @@
+"""About how many posts a search proposes, where counting them would take long.
+
+From a sample of about POSTS posts at each of PLACES places, spread evenly over the posts that are
+stored. What it costs grows neither with the number of posts nor with that of the hits.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, and_, or_, select
+
+from tweeter.keywords.index_words import Wanted, proposes
+from tweeter.store.cells import DAY, US
+from tweeter.store.filters import Sieve
+from tweeter.store.schema import posts, search_texts, volumes
+
+PLACES, POSTS = 40, 100
+FEW = 16  # of the sample: of fewer nothing is said; of so many it is right within a half, mostly
+
+Run = Callable[["Select[Any]"], Sequence[RowMapping]]
+
+
+class Estimate:
+    """about: how many posts are proposed; is_sure: whether that was seen often enough.
+
+    days: how many have posts. seen: posts of the sample that are proposed.
+    """
+
+    def __init__(self, run: Run, sieve: Sieve, wanted: Wanted) -> None:
+        found = run(_days(sieve))
+        days = [(int(row["start"]), int(row["posts"])) for row in found if row["posts"] > 0]
+        total = sum(number for _, number in days)
+        self.days, self.seen, self.about = len(days), 0, 0
+        if total > 2 * PLACES * POSTS:
+            rows = run(_sample(sieve, _places(days, total)))
+            self.seen = sum(proposes(wanted, row["words"]) for row in rows if row["is_let"])
+            self.about = round(total * self.seen / len(rows)) if rows else 0
+        self.is_sure = self.seen >= FEW
+
+
+def _days(sieve: Sieve) -> "Select[Any]":
+    """(its begin in s, its posts) of each day that is searched."""
+    since, until = sieve.since // US, sieve.until // US
+    return (
+        select(volumes.c.start, volumes.c.posts)
+        .where(
+            volumes.c.keyword_id == 0,
+            volumes.c.size == DAY,
+            volumes.c.network == "",
+            volumes.c.start >= since - since % DAY,
+            *([volumes.c.start < until] if until else []),
+        )
+        .order_by(volumes.c.start)
+    )
+
+
+def _places(days: Sequence[tuple[int, int]], total: int) -> list[tuple[int, int]]:
+    """Stretches of time in seconds, between which about as many posts are stored."""
+    before = [0, *accumulate(number for _, number in days)]
+    found = []
+    for place in range(PLACES):
+        number = (2 * place + 1) * total // (2 * PLACES)
+        index = bisect_right(before, number) - 1
+        start, of_day = days[index]
+        at = start + (number - before[index]) * DAY // of_day
+        found.append((at, at + max(POSTS * DAY // of_day, 1)))
+    return found
+
+
+def _sample(sieve: Sieve, places: Sequence[tuple[int, int]]) -> "Select[Any]":
+    """(words, whether the conditions hold) of the posts of these places."""
+    here = [  # the time is in the id: see batches.row_id
+        and_(search_texts.c.post_id >= at * 1000 << 20, search_texts.c.post_id < until * 1000 << 20)
+        for at, until in places
+    ]
+    is_let = and_(*sieve.conditions()).label("is_let")
+    return (
+        select(search_texts.c.words, is_let)
+        .join(posts, posts.c.id == search_texts.c.post_id)
+        .where(or_(*here))
+        .limit(4 * PLACES * POSTS)
+    )
