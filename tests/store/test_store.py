@@ -17,7 +17,7 @@ from tweeter.keywords import Matcher
 from tweeter.records import AccountChange, Keyword, Match, Media
 from tweeter.store import batches, demo, feed, jobs, keywords, migrate, posts, quarantine, streams
 from tweeter.store.batches import Batch, KeywordsChanged
-from tweeter.store.engine import make_engine, reading, writing
+from tweeter.store.engine import make_engine, one_moment, reading, writing
 from tweeter.store.leases import Lease, is_dead, owner
 from tweeter.store.schema import matches, metadata, tombstones
 from tweeter.store.schema import posts as post_table
@@ -375,3 +375,21 @@ def as_item(event: tuple[str, int, int]) -> Any:
             network="bluesky", author_id="did:plc:a", status=status, occurred_at=AT
         )
     return post(number, f"v{version}", version=str(version), operation=kind)
+
+
+def test_what_is_read_in_one_moment_is_of_one_moment(engine: Engine) -> None:
+    with one_moment(engine):
+        assert keywords.list_all(engine) == []
+        with ThreadPoolExecutor(1) as other:
+            other.submit(keywords.add, engine, "storm").result()
+            assert len(other.submit(keywords.list_all, engine).result()) == 1
+        assert keywords.list_all(engine) == []
+    assert [row.expression for row in keywords.list_all(engine)] == ["storm"]
+
+
+def test_totals_are_of_posts_that_readers_see(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, *(post(n) for n in range(5)))
+    store(engine, lease, removal(3))
+    assert posts.totals(engine) == {"posts": 4, "keywords": 1}

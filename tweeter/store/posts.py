@@ -14,7 +14,7 @@ from tweeter.keywords import PART
 from tweeter.records import Link, Media, Post
 from tweeter.store import identities
 from tweeter.store.engine import reading
-from tweeter.store.schema import keywords, matches, posts
+from tweeter.store.schema import keywords, matches, posts, volumes
 
 _NAMES = (
     "id",
@@ -170,7 +170,8 @@ def page(
         statement = statement.where(when < until)
     if older:
         at, post_id = position(older)
-        statement = statement.where((when < at) | ((when == at) & (which < post_id)))
+        # The first says nothing new, but lets an index begin there.
+        statement = statement.where(when <= at, (when < at) | ((when == at) & (which < post_id)))
     statement = statement.order_by(when.desc(), which.desc()).limit(limit + 1)
     with reading(engine) as connection:
         rows = connection.execute(statement).mappings().all()
@@ -217,10 +218,13 @@ def every(
 
 
 def totals(engine: Engine) -> dict[str, int]:
-    """Number of posts and matches stored, and of keywords that are not removed."""
+    """Number of visible posts, and of keywords that are not removed."""
     with reading(engine) as connection:
         counts: dict[str, Any] = {
-            "posts": select(func.count()).select_from(posts).where(posts.c.hidden == ""),
+            # From the sums of days: counting posts takes a second for a million.
+            "posts": select(func.coalesce(func.sum(volumes.c.posts), 0)).where(
+                volumes.c.keyword_id == 0, volumes.c.size == 86_400, volumes.c.network == ""
+            ),
             "keywords": select(func.count())
             .select_from(keywords)
             .where(keywords.c.state != "removed"),

@@ -12,6 +12,7 @@ from tweeter.statistics import report as reports
 from tweeter.statistics.volume import volume
 from tweeter.store import keywords
 from tweeter.store.cells import US
+from tweeter.store.engine import one_moment
 from tweeter.views import asked, chart_table
 from tweeter.views.api import answer, api, number
 from tweeter.views.pages import engine
@@ -22,10 +23,10 @@ PAGE = 100
 @api.get("/overview")
 def keywords_overview() -> Response:
     """The last 24 hours of the newest keywords; `older` is the next page."""
-    rows, older = keywords.page(
-        engine(), older=number("older", 0, 0, 1 << 62), limit=number("limit", PAGE, 1, PAGE)
-    )
-    found = reports.plain(summary.of_keywords(engine(), rows, now_us() // US))
+    before, limit = number("older", 0, 0, 1 << 62), number("limit", PAGE, 1, PAGE)
+    with one_moment(engine()):
+        rows, older = keywords.page(engine(), older=before, limit=limit)
+        found = reports.plain(summary.of_keywords(engine(), rows, now_us() // US))
     return answer({"overview": found, "older": str(older) if older else ""})
 
 
@@ -44,8 +45,9 @@ def keyword_shares() -> Response:
 @api.get("/keywords/<int:keyword_id>/statistics")
 def keyword_statistics(keyword_id: int) -> Response:
     """Everything of a keyword's page, with the parameters of the page's address."""
-    row = keywords.get(engine(), keyword_id)
-    found = reports.of_keyword(engine(), row, asked.question())
+    with one_moment(engine()):
+        row = keywords.get(engine(), keyword_id)
+        found = reports.of_keyword(engine(), row, asked.question())
     return answer({"statistics": reports.plain(found)})
 
 

@@ -24,6 +24,7 @@ from tweeter.store import (
 )
 from tweeter.store.cells import US
 from tweeter.store.coverage import Coverage
+from tweeter.store.engine import one_moment
 from tweeter.store.keywords import KeywordExists, KeywordRow
 from tweeter.store.preview import preview
 from tweeter.views import removal_pages, stat_pages
@@ -138,6 +139,11 @@ def keyword(keyword_id: int) -> Answer:
 
 def keyword_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str:
     """The page; form: of its expression, more: what else its template needs, as what is wrong."""
+    with one_moment(engine()):
+        return _whole_page(keyword_id, form, more)
+
+
+def _whole_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str:
     row = keywords.get(engine(), keyword_id)
     if not form.is_submitted():
         form.show(row)

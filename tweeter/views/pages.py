@@ -16,6 +16,7 @@ from tweeter.statistics import summary
 from tweeter.statistics.summary import Line
 from tweeter.store import demo, keywords, posts, trouble
 from tweeter.store.cells import US
+from tweeter.store.engine import one_moment
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.overview import Overview, overview
 from tweeter.store.posts import StoredPost
@@ -59,6 +60,11 @@ def _everywhere() -> dict[str, Any]:
 @pages.get("/")
 def home() -> Answer:
     """What is followed and the newest posts; three doors while there is nothing."""
+    with one_moment(engine()):
+        return _home()
+
+
+def _home() -> str:
     rows, more = keywords.page(engine(), limit=LINES)
     newest = posts.latest(engine(), limit=10)
     try:
