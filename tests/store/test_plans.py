@@ -1,14 +1,18 @@
 """What SQLite does for many keys at once: it looks into an index, and never reads all of one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, Engine, event, select
 
-from tweeter.store import removals
-from tweeter.store.engine import among, make_engine, there, writing
+from tests.store.posts import post, store, take
+from tweeter.store import keywords, removals, walk
+from tweeter.store import posts as posts_page
+from tweeter.store.engine import among, make_engine, reading, there, writing
+from tweeter.store.filters import Filter
 from tweeter.store.migrate import upgrade
 from tweeter.store.schema import metadata, posts
+from tweeter.store.search import search
 
 NAMES = [("bluesky", "a"), ("bluesky", "b"), ("x", "a")]
 
@@ -22,21 +26,29 @@ def connection(tmp_path: object) -> Iterator[Connection]:
     engine.dispose()
 
 
-def plans_of(connection: Connection, work: object) -> list[str]:
-    """The steps of every SELECT that the work makes."""
+def asked_by(place: Connection | Engine, work: object) -> list[tuple[str, object]]:
+    """Every question that the work asks there, and its values."""
     asked: list[tuple[str, object]] = []
 
     def note(*seen: object) -> None:
         asked.append((str(seen[2]), seen[3]))
 
-    event.listen(connection, "before_cursor_execute", note)
+    event.listen(place, "before_cursor_execute", note)
     work()  # type: ignore[operator]
-    event.remove(connection, "before_cursor_execute", note)
+    event.remove(place, "before_cursor_execute", note)
     assert asked
+    return [(words, values) for words, values in asked if words.startswith(("SELECT", "WITH"))]
+
+
+def plans_of(connection: Connection, work: object) -> list[str]:
+    """The steps of every SELECT that the work makes."""
+    return steps_of(connection, asked_by(connection, work))
+
+
+def steps_of(connection: Connection, asked: list[tuple[str, object]]) -> list[str]:
     return [
         str(row[3])
         for words, values in asked
-        if words.startswith("SELECT")
         for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", values)  # type: ignore[arg-type]
     ]
 
@@ -66,3 +78,31 @@ def test_the_obvious_way_would_read_all_of_it(connection: Connection) -> None:
     obvious = "SELECT key FROM posts WHERE (network, key) IN (VALUES ('x', 'a'), ('x', 'b'))"
     steps = plans_of(connection, lambda: connection.exec_driver_sql(obvious))
     assert whole_tables(steps), "SQLite has learned it: `among` and `there` may become simpler"
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(lambda e: posts_page.page(e, keyword_id=1, older="1795.5"), id="older"),
+        pytest.param(posts_page.totals, id="totals"),
+        pytest.param(lambda e: search(e, Filter(q="storm")), id="word"),
+        pytest.param(lambda e: search(e, Filter(q='"a storm"', network=("x",))), id="phrase"),
+    ],
+)
+def test_pages_read_no_whole_table(
+    tmp_path: object, work: Callable[[Engine], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/plans.db")
+    upgrade(engine)
+    keywords.add(engine, "storm")
+    store(engine, take(engine), *(post(n) for n in range(20)))
+    monkeypatch.setattr(walk, "FEW", 1)
+    monkeypatch.setattr(walk.Walk, "_are_most", False)  # that reads the newest, and no more
+    asked = asked_by(engine, lambda: work(engine))
+    with reading(engine) as connection:
+        steps = steps_of(connection, asked)
+    small = {"keywords", "streams"}
+    assert [step for step in whole_tables(steps) if step.split()[1] not in small] == []
+    along = [step for step in steps if "ix_matches_keyword_id_occurred_at_post_id" in step]
+    assert all("occurred_at<?" in step for step in along)
+    engine.dispose()

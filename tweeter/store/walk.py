@@ -88,10 +88,26 @@ class Walk:
 
     def _candidates(self) -> "Select[Any]":
         found = select(posts.c.id).where(*self._conditions)
-        if not self._wanted.clauses:
-            return found
-        asked = self._asked(self._days_between()).subquery()
-        return found.join(asked, asked.c.post_id == posts.c.id)
+        if self._wanted.clauses:
+            asked = self._asked(self._days_between()).subquery()
+            return found.join(asked, asked.c.post_id == posts.c.id)
+        found = self._of_its_keyword(found)
+        if self._keyword_id is not None:  # the order tells SQLite which index to go along
+            found = found.order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
+        return found
+
+    @cached_property
+    def _keyword_id(self) -> int | None:
+        """Of the one keyword that must match, if there is one."""
+        ids = [int(v) for v in self._sieve.chosen.keyword if not v.startswith("-")]
+        return ids[0] if len(ids) == 1 else None
+
+    def _of_its_keyword(self, statement: "Select[Any]") -> "Select[Any]":
+        """Along the keyword's own index."""
+        if self._keyword_id is None:
+            return statement
+        mine = matches.c.keyword_id == self._keyword_id
+        return statement.join(matches, matches.c.post_id == posts.c.id).where(mine)
 
     def _run(self, statement: "Select[Any]") -> Sequence[RowMapping]:
         if time.monotonic() > self._deadline:
@@ -206,14 +222,10 @@ class Walk:
             older = rows[-1]["occurred_at"], rows[-1]["id"]
 
     def _next_along_time(self, older: Position | None) -> "Select[Any]":
-        wanted_ids = [int(v) for v in self._sieve.chosen.keyword if not v.startswith("-")]
-        statement = select(*LOOKED_AT).where(*self._conditions)
+        statement = self._of_its_keyword(select(*LOOKED_AT).where(*self._conditions))
         at, post_id = posts.c.occurred_at, posts.c.id
-        if len(wanted_ids) == 1:  # along the keyword's own index
+        if self._keyword_id is not None:
             at, post_id = matches.c.occurred_at, matches.c.post_id
-            statement = statement.join(matches, matches.c.post_id == posts.c.id).where(
-                matches.c.keyword_id == wanted_ids[0]
-            )
         return (
             statement.where(*_older(older, at, post_id))
             .order_by(at.desc(), post_id.desc())
