@@ -1,109 +1,66 @@
-"""Invented Jetstream events through decode and match, and into SQLite, beside the obvious way.
+"""tweeter measured as installed, beside others, in one run.
 
-The obvious way reads with the standard library, looks for each keyword by a compiled regular
-expression, and commits each post by itself with the same settings of SQLite.
+    python -m bench [--quick] [NAME…]     measure all, or some: whole peers stages read …
+    python -m bench --docs                write the last full table into docs/performance.md
+
+Writes bench/latest.json and prints a table. Exit code 1 if a result is wrong or, with --quick, a
+ratio is below half of its goal.
 """
 
+import argparse
 import json
-import random
-import re
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from tests.simulators.jetstream import post_event
-from tweeter.keywords import Matcher
-from tweeter.pipeline import digest
-from tweeter.records import Keyword, RawEvent, now_us
-from tweeter.store import batches, keywords, migrate, streams
-from tweeter.store.engine import make_engine, reading
-from tweeter.store.leases import owner
+from bench import machine, report, works
+from bench.setting import Bench
 
-EVENTS = 20_000
-KEYWORDS = 1_000
-SHARE = 0.01  # of the events that match
+LATEST = Path(__file__).parent / "latest.json"
 
 
-def invented() -> list[bytes]:
-    dice = random.Random(2016)
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    words = ["".join(dice.choices(letters, k=dice.randint(3, 9))) for _ in range(5_000)]
-    events = []
-    for number in range(EVENTS):
-        text = " ".join(dice.choices(words, k=18))
-        if dice.random() < SHARE:
-            text += f" keyword{dice.randrange(KEYWORDS)}"
-        events.append(json.dumps(post_event(text, number)).encode())
-    return events
+def measure(names: list[str], *, quick: bool) -> int:
+    """A run; returns the exit code."""
+    begun_s, line = time.monotonic(), machine.line()
+    print("\n".join(f"{key}: {value}" for key, value in line.items()), flush=True)
+    chosen = names or [name for name, work in works.WORKS.items() if work.quick or not quick]
+    with tempfile.TemporaryDirectory(prefix="tweeter-bench-") as folder:
+        bench = Bench(Path(folder), quick=quick, say=lambda words: print(words, flush=True))
+        try:
+            for name in chosen:
+                works.WORKS[name].run(bench)
+        finally:
+            bench.close()
+    figures = list(bench.figures.values())
+    took = f"{(time.monotonic() - begun_s) / 60:.1f} min"
+    found: dict[str, Any] = {"quick": quick, "works": chosen, "took": took, **line}
+    found["figures"] = [report.as_dict(one) for one in figures]
+    LATEST.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    print(f"\n{report.table(figures, markdown=False)}\n\ntook {took}; {LATEST}")
+    failed = [one for one in figures if one.wrong or (quick and one.fails_quick())]
+    for one in failed:
+        print(f"FAILED {one.name}: {one.shown()} {one.verdict()}")
+    return 1 if failed else 0
 
 
-def best(work: Callable[[], Any], count: int, rounds: int = 3) -> float:
-    """Events a second, the best of some rounds."""
-    found = []
-    for _ in range(rounds):
-        began_at = time.perf_counter()
-        work()
-        found.append(count / (time.perf_counter() - began_at))
-    return max(found)
-
-
-def obvious(events: list[bytes], patterns: list[re.Pattern[str]]) -> int:
-    hits = 0
-    for event in events:
-        text = json.loads(event)["commit"]["record"]["text"].casefold()
-        hits += any(pattern.search(text) for pattern in patterns)
-    return hits
-
-
-def matching(events: list[bytes]) -> None:
-    raw = [RawEvent(shape="bluesky", body=body, received_at=now_us()) for body in events]
-    matcher = Matcher(Keyword(id=n, expression=f"keyword{n}") for n in range(KEYWORDS))
-    ours = best(lambda: digest(raw, matcher, 0), len(raw))
-    patterns = [re.compile(rf"\bkeyword{n}\b") for n in range(KEYWORDS)]
-    few = events[:200]
-    theirs = best(lambda: obvious(few, patterns), len(few), 1)
-    print(f"decode and match, {KEYWORDS:,} keywords, {SHARE:.0%} match: {ours:,.0f} events/s,")
-    print(f"  {ours / theirs:,.0f} times the obvious way ({theirs:,.0f}/s)")
-
-
-def storing(events: list[bytes]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        engine = make_engine(f"sqlite:///{folder}/bench.db")
-        migrate.upgrade(engine)
-        row = keywords.add(engine, "keyword OR a OR b")
-        stream_id = streams.ensure(engine, "bench", "bluesky", {})
-        ((_, lease),) = streams.claim(engine, owner(), networks=["bluesky"], only=stream_id)
-        with reading(engine) as connection:
-            revision = keywords.revision(connection)
-        raw = [RawEvent(shape="bluesky", body=body, received_at=now_us()) for body in events]
-        matcher = Matcher([Keyword(id=row.id, expression="did OR a OR b")])
-        batch = digest(raw, matcher, revision)
-        every = [(item[0], matcher.match(item[0])) for item in batch.items]  # type: ignore[index]
-
-        def store(size: int, first: int, last: int) -> None:
-            for start in range(first, last, size):
-                part = batches.Batch(
-                    items=every[start : min(start + size, last)],  # type: ignore[arg-type]
-                    counts=batch.counts,
-                    rejected=[],
-                    revision=revision,
-                )
-                batches.commit(engine, lease, part)
-
-        count = len(every)
-        many = best(lambda: store(1_000, 0, count - 500), count - 500, 1)
-        one = best(lambda: store(1, count - 500, count), 500, 1)
-        print(f"store {count - 500:,} posts in batches of 1,000: {many:,.0f}/s,")
-        print(f"  {many / one:,.1f} times one post a transaction ({one:,.0f}/s)")
-        engine.dispose()
-
-
-def main() -> None:
-    events = invented()
-    matching(events)
-    storing([e.replace(b'"text": "', b'"text": "a ') for e in events])
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(works.WORKS))
+    parser.add_argument("--quick", action="store_true", help="small and few, about a minute")
+    parser.add_argument("--docs", action="store_true", help="write the table, measure nothing")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in works.WORKS]
+    if unknown:
+        parser.error(f"no such work: {' '.join(unknown)}; there are: {' '.join(works.WORKS)}")
+    if options.docs:
+        report.into_docs(json.loads(LATEST.read_text()))
+        return 0
+    return measure(options.names, quick=options.quick)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""From the network's socket to committed rows: the product as it is started, everything on.
+
+Everything is fencing, exact counters, sums, the ledger, deletes, quarantine, the search index and
+the live broadcast (a browser reads it): there is no setting that switches any of it off.
+"""
+
+from typing import NamedTuple
+
+from bench import checks, databases
+from bench.product import Product
+from bench.setting import Bench
+
+NAMES = {"x": "X", "bluesky": "Jetstream"}
+WARM_EVENTS = 1_000
+
+
+class Line(NamedTuple):
+    """What is measured. quick: also in a quick run."""
+
+    network: str
+    database: str
+    share: str
+    processes: int = 1
+    quick: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"whole/{self.network}/{self.database}/{self.share}/{self.processes}"
+
+    @property
+    def work(self) -> str:
+        processes = "one process" if self.processes == 1 else f"{self.processes} processes"
+        database = databases.NAMES[self.database]
+        return f"{NAMES[self.network]} → {database}, {self.share[1:]} % match, {processes}"
+
+
+LINES = [
+    Line("x", "sqlite", "p100", quick=True),
+    Line("x", "postgresql", "p100"),
+    Line("x", "mariadb", "p100"),
+    Line("x", "sqlite", "p100", 2),
+    Line("x", "sqlite", "p1", quick=True),
+    Line("x", "sqlite", "p1", 2),
+    Line("x", "postgresql", "p1"),
+    Line("x", "mariadb", "p1"),
+    Line("bluesky", "sqlite", "p1", quick=True),
+    Line("bluesky", "sqlite", "p1", 2),
+    Line("bluesky", "postgresql", "p1"),
+    Line("bluesky", "mariadb", "p1"),
+    Line("bluesky", "sqlite", "p100"),
+    Line("bluesky", "postgresql", "p100"),
+    Line("bluesky", "mariadb", "p100"),
+]
+
+
+def run(bench: Bench) -> None:
+    """Every line, or in a quick run the most telling ones."""
+    for line in LINES:
+        if line.quick or not bench.quick:
+            _measure(bench, line)
+
+
+def _measure(bench: Bench, line: Line) -> None:
+    figure = bench.figure(line.name, line.work)
+    figure.left_out = databases.lacking(line.database)
+    if line.processes > 1:
+        figure.note = "two streams, each sent half"
+    if figure.left_out:
+        return
+    count = bench.sizes.p1 if line.share == "p1" else bench.sizes.p100
+    ready = bench.ready() if line.database == "sqlite" else None
+    network = bench.network(line.network, line.share)
+    folder = bench.new_folder(line.name)
+    with (
+        bench.guarded(figure),
+        databases.fresh(line.database, folder / "database") as url,
+        Product(folder, network, url, processes=line.processes, ready=ready) as product,
+    ):
+        product.take(WARM_EVENTS)
+        for _ in range(bench.sizes.repeats):
+            figure.values.append(count / product.take(count)[1])
+        running = product.running
+        figure.wrong = checks.faults(
+            running.sql, running.database_url(), network.stream, product.total
+        )
