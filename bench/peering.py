@@ -107,10 +107,10 @@ def _measure(bench: Bench, peer: Peer) -> None:
     count = getattr(bench.sizes, peer.size)
     with bench.guarded(figure):
         for _ in range(bench.sizes.repeats):
-            figure.values.append(_once(bench, peer, count))
+            figure.values.append(once(bench, peer, count))
 
 
-def _once(bench: Bench, peer: Peer, count: int) -> float:
+def once(bench: Bench, peer: Peer, count: int) -> float:
     """Posts a second, from the first byte to the moment all is where it should be."""
     network = bench.network(peer.network, "p100")
     network.ask(do="forget")

@@ -125,7 +125,7 @@ def _http_line(request: web.Request, frame: Callable[[bytes], bytes]) -> Line:
 
 
 class FastJetstream(JetstreamV2Simulator):
-    """Jetstream's two wires. Who asks for the past gets all of it, at PAST_EVENTS_S at most."""
+    """Jetstream's two wires. Who asks for the past gets it, at PAST_EVENTS_S at most."""
 
     def __init__(self, stream: Stream, past_events: int = 0) -> None:
         super().__init__(ping_s=1_000)
@@ -139,7 +139,8 @@ class FastJetstream(JetstreamV2Simulator):
         transport: Any = client.transport
         line = Line(transport, client.drain, v2_frame if is_v2 else websocket_frame)
         if asked.cursor is not None and self.past_events:
-            await self._send_past(line)
+            first = (asked.cursor - self.made.at_us) // self.made.step_us
+            await self._send_past(line, max(first, 0))
         else:
             self.lines.append(line)
         try:
@@ -148,12 +149,12 @@ class FastJetstream(JetstreamV2Simulator):
             with contextlib.suppress(ValueError):
                 self.lines.remove(line)
 
-    async def _send_past(self, line: Line) -> None:
+    async def _send_past(self, line: Line, begin: int) -> None:
         began_s, some = time.monotonic(), PAST_EVENTS_S // 50
-        for first in range(0, self.past_events, some):
+        for first in range(begin, self.past_events, some):
             numbers = range(first, min(first + some, self.past_events))
             await line.send([line.frame(self.made.body(number)) for number in numbers])
-            ahead_s = began_s + first / PAST_EVENTS_S - time.monotonic()
+            ahead_s = began_s + (first - begin) / PAST_EVENTS_S - time.monotonic()
             await asyncio.sleep(max(ahead_s, 0))
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bench import (
     archive,
-    fanout,
+    crowd,
     growth,
     live,
     past,
@@ -34,6 +34,6 @@ WORKS = {
     "import": Work(archive.run),
     "live": Work(live.run, quick=False),
     "past": Work(past.run, quick=False),
-    "fanout": Work(fanout.run, quick=False),
+    "fanout": Work(crowd.run, quick=False),
     "growth": Work(growth.run, quick=False),
 }
