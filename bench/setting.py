@@ -85,6 +85,7 @@ class Bench:
             yield
         except Exception as error:  # noqa: BLE001 (whatever it is belongs into the table)
             words = " ".join(str(error).split())[-300:] or type(error).__name__
+            self.close()  # the source may be in the middle of something
             for one in figures:
                 one.values.clear()
                 one.wrong = one.wrong or f"{type(error).__name__}: {words}"
