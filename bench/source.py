@@ -82,7 +82,6 @@ class FastX(XSimulator):
             return await super()._flow(request)
         finally:
             beginning.cancel()
-            self.lines = [one for one in self.lines if one.transport is not request.transport]
 
     async def _join(self, request: web.Request, before: int) -> None:
         while len(self._clients) == before:  # noqa: ASYNC110 (the handshake is under way)
@@ -111,7 +110,6 @@ class FastMastodon(MastodonSimulator):
             return await super()._sse(request)
         finally:
             beginning.cancel()
-            self.lines = [one for one in self.lines if one.transport is not request.transport]
 
     async def _join(self, request: web.Request, before: int) -> None:
         while len(self._outs) == before:  # noqa: ASYNC110 (the handshake is under way)
@@ -183,6 +181,8 @@ class Sender:
 
     async def do(self, asked: dict[str, Any]) -> dict[str, Any]:
         """The answer to a line; the moments are unix nanoseconds."""
+        # Who left is seen here at once, by the simulator only when it writes the next time.
+        self._it.lines = [one for one in self._it.lines if not one.transport.is_closing()]
         if asked["do"] == "clients":
             return {"clients": len(self._it.lines)}
         if asked["do"] == "forget":

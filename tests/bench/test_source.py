@@ -98,6 +98,27 @@ def test_two_connections_get_each_event_once(network: str) -> None:
     asyncio.run(work())
 
 
+@pytest.mark.parametrize("network", ["x", "bluesky"])
+def test_who_left_is_sent_nothing_and_the_next_gets_all(network: str) -> None:
+    stream = Stream(Plan(network, 100, 10, 0.5))
+
+    async def work() -> None:
+        async with fast(stream) as simulator:
+            sender = Sender(simulator)
+            for _ in range(2):
+                sink = Kept()
+                task = await connect(network, address(simulator, network), sink)
+                await until(lambda: bool(simulator.lines))
+                assert (await sender.do({"do": "clients"}))["clients"] == 1
+                await sender.do({"do": "go", "first": 0, "count": COUNT})
+                await until(lambda sink=sink: len(sink.events) >= COUNT)
+                await end(task)
+                while (await sender.do({"do": "clients"}))["clients"]:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(work())
+
+
 def test_the_official_client_reads_its_second_wire() -> None:
     stream = Stream(Plan("bluesky", 100, 10, 0.5))
     texts: list[str] = []
