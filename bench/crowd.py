@@ -11,7 +11,7 @@ SECONDS = 10
 CROWDS = ((1_000, 500), (5_000, 100))  # browsers, matches a second
 NAMES = {"one filter": "one", "a filter each": "each"}
 _P99 = re.compile(r"p50 ([\d,.]+) ms.*p99 ([\d,.]+) ms")
-_FAULTS = re.compile(r"(lost|doubled|out of order|not told of) (\d[\d,]*)")
+_FAULTS = re.compile(r"(lost|doubled|out of order|not told of) (\d+(?:,\d{3})*)")
 
 
 def run(bench: Bench) -> None:
