@@ -19,7 +19,7 @@ from tests.simulators import jetstream, jetstream_v2, mastodon, x
 
 NETWORKS = ("x", "bluesky", "mastodon")
 EPOCH_MS = 1_288_834_974_657  # of X's ids
-RKEY, TIME_US = "7777777777777", 7_777_777_777_777_777
+RKEY, TIME_US = "zzzzzzzzzzzzz", 7_777_777_777_777_777
 X_ID = 7_777_777_777_777_777_777
 STATUS = 7_777_777_777
 AUTHORS = 20_000
