@@ -92,7 +92,7 @@ def _jetstream(text: Text, texts: list[Any], dice: random.Random) -> list[bytes]
         parent = f"at://{_did(dice.randrange(AUTHORS))}/app.bsky.feed.post/3lb2k5x7q2c2a"
         record["reply"] = {key: {"cid": CID, "uri": parent} for key in ("parent", "root")}
     facets = [_facet(text.text, f"#{tag}", {"tag": tag}, "tag") for tag in text.tags]
-    if dice.random() < 0.5:
+    if dice.random() < 0.6:
         link = f"https://news{dice.randrange(400)}.example.org/2026/{dice.randrange(10**6)}"
         external = {"uri": link, "title": " ".join(texts[dice.randrange(len(texts))][0][:9])}
         external |= {"description": " ".join(texts[dice.randrange(len(texts))][0][:30])}

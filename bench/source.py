@@ -251,7 +251,11 @@ async def serve(options: argparse.Namespace) -> None:
         print(json.dumps(answer), flush=True)
         sender = Sender(simulator)
         while line := await asyncio.to_thread(sys.stdin.readline):
-            print(json.dumps(await sender.do(json.loads(line))), flush=True)
+            try:
+                answer = await sender.do(json.loads(line))
+            except Exception as error:  # noqa: BLE001 (who asked says it, and goes on)
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            print(json.dumps(answer), flush=True)
 
 
 def main() -> None:
