@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import product
+from bench import data, product
 from bench.events import Plan
 from bench.figures import Figure
 from bench.goals import GOALS
@@ -62,8 +62,8 @@ class Bench:
     def ready(self) -> Path:
         """A data folder with the keywords, made once."""
         if self._ready is None:
-            keywords = self.network("x", "p100").stream.keywords
-            self._ready = product.ready_folder(self.new_folder("ready"), keywords)
+            chosen = data.keywords(KEYWORDS, data.plain_texts(self.sizes.bodies))
+            self._ready = product.ready_folder(self.new_folder("ready"), chosen)
         return self._ready
 
     def new_folder(self, name: str) -> Path:
