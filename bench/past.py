@@ -86,11 +86,11 @@ class Pace(threading.Thread):
         super().__init__(daemon=True)
         self._network, self._first = network, first
         self._sent: list[tuple[int, float]] = []  # posts sent until then, and when
-        self._stop = threading.Event()
+        self._ended = threading.Event()
 
     def run(self) -> None:
         count = 0
-        while not self._stop.wait(0.1):
+        while not self._ended.wait(0.1):
             answer: dict[str, Any] = self._network.ask(
                 do="go", first=self._first + count, count=LIVE_S // 10
             )
@@ -99,7 +99,7 @@ class Pace(threading.Thread):
 
     def end(self) -> int:
         """Stop; returns how many were sent."""
-        self._stop.set()
+        self._ended.set()
         self.join(timeout=20)
         return self._sent[-1][0] if self._sent else 0
 
