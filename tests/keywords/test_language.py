@@ -2,6 +2,7 @@
 
 import sys
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from tweeter.errors import KeywordSyntaxError
 from tweeter.keywords import Matcher, NotForX, compile_for_x, haystack, parse, print_expression
 from tweeter.keywords.features import features
 from tweeter.keywords.nodes import And, Field, Mention, Node, Not, Or, Prefix, Tag, Word, holds
-from tweeter.keywords.normalise import _INVISIBLE, normalise
+from tweeter.keywords.normalise import _APOSTROPHES, _INVISIBLE, _ODD, normalise
 from tweeter.records import Keyword, Link, Post
 
 # Few letters, so that words meet; with what makes boundaries hard.
@@ -245,6 +246,25 @@ def test_ten_thousand_keywords_are_one_engine() -> None:
     matcher = Matcher(Keyword(id=n, expression=f"word{n} OR w{n}x") for n in range(10_000))
     found = matcher.match(post("word77 and w9999x and word100000"))
     assert [match.keyword_id for match in found] == [77, 9999]
+
+
+def test_what_is_not_odd_needs_no_more_than_folding() -> None:
+    """Of no other character anything invisible, an apostrophe or a stack of marks can come."""
+    for code in (*range(0xD800), *range(0xE000, sys.maxunicode + 1)):
+        character = chr(code)
+        if not _ODD.match(character):
+            folded = unicodedata.normalize("NFKC", character).casefold()
+            folded = unicodedata.normalize("NFKC", folded)
+            assert not _INVISIBLE.search(folded), hex(code)
+            assert not _APOSTROPHES.search(folded), hex(code)
+            assert unicodedata.category(character) not in ("Mn", "Me"), hex(code)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+def test_the_short_way_gives_what_the_long_one_does(text: str) -> None:
+    long = _INVISIBLE.sub("", text)
+    long = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", long).casefold())
+    assert normalise(text) == " ".join(_APOSTROPHES.sub("'", long).split())
 
 
 def test_no_visible_character_becomes_an_invisible_one() -> None:
