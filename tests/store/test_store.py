@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, inspect, select, text
 from tests.store.posts import AT, post, removal, store, take
 from tweeter.errors import LeaseLost, StoreError
 from tweeter.keywords import Matcher
-from tweeter.records import AccountChange, Keyword, Match, Media
+from tweeter.records import AccountChange, Keyword, Match, Media, now_us
 from tweeter.store import batches, demo, feed, jobs, keywords, migrate, posts, quarantine, streams
 from tweeter.store.batches import Batch, KeywordsChanged
 from tweeter.store.engine import make_engine, one_moment, reading, writing
@@ -44,6 +44,22 @@ def test_the_migrations_make_the_tables_of_the_schema(engine: Engine) -> None:
         indexes = {index["name"] for index in found.get_indexes(table.name)}
         assert {str(index.name) for index in table.indexes} <= indexes, table.name
     assert migrate.upgrade(engine) == (migrate.newest(), migrate.newest())
+
+
+def test_a_cursor_never_goes_back_but_from_a_moment_that_is_still_to_come(engine: Engine) -> None:
+    """After a reconnect events come again: each break would have begun further back."""
+    lease = take(engine)
+    far = str(now_us() + 3_600_000_000)
+    for cursor, kept in (
+        ("500", "500"),
+        ("300", "500"),
+        ("501", "501"),
+        (far, far),
+        ("502", "502"),
+    ):
+        store(engine, lease, cursor=cursor)
+        (stream,) = streams.list_all(engine)
+        assert stream.cursor == kept
 
 
 def test_a_newer_database_is_refused_in_words(engine: Engine) -> None:

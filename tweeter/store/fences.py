@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tweeter.store.batches import Batch, Outcome
 
 
+AHEAD_US = 60_000_000  # of our clock, a server's may be
+
+
 def prove(connection: Connection, lease: Lease | JobLease) -> None:
     """Raise LeaseLost unless the lease still holds; holds the row until the transaction ends."""
     if isinstance(lease, JobLease):
@@ -73,11 +76,27 @@ def _counts(batch: "Batch", outcome: "Outcome") -> dict[str, int]:
     return counts
 
 
+def _is_behind(cursor: str, before: str, now: int) -> bool:
+    """True for a moment before the one that is stored: events come again after a reconnect.
+
+    Else a line that breaks again and again would be read from further back each time. A stored
+    moment in the future is a server's mistake, and does not count.
+    """
+    if not (cursor.isdigit() and before.isdigit()):
+        return False
+    return int(cursor) < int(before) <= now + AHEAD_US
+
+
 def _advance_stream(
     connection: Connection, lease: Lease, batch: "Batch", outcome: "Outcome", now: int
 ) -> None:
     values: dict[str, Any] = {n: streams.c[n] + c for n, c in _counts(batch, outcome).items() if c}
     values |= {"heartbeat_at": now, "lease_until": now + int(LEASE_S * 1e6)}
+    if batch.cursor:
+        mine = select(streams.c.cursor).where(streams.c.id == lease.stream_id)
+        before = str(connection.execute(mine).scalar_one())
+        if _is_behind(batch.cursor, before, now):
+            batch.cursor = ""
     if batch.cursor:
         values["cursor"] = batch.cursor
     if batch.covered_until:
