@@ -16,7 +16,7 @@ GOALS = {
     "match/takes_effect": Goal(most=1.0),
     "lookback/36h": Goal(most=75.0),
     "lookback/live_delay_p99": Goal(most=1_000),
-    "import/share": Goal(least=80.0, gates=True),
+    "import/share": Goal(least=80.0),
     "fanout/1000/p99": Goal(most=60.0),
     "fanout/5000/p99": Goal(most=600.0),
     "live/cpu": Goal(most=4.0),

@@ -12,6 +12,8 @@ from bench.setting import Bench
 
 NAMES = {"x": "X", "bluesky": "Jetstream"}
 WARM_EVENTS = 1_000
+LEAST_S = 1.5  # a repetition: the last batch waits a quarter of a second for company
+MOST_EVENTS = 150_000  # of X they must fit into its journal
 
 
 class Line(NamedTuple):
@@ -77,7 +79,12 @@ def _measure(bench: Bench, line: Line) -> None:
         Product(folder, network, url, processes=line.processes, ready=ready) as product,
     ):
         product.take(WARM_EVENTS)
-        for _ in range(bench.sizes.repeats):
+        took_s = product.take(count)[1]
+        while took_s < LEAST_S and count < MOST_EVENTS:
+            count = min(count * 4, MOST_EVENTS)
+            took_s = product.take(count)[1]
+        figure.values.append(count / took_s)
+        while len(figure.values) < bench.sizes.repeats:
             figure.values.append(count / product.take(count)[1])
         running = product.running
         figure.wrong = checks.faults(
