@@ -10,11 +10,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from tweeter import moments
 from tweeter.errors import Held, LeaseLost, MustEnd, SourceError
 from tweeter.line import Line, Unsaid
 from tweeter.pipeline import Pipeline
@@ -33,6 +33,7 @@ log = logging.getLogger("tweeter.follow")
 
 HELD_S = 1.0  # between tries to keep events while the disk is full
 SETTLED_S = 2.0  # after a pause: then what lay in buffers has been read
+LONGEST_WAIT_US = 86_400_000_000  # that a network can ask for: beyond it its clock is wrong
 LIVE_AFTER_S = 60.0  # a connection that lasted so long clears the count of failures
 STATES = {"refused": "needs_attention", "limited": "limited", "occupied": "limited"}
 STATES["waiting"] = "waiting"
@@ -232,7 +233,8 @@ class Follow:
         """Enter the failure and wait as the network asks."""
         state = STATES.get(error.kind, "down")
         wait_s = self.source.wait_s(error.kind, self._failures)
-        retry_at = max(now_us() + int(wait_s * 1e6), error.retry_at or 0)
+        asked = min(error.retry_at or 0, now_us() + LONGEST_WAIT_US)
+        retry_at = max(now_us() + int(wait_s * 1e6), asked)
         words = error.state
         if state != "waiting":
             words += f" Trying again at {_clock(retry_at)}."
@@ -369,4 +371,4 @@ class Follow:
 
 
 def _clock(moment: int) -> str:
-    return datetime.fromtimestamp(moment / 1e6, UTC).strftime("%H:%M:%S UTC")
+    return moments.clock(moment)

@@ -1,12 +1,18 @@
 """Moments as people write them: "2d" ago, or ISO 8601 with a zone."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from tweeter.errors import TweeterError
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _FIRST_US, _LAST_US = 0, 253_402_300_799_000_000  # 1970 to 9999
+
+
+def clock(moment: int, form: str = "%H:%M:%S UTC") -> str:
+    """A moment (us) for a person; one that a network invented is shown as the nearest possible."""
+    seconds = min(max(moment, _FIRST_US), _LAST_US) / 1e6
+    return datetime.fromtimestamp(seconds, UTC).strftime(form)
 
 
 class BadMoment(TweeterError):

@@ -13,7 +13,9 @@ import zstandard
 
 from tests.simulators.jetstream import JetstreamSimulator, now_us, post_event
 from tests.sources.sink import Kept, until
+from tweeter.decode import DECODERS
 from tweeter.errors import SourceError
+from tweeter.records import Post
 from tweeter.sources.bluesky import BlueskySource
 
 
@@ -75,6 +77,23 @@ def test_a_cursor_in_the_future_is_not_taken_for_now() -> None:
             async with streaming(sim, sink):
                 asked = int(sim.connects[0][1].rpartition("cursor=")[2])
         assert asked <= now_us()
+
+    run(work())
+
+
+@pytest.mark.parametrize("moment", [10**18, 2**62, -(2**62)])
+def test_a_moment_that_cannot_be_does_not_end_the_stream(moment: int) -> None:
+    async def work() -> None:
+        async with JetstreamSimulator() as sim:
+            sink = Kept(cursor=str(now_us() - 3_600_000_000))
+            async with streaming(sim, sink):
+                await sim.publish([post_event("odd", time_us=moment), post_event("good")])
+                await until(lambda: len(sink.events) == 2)
+        for event in sink.events:
+            (found,) = DECODERS["bluesky"](event)
+            assert isinstance(found, Post)
+            assert 0 <= found.cursor <= now_us()
+            assert abs(found.occurred_at - now_us()) < 60_000_000
 
     run(work())
 

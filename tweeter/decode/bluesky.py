@@ -28,6 +28,7 @@ NETWORK = "bluesky"
 POSTS = "app.bsky.feed.post"
 
 _HIDING = ("deleted", "takendown", "suspended", "deactivated")
+LAST_US = 253_402_300_799_000_000  # the end of year 9999; what lies beyond is no moment
 HANDLE_CHARACTERS = 190  # as long as a key of the store; DNS allows 253
 _ADULT = ("porn", "sexual", "nudity", "graphic-media", "gore")
 # Labels that say how a post is shown (atproto.com/guides/labels); others are names of lists.
@@ -50,6 +51,7 @@ def from_object(value: Object, raw: RawEvent) -> list[Event]:
         return [_second_form(value, raw)]
     kind = text(value, "kind") or _KINDS.get(text(value, "type"), "")
     time_us = number(value, "time_us")
+    time_us = time_us if 0 < time_us <= LAST_US else 0
     if not kind or "did" not in value:
         raise DecodeError("unknown shape", f"fields: {', '.join(sorted(value)[:8])}")
     if kind == "commit":

@@ -18,7 +18,7 @@ from tweeter.decode.values import EVENT_BYTES
 
 T = TypeVar("T")
 
-Moment = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=its.LAST_US)]
 
 
 class Glance(NamedTuple):

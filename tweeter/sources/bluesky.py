@@ -11,11 +11,11 @@ lexicons.
 import hashlib
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import zstandard
 
+from tweeter import moments
 from tweeter.errors import SourceError
 from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.backoff import constant, exponential
@@ -209,4 +209,4 @@ def _unpacked(event: RawEvent, unpack: zstandard.ZstdDecompressor) -> RawEvent:
 
 
 def _clock(moment: int) -> str:
-    return datetime.fromtimestamp(moment / 1e6, UTC).strftime("%d %b %H:%M:%S UTC")
+    return moments.clock(moment, "%d %b %H:%M:%S UTC")

@@ -9,13 +9,13 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
+from tweeter import moments
 from tweeter.errors import SourceError
 from tweeter.records import now_us
 from tweeter.sources.reaching import reaching
@@ -101,7 +101,7 @@ class BlueskyApi:
         if status == 429:
             reset = headers.get("ratelimit-reset", "")
             seconds = int(reset) if reset.isascii() and reset.isdigit() and len(reset) < 12 else 0
-            until = datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S UTC") if seconds else ""
+            until = moments.clock(seconds * 1_000_000) if seconds else ""
             words = f"{self.host} limits our rate{' until ' + until if until else ''}."
             retry_at = max(seconds * 1_000_000, now_us()) if seconds else None
             return SourceError("limited", words, retry_at=retry_at)

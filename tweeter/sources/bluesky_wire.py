@@ -79,7 +79,8 @@ class Wire:
         """The moment at which the server saw an event, unix microseconds; 0 if it has none."""
         frame = _frame(body)
         if frame is None or frame.payload is None:
-            return frame.time_us if frame is not None else 0
+            known = frame is not None and 0 < frame.time_us <= bluesky.LAST_US
+            return frame.time_us if frame is not None and known else 0
         return bluesky.moment_of(frame.payload.witnessed, frame.payload.time)
 
     def is_clamped(self, body: bytes) -> bool:

@@ -6,13 +6,13 @@ Wire facts: docs.joinmastodon.org (entities/Instance, methods/timelines, api/rat
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
+from tweeter import moments
 from tweeter.decode import times
 from tweeter.errors import SourceError
 from tweeter.records import now_us
@@ -53,7 +53,7 @@ def refusal(host: str, status: int, headers: Mapping[str, str], body: bytes) -> 
         )
     if status in (420, 429):
         reset = times.iso(headers.get("X-RateLimit-Reset", "")) or 0
-        until = datetime.fromtimestamp(reset / 1e6, UTC).strftime("%H:%M:%S UTC") if reset else ""
+        until = moments.clock(reset) if reset else ""
         words = f"{host} limits our rate{' until ' + until if until else ''}."
         return SourceError("limited", words, retry_at=max(reset, now_us()) if reset else None)
     if status == 404:

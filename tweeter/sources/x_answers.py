@@ -5,9 +5,9 @@ Statuses and problem types: docs.x.com, "handling disconnections", "response cod
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from tweeter import moments
 from tweeter.errors import SourceError
 from tweeter.records import now_us
 from tweeter.sources.clock import clock_words, skew_s
@@ -117,5 +117,5 @@ def _too_many(headers: Mapping[str, str], problem: Mapping[str, Any]) -> SourceE
     # By the server's clock: a wrong one here must not make us wait too short or too long.
     left_s = int(reset) + (skew_s(headers) or 0.0) - now_us() / 1e6
     retry_at = now_us() + int(max(left_s, 1.0) * 1e6)
-    until = datetime.fromtimestamp(retry_at / 1e6, UTC).strftime("%H:%M:%S UTC")
+    until = moments.clock(retry_at)
     return SourceError("limited", f"X limits our rate until {until}.", retry_at=retry_at)
