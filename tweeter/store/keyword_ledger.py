@@ -2,12 +2,12 @@
 over its budget. The streams' own ledger is `ledger`; `coverage` puts the two together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import chunks, db_now, reading, repeated, writing
 from tweeter.store.schema import keyword_intervals
 
 FOLLOWED = "active"
@@ -29,37 +29,72 @@ def turn(
     connection: Connection, keyword_id: int, state: str, cause: str, at: int, *, network: str = ""
 ) -> None:
     """From `at` on the keyword is in this state there; FOLLOWED ends what was open."""
+    _turn_all(connection, {keyword_id: (state, cause)}, at, network)
+
+
+def _turn_all(
+    connection: Connection, states: Mapping[int, tuple[str, str]], at: int, network: str
+) -> None:
+    """The same of at most some hundreds of keywords: id -> (state, cause)."""
+    table = keyword_intervals
     mine = (
-        keyword_intervals.c.keyword_id == keyword_id,
-        keyword_intervals.c.network == network,
+        table.c.keyword_id.in_(list(states)),
+        table.c.network == network,
+        table.c.ended_at.is_(None),
+    )
+    current = {row.keyword_id: row for row in connection.execute(select(table).where(*mine))}
+    changed = {
+        number: turned
+        for number, turned in sorted(states.items())
+        if number not in current or (current[number].state, current[number].cause) != turned
+    }
+    ended = [
+        {"which": number, "end": max(at, current[number].started_at)}
+        for number in changed
+        if number in current
+    ]
+    if ended:
+        connection.execute(_END.where(table.c.network == network), ended)
+    begun = [
+        {
+            "keyword_id": number,
+            "network": network,
+            "state": state,
+            "cause": cause,
+            "started_at": at,
+            "ended_at": None,
+        }
+        for number, (state, cause) in changed.items()
+        if state != FOLLOWED
+    ]
+    if begun:
+        connection.execute(insert(table), begun)
+
+
+_END = (
+    update(keyword_intervals)
+    .where(
+        keyword_intervals.c.keyword_id == bindparam("which"),
         keyword_intervals.c.ended_at.is_(None),
     )
-    current = connection.execute(select(keyword_intervals).where(*mine)).first()
-    if current is not None:
-        if (current.state, current.cause) == (state, cause):
-            return
-        end = max(at, current.started_at)
-        connection.execute(update(keyword_intervals).where(*mine).values(ended_at=end))
-    if state != FOLLOWED:
-        connection.execute(
-            insert(keyword_intervals).values(
-                keyword_id=keyword_id,
-                network=network,
-                state=state,
-                cause=cause,
-                started_at=at,
-                ended_at=None,
-            )
-        )
+    .values(ended_at=bindparam("end"))
+)
+
+
+def set_all(engine: Engine, network: str, states: Mapping[int, tuple[str, str]]) -> None:
+    """Enter what a network says of each keyword: id -> (state, cause). Others are left alone.
+
+    Some at a time: nobody else could write to SQLite while ten thousand are entered.
+    """
+    for some in chunks(states):
+        _set_some(engine, network, {number: states[number] for number in some})
 
 
 @repeated
-def set_all(engine: Engine, network: str, states: dict[int, tuple[str, str]]) -> None:
-    """Enter what a network says of each keyword: id -> (state, cause). Others are left alone."""
+def _set_some(engine: Engine, network: str, states: Mapping[int, tuple[str, str]]) -> None:
     with writing(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
-        for keyword_id, (state, cause) in sorted(states.items()):
-            turn(connection, keyword_id, state, cause, now, network=network)
+        _turn_all(connection, states, now, network)
 
 
 def open_ones(engine: Engine, *keyword_ids: int) -> list[Pause]:
