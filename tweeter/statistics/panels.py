@@ -53,7 +53,7 @@ def panel(engine: Engine, keyword_id: int, facet: str, question: Question, known
     """The commonest values of a facet in the span, against the stretch before.
 
     What it costs grows with the number of different values. Where there are MANY the answer is
-    kept: for a twentieth of a bar it is as good as new, and for a tenth of the stretch, a day at
+    kept: for a twentieth of a bar it is as good as new, and for a tenth of the stretch, an hour at
     most, it is shown once more while it is counted again behind (`Panel.at` says of when it is).
     """
     span, networks = question.span, question.narrow.network
@@ -72,7 +72,7 @@ def _stretch(span: Span) -> tuple[int, int]:
 
 
 def _ages_s(span: Span) -> tuple[float, float]:
-    return min(span.size / 20, KEPT_S), min((span.until - span.since) / 10, DAY)
+    return min(span.size / 20, KEPT_S), min((span.until - span.since) / 10, HOUR)
 
 
 def _panel(engine: Engine, keyword_id: int, facet: str, question: Question, known: int) -> Panel:
