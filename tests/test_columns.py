@@ -7,46 +7,69 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from tests.store.posts import AT, post, removal, store, take
 from tweeter import columns
 from tweeter.broadcast import Broadcast
 from tweeter.changes import Change, OfColumns
-from tweeter.columns import BadColumn, Column, Filter, Sieve, from_query, to_query
+from tweeter.columns import BadColumn, Column, from_query, to_query
+from tweeter.filters import Filter, Question, Sieve
 from tweeter.records import Link
 from tweeter.store import backlog, decks, keywords
+from tweeter.store.engine import writing
+from tweeter.store.schema import decks as deck_table
 
 LINK = (Link("https://example.org/a"),)
 POSTS: list[dict[str, Any]] = [
     {"text": "storm warning", "lang": "en"},
     {"text": "storm sale", "lang": "en-GB", "kind": "repost", "traits": ("repost",)},
-    {"text": "tormenta", "lang": "es", "network": "mastodon", "links": LINK},
-    {"text": "storm #sale", "kind": "reply", "traits": ("reply", "media")},
-    {"text": "嵐 storm", "lang": "ja", "kind": "quote", "traits": ("reply", "quote")},
+    {"text": "tormenta", "lang": "es", "network": "mastodon", "links": LINK, "sensitive": True},
+    {"text": "storm #sale", "kind": "reply", "traits": ("reply", "media"), "tags": ("Sale",)},
+    {
+        "text": "嵐 storm",
+        "lang": "ja",
+        "kind": "quote",
+        "traits": ("reply", "quote"),
+        "tags": ("sale", "嵐"),
+    },
     {"text": "nothing", "also": ("a quoted storm",), "network": "x", "links": LINK},
 ]
 CASES = [
-    (Filter(), {0, 1, 2, 3, 4, 5}),
-    (Filter(of="network:x"), {5}),
-    (Filter(of="network:x", networks=("mastodon",)), set()),
-    (Filter(networks=("mastodon", "x")), {2, 5}),
-    (Filter(of="keyword:1"), {0, 1, 2, 3, 4, 5}),
-    (Filter(of="keyword:9"), set()),
-    (Filter(languages=("en",)), {0, 1}),
-    (Filter(languages=("en-gb", "und")), {1, 3, 5}),
-    (Filter(kinds=("reply",)), {3, 4}),
-    (Filter(kinds=("post", "quote")), {0, 2, 4, 5}),
-    (Filter(contains="storm"), {0, 1, 3, 4, 5}),
-    (Filter(contains="storm", excludes="sale OR #sale"), {0, 4, 5}),
-    (Filter(excludes="storm"), {2}),
-    (Filter(only="media"), {3}),
-    (Filter(only="link", contains="torm*"), {2}),
+    (Column(), {0, 1, 2, 3, 4, 5}),
+    (Column(of="network:x"), {5}),
+    (Column(of="network:x", network=("mastodon",)), set()),
+    (Column(network=("mastodon", "x")), {2, 5}),
+    (Column(of="keyword:1"), {0, 1, 2, 3, 4, 5}),
+    (Column(of="keyword:9"), set()),
+    (Column(of="tag:sale"), {3, 4}),
+    (Column(of="tag:sale", tag=("-嵐",)), {3}),
+    (Column(lang=("en",)), {0, 1}),
+    (Column(lang=("en-gb", "und")), {1, 3, 5}),
+    (Column(lang=("-en", "-und")), {2, 4}),
+    (Column(kind=("reply",)), {3}),
+    (Column(kind=("post", "quote")), {0, 2, 4, 5}),
+    (Column(q="storm"), {0, 1, 3, 4, 5}),
+    (Column(q="storm", without="sale OR #sale"), {0, 4, 5}),
+    (Column(without="storm"), {2}),
+    (Column(only="media"), {3}),
+    (Column(only="link", q="torm*"), {2}),
+    (Column(state=("sensitive",)), {2}),
+    (Column(since="2030-01-01"), set()),
+    (Column(since="999d", until="2030-01-01"), {0, 1, 2, 3, 4, 5}),
 ]
-FILTERS = [one for one, _ in CASES]
+COLUMNS = [one for one, _ in CASES]
+
+
+def asked(column: Column) -> Question:
+    return Question((column.subject, column.filter))
+
+
+QUESTIONS = [asked(one) for one in COLUMNS]
 
 
 def made(number: int) -> Any:
@@ -54,26 +77,64 @@ def made(number: int) -> Any:
 
 
 @pytest.mark.parametrize("wanted, passing", CASES)
-def test_a_filter_passes_what_it_says_alone_and_among_others(
-    wanted: Filter, passing: set[int]
+def test_a_column_shows_what_it_says_alone_and_among_others(
+    wanted: Column, passing: set[int]
 ) -> None:
-    sieve = Sieve(FILTERS)
+    sieve = Sieve(QUESTIONS)
     for number in range(len(POSTS)):
-        assert wanted.matches(made(number), [1]) == (number in passing), POSTS[number]
-        assert (wanted in sieve.passing(made(number), [1])) == (number in passing)
+        assert asked(wanted).passes(made(number), [1]) == (number in passing), POSTS[number]
+        assert (asked(wanted) in sieve.passing(made(number), [1])) == (number in passing)
 
 
 def test_a_column_comes_back_from_its_address_and_its_form() -> None:
-    for wanted in FILTERS:
-        column = Column(**{n: getattr(wanted, n) for n in Filter.__struct_fields__}, width="l")
-        column = Column.from_args(dict(column_args(column)))
-        assert column.filter == wanted
+    for wanted in COLUMNS:
+        column = msgspec.structs.replace(wanted, width="l")
+        assert Column.from_args(dict(column_args(column))) == column
+        assert column.shown == wanted
         deck = (column, Column(title="a, b & c: ü", of="network:x"))
         assert from_query(parse_qs(to_query(deck))) == deck
     assert from_query(parse_qs("c2=all&c11=network:x&c1=keyword:3"))[0].keyword_id == 3
-    assert (
-        to_query([Column(of="keyword:3", languages=("en", "fr"))]) == "c1=keyword:3&c1.lang=en,fr"
+    assert to_query([Column(of="keyword:3", lang=("en", "fr"))]) == "c1=keyword:3&c1.lang=en,fr"
+    assert to_query(from_query(parse_qs("c1=tag:%23Sea&c2=search:07"))) == "c1=tag:sea&c2=search:7"
+
+
+def test_addresses_and_kept_decks_of_before_show_the_same(engine: Engine) -> None:
+    address = (
+        "c1=keyword:3&c1.network=bluesky,x&c1.lang=en,pt-br&c1.kind=reply&c1.with=a+OR+b"
+        "&c1.without=sale&c1.only=media&c1.title=Mine&c1.width=l&c2=network:x&c3=all"
     )
+    found = from_query(parse_qs(address))
+    assert parse_qs(to_query(found)) == parse_qs(address)
+    with writing(engine) as connection:
+        values = {
+            "name": "old",
+            "changed_at": 1,
+            "columns": """[
+            {"of":"keyword:3","networks":["bluesky","x"],"languages":["en","pt-br"],
+             "kinds":["reply"],"contains":"a OR b","excludes":"sale","only":"media",
+             "title":"Mine","width":"l"},
+            {"of":"network:x","networks":[],"languages":[],"kinds":[],"contains":"",
+             "excludes":"","only":"","title":"","width":"m"}, {}]""",
+        }
+        connection.execute(insert(deck_table).values(values))
+    (deck,) = decks.list_all(engine)
+    assert deck.columns == found
+
+
+def test_a_search_is_a_column() -> None:
+    args = parse_qs("q=storm&without=sale&network=x&network=-demo&state=-edited&since=7d&only=link")
+    column = Column.of_search(Filter.from_args(args))
+    assert dict(column.to_args("c1")) == {
+        "c1": "all",
+        "c1.with": "storm",
+        "c1.without": "sale",
+        "c1.network": "-demo,x",
+        "c1.state": "-edited",
+        "c1.only": "link",
+        "c1.since": "7d",
+    }
+    with pytest.raises(BadColumn, match="saved first"):
+        Column.of_search(Filter(q="a" * 301))
 
 
 def column_args(column: Column) -> Iterator[tuple[str, list[str]]]:
@@ -84,7 +145,9 @@ def column_args(column: Column) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize(
     "query, field",
     [
-        ("c1=tag:a", "of"),
+        ("c1=user:a", "of"),
+        ("c1=tag:a+b", "tag"),
+        ("c1=search:x", "of"),
         ("c1=keyword:x", "of"),
         ("c1=network:myspace", "of"),
         ("c1=all&c1.network=myspace", "network"),
@@ -92,7 +155,8 @@ def column_args(column: Column) -> Iterator[tuple[str, list[str]]]:
         ("c1=all&c1.kind=like", "kind"),
         ("c1=all&c1.with=(storm", "with"),
         ("c1=all&c1.without=NOT+storm", "without"),
-        ("c1=all&c1.with=from:alice.bsky.social", "with"),
+        ("c1=all&c1.since=soon", "since"),
+        ("c1=all&c1.keyword=storm", "keyword"),
         (f"c1=all&c1.with={'a' * 301}", "with"),
         ("c1=all&c1.only=text", "only"),
         ("c1=all&c1.width=xl", "width"),
@@ -128,7 +192,7 @@ def test_decks_are_kept_by_name(engine: Engine) -> None:
     assert (changed.name, changed.columns) == (deck.name, (Column(),))
     with pytest.raises(decks.DeckChanged):
         decks.change(engine, deck.id, columns=[Column()], seen_at=deck.changed_at)
-    for wrong in ((), [Column()] * 13, [Column(of="tag:a")]):
+    for wrong in ((), [Column()] * 13, [Column(of="user:a")]):
         with pytest.raises(BadColumn):
             decks.change(engine, deck.id, columns=wrong)
     assert decks.remove(engine, deck.id).columns == (Column(),)
@@ -140,14 +204,14 @@ def test_the_backlog_and_the_stream_show_the_same_posts_whatever_is_asked(engine
     """Stored and streamed: 300 posts, each filter, in one column a reader and in all at once."""
     keywords.add(engine, "storm")
     lease = take(engine)
-    together = OfColumns(tuple(FILTERS))
-    alone = [OfColumns((one,)) for one in FILTERS]
+    together = OfColumns(tuple(QUESTIONS))
+    alone = [OfColumns((one,)) for one in QUESTIONS]
 
-    async def streamed() -> dict[Filter, tuple[set[str], set[str]]]:
-        found = {one: (set[str](), set[str]()) for one in FILTERS}
+    async def streamed() -> dict[Question, tuple[set[str], set[str]]]:
+        found = {one: (set[str](), set[str]()) for one in QUESTIONS}
         with ThreadPoolExecutor(2) as executor:
             feed = Broadcast(engine, executor)
-            await feed.join(together.filters)
+            await feed.join(together.questions)
             position = start = feed.head
             for first in range(0, 300, 100):
                 new = [made(n) for n in range(first, first + 100)]
@@ -157,20 +221,20 @@ def test_the_backlog_and_the_stream_show_the_same_posts_whatever_is_asked(engine
                 position = changes[-1].seq
                 for event in events(feed.frames(together, changes)):
                     for place in event["in"]:
-                        found[FILTERS[place]][0].add(event["post"]["id"])
-                for one, wanted in zip(alone, FILTERS, strict=True):
+                        found[QUESTIONS[place]][0].add(event["post"]["id"])
+                for one, wanted in zip(alone, QUESTIONS, strict=True):
                     for event in events(feed.frames(one, changes)):
                         found[wanted][1].add(event["post"]["id"])
-            feed.leave(together.filters)
+            feed.leave(together.questions)
         return found
 
     live = asyncio.run(asyncio.wait_for(streamed(), 60))
-    for wanted in FILTERS:
+    for wanted in QUESTIONS:
         stored = [str(one.id) for one in paged(engine, wanted)]
         assert len(stored) == len(set(stored))
         assert set(stored) == live[wanted][0] == live[wanted][1], wanted
         assert {str(one.id) for one in between(engine, wanted)} == set(stored)
-    assert len(live[Filter(of="keyword:1")][0]) == 300
+    assert len(live[asked(Column(of="keyword:1"))][0]) == 300
 
 
 async def arrived(feed: Broadcast, position: int) -> list[Change]:
@@ -180,7 +244,7 @@ async def arrived(feed: Broadcast, position: int) -> list[Change]:
     return found
 
 
-def paged(engine: Engine, wanted: Filter) -> Iterator[Any]:
+def paged(engine: Engine, wanted: Question) -> Iterator[Any]:
     older = ""
     while True:
         found = backlog.newest(engine, wanted, older=older, limit=7)
@@ -190,7 +254,7 @@ def paged(engine: Engine, wanted: Filter) -> Iterator[Any]:
             return
 
 
-def between(engine: Engine, wanted: Filter) -> Iterator[Any]:
+def between(engine: Engine, wanted: Question) -> Iterator[Any]:
     before = 301
     while before:
         found = backlog.between(engine, wanted, 0, before, limit=13)
@@ -212,28 +276,28 @@ def test_a_post_is_tried_once_however_many_ask_for_the_same(
     tried: list[int] = []
     true = Sieve.passing
 
-    def counted(self: Sieve, *args: Any) -> frozenset[Filter]:
-        tried.append(len(self.filters))
+    def counted(self: Sieve, *args: Any) -> frozenset[Question]:
+        tried.append(len(self.questions))
         return true(self, *args)
 
     monkeypatch.setattr(Sieve, "passing", counted)
     made_engine = make_engine(sqlite_copy)
     keywords.add(made_engine, "storm")
     lease = take(made_engine)
-    many = [OfColumns((Filter(contains=f"storm OR word{n % 3}"),)) for n in range(60)]
+    many = [OfColumns((Question((Filter(q=f"storm OR word{n % 3}"),)),)) for n in range(60)]
 
     async def run() -> None:
         with ThreadPoolExecutor(2) as executor:
             feed = Broadcast(made_engine, executor)
             for one in many:
-                await feed.join(one.filters)
+                await feed.join(one.questions)
             position = feed.head
             await asyncio.to_thread(store, made_engine, lease, *(post(n) for n in range(10)))
             changes = await arrived(feed, position)
             for one in many:
                 assert len(events(feed.frames(one, changes))) == 10
             for one in many:
-                feed.leave(one.filters)
+                feed.leave(one.questions)
 
     asyncio.run(run())
     assert tried == [3] * 10
@@ -243,12 +307,13 @@ def test_a_post_is_tried_once_however_many_ask_for_the_same(
 def test_removals_and_edits_reach_every_column_and_say_where_they_belong(engine: Engine) -> None:
     keywords.add(engine, "storm")
     lease = take(engine)
-    wanted = OfColumns((Filter(contains="storm"), Filter(contains="calm"), Filter(of="network:x")))
+    chosen = (Filter(q="storm"), Filter(q="calm"), Filter(network=("x",)))
+    wanted = OfColumns((*(Question((one,)) for one in chosen), None))
 
     async def run() -> list[tuple[str, list[int]]]:
         with ThreadPoolExecutor(2) as executor:
             feed = Broadcast(engine, executor)
-            await feed.join(wanted.filters)
+            await feed.join(wanted.questions)
             position = feed.head
             edited = post(1, "calm", operation="update", version="2", edited_at=AT)
             for item in (post(1), edited, removal(1)):
@@ -259,7 +324,7 @@ def test_removals_and_edits_reach_every_column_and_say_where_they_belong(engine:
                 kinds = [line[7:] for line in lines if line.startswith("event: ")]
                 data = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
                 told.extend((k, d["in"]) for k, d in zip(kinds, data, strict=True))
-            feed.leave(wanted.filters)
+            feed.leave(wanted.questions)
         return told
 
     told: list[tuple[str, list[int]]] = []

@@ -14,6 +14,7 @@ ROWS = [
     {"checks", "harmless", "moments"},
     {"config"},
     {"keywords", "decode"},
+    {"filters"},
     {"columns"},
     {"store", "sources"},
     {"cards"},

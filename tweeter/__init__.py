@@ -7,6 +7,7 @@ A post travels through these rooms, top to bottom; a module imports only from ro
     checks  harmless  moments         one check a setting; texts tamed; times as people write them
     config                            settings.py + TWEETER_* -> one checked, frozen Config
     keywords/  decode/                pure: the keyword language; bytes in, records out
+    filters                           which posts: of a search, a saved search, a column
     columns                           what a column of the live deck shows
     sources/  store/                  the networks' sockets; the only place that knows SQLAlchemy
     cards                             a post as readers see it, by its network's rules

@@ -21,10 +21,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter.changes import Change, Missed, Wanted, changes
-from tweeter.columns import Filter, Sieve
-from tweeter.store import decks, feed, trouble
+from tweeter.columns import Column
+from tweeter.filters import Question, Sieve
+from tweeter.store import decks, feed, questions, trouble
 from tweeter.store.feed import Entry
 from tweeter.store.overview import Overview, overview
+from tweeter.store.questions import Meaning
 
 T = TypeVar("T")
 
@@ -44,6 +46,7 @@ PULL = 200  # changes in one answer to a reader
 LOOK_S = 1.0  # between looks at how the streams are doing
 BEAT_S = 15.0  # between words to a reader, at most: the line is up
 ANSWERS = 32  # kept for readers that want the same
+MEANING_S = 1.9  # a saved search that is deleted shows nothing new after that
 
 
 class Gap(Exception):
@@ -75,7 +78,8 @@ class Broadcast:
         self._from = 0  # all changes after this seq, up to _head, are in the log
         self._head = 0
         self._readers = 0
-        self._filters: Counter[Filter] = Counter()  # of the columns that are being read
+        self._questions: Counter[Question | None] = Counter()  # of the columns that are being read
+        self._meanings: dict[Column, tuple[float, Meaning]] = {}
         self._sieve = Sieve(())
         self._answers: dict[tuple[Any, ...], bytes] = {}
         self._abreast: dict[Wanted, dict[Reader, None]] = {}
@@ -89,16 +93,16 @@ class Broadcast:
         """The position of a reader that wants only what comes from now on."""
         return self._head
 
-    async def join(self, filters: Sequence[Filter] = ()) -> None:
+    async def join(self, asked: Sequence[Question | None] = ()) -> None:
         """A reader comes, of these columns: the store is watched from now on."""
         self._readers += 1
-        self._filters.update(filters)
+        self._questions.update(asked)
         try:
             async with self._joining:  # readers who come together must not start two watches
                 if not self._tasks or any(task.done() for task in self._tasks):
                     await self._begin()
         except BaseException:
-            self.leave(filters)
+            self.leave(asked)
             raise
 
     async def _begin(self) -> None:
@@ -113,13 +117,13 @@ class Broadcast:
             asyncio.create_task(self._look(), name="states"),
         ]
 
-    def leave(self, filters: Sequence[Filter] = ()) -> None:
+    def leave(self, asked: Sequence[Question | None] = ()) -> None:
         """A reader goes; with the last one the watching ends."""
         self._readers -= 1
-        for one in filters:
-            self._filters[one] -= 1
-            if not self._filters[one]:
-                del self._filters[one]
+        for one in asked:
+            self._questions[one] -= 1
+            if not self._questions[one]:
+                del self._questions[one]
         if self._readers == 0:
             self._end()
 
@@ -133,10 +137,10 @@ class Broadcast:
 
         Readers with filters of their own are sent the same bytes if the posts pass them alike.
         """
-        if wanted.filters:
+        if wanted.questions:
             self._try(found)
         places = tuple(map(wanted.places, found))
-        key = found[0].seq, found[-1].seq, bool(wanted.filters), places
+        key = found[0].seq, found[-1].seq, bool(wanted.questions), places
         answer = self._answers.get(key)
         if answer is None:
             pairs = zip(found, places, strict=True)
@@ -150,8 +154,9 @@ class Broadcast:
     def _try(self, found: Sequence[Change]) -> None:
         """Ask every column that is being read at once, the first time a change is asked for."""
         fresh = [change for change in found if change.post is not None and not change.memo]
-        if fresh and self._sieve.filters != self._filters.keys():
-            self._sieve = Sieve(self._filters)
+        asked = self._questions.keys() - {None}
+        if fresh and self._sieve.questions != asked:
+            self._sieve = Sieve(one for one in asked if one is not None)
         for change in fresh:
             if change.post is not None:
                 passed = self._sieve.passing(change.post, change.keywords)
@@ -169,6 +174,18 @@ class Broadcast:
     async def deck(self, deck_id: int) -> decks.Deck:
         """A deck as kept; raises DeckNotFound."""
         return await self._ask(decks.get, self._engine, deck_id)
+
+    async def meanings(self, columns: Sequence[Column]) -> list[Meaning]:
+        """What the columns show, at most MEANING_S old: asked once for all readers."""
+        now_s = time.monotonic()
+        self._meanings = {c: m for c, m in self._meanings.items() if now_s - m[0] < MEANING_S}
+        found = {column: meaning for column, (_, meaning) in self._meanings.items()}
+        new = [one for one in dict.fromkeys(c.shown for c in columns) if one not in found]
+        if new:
+            meanings = await self._ask(questions.of_columns, self._engine, new)
+            found.update(zip(new, meanings, strict=True))
+            self._meanings.update((one, (now_s, found[one])) for one in new)
+        return [found[column.shown] for column in columns]
 
     async def check(self, after: int) -> None:
         """Raise Gap if a reader's position is none of this database's."""

@@ -10,7 +10,8 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter import cards
-from tweeter.columns import Filter, Sieve, fold
+from tweeter.columns import fold
+from tweeter.filters import Question, Sieve
 from tweeter.records import Post
 from tweeter.store import backlog
 from tweeter.store.feed import Entry
@@ -26,7 +27,7 @@ class Change(msgspec.Struct, frozen=True):
     data: str
     post: Post | None = None  # what filters are asked with; None for a removal
     fold: str = ""
-    memo: list[tuple[Sieve, frozenset[Filter]]] = []  # the filters it was tried with, and passed
+    memo: list[tuple[Sieve, frozenset[Question]]] = []  # what it was tried with, and passed
 
     def concerns(self, keyword_id: int | None) -> bool:
         """True if a reader of this keyword (None: of all) wants it.
@@ -35,14 +36,14 @@ class Change(msgspec.Struct, frozen=True):
         """
         return keyword_id is None or self.kind != "post" or keyword_id in self.keywords
 
-    def passes(self, wanted: Filter) -> bool:
+    def passes(self, wanted: Question) -> bool:
         """Whether it is one of a column's; as a rule this was found out for all readers at once."""
         if self.post is None:
             return False
         for sieve, passed in self.memo:
-            if wanted in sieve.filters:
+            if wanted in sieve.questions:
                 return wanted in passed
-        return wanted.matches(self.post, self.keywords)
+        return wanted.passes(self.post, self.keywords)
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -61,8 +62,8 @@ class Wanted(Protocol):
     """What a reader asked for. Those to whom changes belong alike are sent the same bytes."""
 
     @property
-    def filters(self) -> tuple[Filter, ...]:
-        """The columns; () if it asked for none."""
+    def questions(self) -> tuple[Question | None, ...]:
+        """Of the columns, None for one that shows nothing; () if it asked for none."""
 
     def places(self, change: Change) -> str | None:
         """Where a change belongs, as the event says it; None if it is none of the reader's."""
@@ -75,7 +76,7 @@ class OfKeyword(msgspec.Struct, frozen=True):
     """The posts of a keyword, or (None) of all: the stream's plain form."""
 
     keyword_id: int | None
-    filters: ClassVar[tuple[Filter, ...]] = ()
+    questions: ClassVar[tuple[Question | None, ...]] = ()
 
     def places(self, change: Change) -> str | None:
         """See Wanted."""
@@ -92,11 +93,11 @@ class OfColumns(msgspec.Struct, frozen=True, cache_hash=True):
     Edits and removals go to all readers: a card may stand where the post no longer belongs.
     """
 
-    filters: tuple[Filter, ...]
+    questions: tuple[Question | None, ...]
 
     def places(self, change: Change) -> str | None:
         """See Wanted."""
-        found = [str(n) for n, one in enumerate(self.filters) if change.passes(one)]
+        found = [str(n) for n, one in enumerate(self.questions) if one and change.passes(one)]
         return ",".join(found) if found or change.kind != "post" else None
 
     def event(self, change: Change, places: str) -> str:

@@ -9,8 +9,8 @@ import click
 
 from tweeter.cli_ground import JSON, pointing_at, say, set_up
 from tweeter.cli_posts import print_post
+from tweeter.filters import KINDS, NETWORKS, ONLY, STATES, Filter
 from tweeter.harmless import cell
-from tweeter.store.filters import KINDS, NETWORKS, STATES, Filter
 from tweeter.store.posts import StoredPost
 from tweeter.store.search import Counts, search
 from tweeter.views.show import clock, exact, total_of
@@ -38,6 +38,8 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 @click.command(name="search")
 @click.argument("expression", required=False, default="")
 @_filters
+@click.option("--without", default="", metavar="EXPRESSION", help="Only what this does not match.")
+@click.option("--only", type=click.Choice(ONLY), help="Only with pictures or films, or with links.")
 @click.option("--since", default="", help="Not older: 2d, 36h, a date, or ISO 8601.")
 @click.option("--until", default="", help="Older than this.")
 @click.option(
@@ -58,7 +60,9 @@ def find(expression: str, limit: int, output: str, as_json: bool, **given: Any) 
     The language is that of keywords; removed posts are never shown.
     """
     _, engine = set_up()
-    args = {name: [value] if isinstance(value, str) else value for name, value in given.items()}
+    args = {
+        name: [value] if isinstance(value, str) else value or () for name, value in given.items()
+    }
     chosen = Filter.from_args({"q": [expression], **args})
     older, left = "", limit
     writer = _writer("jsonl" if as_json else output)

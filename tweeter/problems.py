@@ -17,12 +17,12 @@ from tweeter.errors import (
     StoreError,
     TweeterError,
 )
+from tweeter.filters import BadFilter
 from tweeter.moments import BadMoment
 from tweeter.sources.check import UnknownSource
 from tweeter.store.annotations import AnnotationNotFound, BadAnnotation
 from tweeter.store.bulk import TooManyLines
 from tweeter.store.decks import DeckChanged, DeckExists, DeckNotFound
-from tweeter.store.filters import BadFilter
 from tweeter.store.gaps import NoSuchStream
 from tweeter.store.keywords import KeywordExists, KeywordNotFound, TooManyKeywords
 from tweeter.store.searches import BadSearch, SearchExists, SearchNotFound
@@ -63,8 +63,8 @@ KINDS: tuple[tuple[type[Exception], str, int, str], ...] = (
     (SearchNotFound, "search_not_found", 404, "There is no such search"),
     (SearchExists, "search_exists", 409, "Another search has this name"),
     (BadSearch, "search_invalid", 422, "The search cannot be kept"),
-    (BadFilter, "bad_filter", 422, "The filter cannot be read"),
     (BadColumn, "column_invalid", 422, "The column is not one"),
+    (BadFilter, "bad_filter", 422, "The filter cannot be read"),
     (DeckNotFound, "deck_not_found", 404, "There is no such deck"),
     (DeckExists, "deck_exists", 409, "Another deck has this name"),
     (DeckChanged, "deck_changed", 409, "The deck was changed meanwhile"),
@@ -122,7 +122,7 @@ def _more(error: Exception) -> dict[str, Any]:
         return {"position": error.position, "hint": error.hint}
     if isinstance(error, KeywordExists):
         return {"keyword_id": error.keyword_id}
-    if isinstance(error, BadColumn):
+    if isinstance(error, BadFilter):
         return {"field": error.field}
     if isinstance(error, ConfigError):
         return {"faults": error.faults}

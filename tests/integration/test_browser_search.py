@@ -102,7 +102,9 @@ def test_a_search_is_narrowed_kept_and_followed(page: Any, url: str) -> None:
     page.get_by_label("Another name for my storms").fill("storms of mine")
     page.get_by_role("button", name="Rename").click()
     fits(page, "saved")
-    page.get_by_role("link", name="storms of mine").click()
+    page.get_by_role("link", name="storms of mine", exact=True).click()
+    page.get_by_label("Show it live, as a column of").scroll_into_view_if_needed()
+    fits(page, "keep")
     page.get_by_role("button", name="Follow this as a keyword").click()
     field = page.get_by_label("Keyword", exact=True)
     assert field.input_value() == "storm NOT nothing"

@@ -77,8 +77,8 @@ def context(chromium: Any) -> Iterator[Any]:
 _number = iter(range(10_000))
 
 
-def said(served: Any, *texts: str) -> list[dict[str, Any]]:
-    events = [jetstream.post_event(text, number=next(_number)) for text in texts]
+def said(served: Any, *texts: str, **record: Any) -> list[dict[str, Any]]:
+    events = [jetstream.post_event(text, number=next(_number), record=record) for text in texts]
     served.do(served.it.publish([json.dumps(event).encode() for event in events]))
     time.sleep(0.2)
     return events
@@ -314,6 +314,59 @@ def test_what_cannot_be_sent_again_is_one_row_with_its_count(
     row.get_by_role("button", name="load").click()
     column(page, 1).locator(".gap", has_text="no longer kept").wait_for()
     page.close()
+
+
+def test_columns_of_a_hashtag_and_of_a_saved_search_which_is_then_deleted(
+    context: Any, tweeter: Running, served: Any
+) -> None:
+    with watched(context, tweeter.url) as page:
+        said(served, "flood, before the search")
+        page.goto(f"{tweeter.url}/search?q=flood+NOT+sale&lang=-pt")
+        page.get_by_label("Save it as").fill("Floods, no sales")
+        page.get_by_role("button", name="Save", exact=True).click()
+        page.get_by_text("is kept among the saved searches").wait_for()
+        page.get_by_role("button", name="Add the column").click()
+        assert page.url.endswith("/live?c1=search:1")
+        assert page.locator(".column h2").all_inner_texts() == ["Floods, no sales"]
+        card(page, 1, "flood, before the search").wait_for()
+        page.get_by_role("button", name="Add a column").click()
+        page.get_by_label("or a hashtag").fill("#Sea")
+        page.get_by_label("Does not contain").fill("calm")
+        page.get_by_role("button", name="Add it").click()
+        assert page.url.endswith("/live?c1=search:1&c2=tag:sea&c2.without=calm")
+        page.get_by_text("Connected").wait_for()
+        said(served, "flood #sea", "flood sale #sea", "storm calm #SEA", tags=["Sea"])
+        said(served, "flood at the end")
+        card(page, 1, "flood at the end").wait_for()
+        card(page, 2, "flood sale").wait_for()
+        assert page.locator(".column h2").all_inner_texts() == ["Floods, no sales", "#sea"]
+        assert card(page, 1, "sale").count() == card(page, 2, "calm").count() == 0
+        shot(page, "deck-search-and-tag")
+
+        tweeter.sql("DELETE FROM searches WHERE id = 1")
+        column(page, 1).get_by_text("saved search that this column shows was deleted").wait_for()
+        said(served, "flood #sea, after it is deleted", tags=["sea"])
+        card(page, 2, "after it is deleted").wait_for()
+        assert card(page, 1, "after it is deleted").count() == 0
+        assert card(page, 1, "flood at the end").count() == 1
+        page.reload()
+        column(page, 1).get_by_text("saved search that this column shows was deleted").wait_for()
+        assert column(page, 1).locator("article").count() == 0
+        assert not column(page, 1).locator(".mode").is_visible()
+        assert page.locator(".column h2").all_inner_texts() == ["search 1", "#sea"]
+        for width in (1280, 360):
+            page.set_viewport_size({"width": width, "height": 760})
+            shot(page, f"deck-search-deleted-{width}", whole=False)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.set_viewport_size({"width": 1280, "height": 760})
+        column(page, 1).get_by_label("Change the column search 1").click()
+        column(page, 1).get_by_role("button", name="Title and filters").click()
+        page.get_by_label("Shows").select_option(label="search 1 (deleted)")
+        page.locator("summary", has_text="Hashtags, keywords, times").click()
+        for width in (1280, 360):
+            page.set_viewport_size({"width": width, "height": 760})
+            shot(page, f"deck-form-{width}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_phone_shows_one_column_and_a_browser_without_scripts_all(

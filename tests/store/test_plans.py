@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select
 
 from tests.store.posts import post, store, take
+from tweeter.filters import Filter
 from tweeter.store import keywords, removals, walk
 from tweeter.store import posts as posts_page
 from tweeter.store.engine import among, make_engine, reading, there, writing
-from tweeter.store.filters import Filter
 from tweeter.store.migrate import upgrade
 from tweeter.store.schema import metadata, posts
 from tweeter.store.search import search

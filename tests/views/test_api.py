@@ -266,7 +266,7 @@ def test_a_deck_is_kept_changed_and_forgotten_and_its_columns_are_read(
     between = client.get("/api/v1/decks/posts?c1=all&c1.lang=en&after=1&before=5").json
     assert {p["post_id"] for p in between["posts"]} == {"1", "3"}
     assert (between["before"], between["forgotten"]) == (0, False)
-    is_problem(client.get("/api/v1/decks/posts?c1=tag:a"), 422, "column_invalid")
+    is_problem(client.get("/api/v1/decks/posts?c1=user:a"), 422, "column_invalid")
     is_problem(client.get("/api/v1/decks/posts?older=x"), 422, "bad_position")
     assert client.delete("/api/v1/decks/1", json={}).json["deck"] == renamed
     is_problem(client.get("/api/v1/decks/1"), 404, "deck_not_found")

@@ -1,11 +1,15 @@
 """Search by the API, and the searches that are kept."""
 
+import re
+
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
 from tests.store.posts import AT, post, store, take
 from tests.views.test_api import is_problem
-from tweeter.store import keywords
+from tweeter.columns import Column
+from tweeter.filters import Filter
+from tweeter.store import decks, keywords, searches
 from tweeter.views.show import exact
 
 
@@ -55,3 +59,60 @@ def test_saved_searches(client: FlaskClient) -> None:
     assert names == ["My storms", "Z"]
     assert client.delete("/api/v1/searches/1", json={}).json["search"]["name"] == "Z"
     is_problem(client.get("/api/v1/searches/1"), 404, "search_not_found")
+
+
+def hidden_of(page: str) -> dict[str, str]:
+    form = page.split("Show it live")[0].rsplit("<form", 1)[1]
+    return dict(re.findall(r'name="([a-z_]+)"(?: type="hidden")? value="([^"]*)"', form))
+
+
+def test_a_search_becomes_a_column_of_a_deck(client: FlaskClient, engine: Engine) -> None:
+    fill(engine)
+    page = client.get("/search?q=storm&lang=-pt&lang=en&tag=sea&only=link").get_data(as_text=True)
+    fields = hidden_of(page)
+    token = {"csrf_token": fields.pop("csrf_token")}
+    assert fields == {"of": "all", "with": "storm", "lang": "-pt,en", "tag": "sea", "only": "link"}
+    put = client.post("/live/change", data=fields | token | {"act": "put:new", "deck": ""})
+    assert put.headers["Location"] == (
+        "/live?c1=all&c1.with=storm&c1.lang=-pt,en&c1.tag=sea&c1.only=link"
+    )
+    shown = client.get(put.headers["Location"]).get_data(as_text=True)
+    assert "en · not pt · #sea · with storm · only with links" in shown
+
+    searches.save(engine, "mine", Filter(q="storm", lang=("en",)))
+    decks.add(engine, "weather", [Column()])
+    page = client.get("/search?q=storm&lang=en").get_data(as_text=True)
+    assert '<option value="1">weather</option>' in page
+    fields = hidden_of(page)
+    assert fields["of"] == "search:1"
+    assert "with" not in fields
+    put = client.post("/live/change", data=fields | {"act": "put:new", "deck": "1"})
+    assert put.headers["Location"] == "/live?deck=1"
+    assert [one.of for one in decks.get(engine, 1).columns] == ["all", "search:1"]
+    assert "At most 300 characters" in client.get(f"/search?q={'a' * 301}").get_data(as_text=True)
+
+
+def test_columns_of_a_hashtag_and_of_a_saved_search_by_the_api(
+    client: FlaskClient, engine: Engine
+) -> None:
+    fill(engine)
+    row = searches.save(engine, "mine", Filter(q="storm", lang=("en",)))
+    columns = [{"of": "tag:#Sea"}, {"of": "search:1", "languages": ["-pt"], "states": ["-edited"]}]
+    made = client.post("/api/v1/decks", json={"name": "a", "columns": columns}).json["deck"]
+    assert made["columns"][0]["of"] == "tag:sea"
+    assert made["columns"][1]["states"] == ["-edited"]
+
+    def found(query: str) -> list[str]:
+        posts = client.get(f"/api/v1/decks/posts?{query}").json["posts"]
+        return [one["post_id"] for one in posts]
+
+    assert found("c1=tag:sea") == ["9"]
+    assert found("c1=search:1") == ["6", "4", "2", "0"]
+    assert found("c1=search:1&c1.without=2") == ["6", "4", "0"]
+    assert found("c1=search:1&after=0&before=100") == ["6", "4", "2", "0"]
+    searches.remove(engine, row.id)
+    is_problem(client.get("/api/v1/decks/posts?c1=search:1"), 404, "search_not_found")
+    page = client.get("/live?c1=search:1&c2=all").get_data(as_text=True)
+    assert "The saved search that this column shows was deleted." in page
+    assert page.count('<p class="warning trouble" role="status" hidden>') == 1
+    is_problem(client.post("/api/v1/searches", json={"name": "b", "query": "q=a+OR"}), 422)

@@ -17,9 +17,8 @@ export class Column {
     this.deck = deck;
     this.filter = section.dataset.filter;
     this.title = section.dataset.title;
-    this.byId = section.dataset.of === "all"; // how its backlog is ordered
     this.prefix = section.dataset.number === "1" ? "" : `c${section.dataset.number}-`;
-    for (const name of ["mode", "scroller", "cards", "nothing", "bottom"]) {
+    for (const name of ["mode", "scroller", "cards", "nothing", "bottom", "trouble"]) {
       this[name] = section.querySelector(`.${name}`);
     }
     this.words = this.mode.querySelector(".words");
@@ -53,6 +52,14 @@ export class Column {
       article.tabIndex = 0;
     }
     if (node.dataset.fold) this.folds.set(node.dataset.fold, node);
+  }
+
+  stop(words) { // it shows nothing new any more
+    if (!words || !this.trouble.hidden) return;
+    this.trouble.querySelector("span").textContent = words;
+    this.trouble.hidden = false;
+    this.nothing.hidden = true;
+    this.draw();
   }
 
   // The two modes.
@@ -289,7 +296,7 @@ export class Column {
     this.trim();
     this.number();
     this.cards.setAttribute("aria-busy", "false");
-    this.nothing.hidden = this.cards.childElementCount > 0;
+    this.nothing.hidden = this.cards.childElementCount > 0 || !this.trouble.hidden;
   }
 
   node(entry) {
@@ -443,7 +450,7 @@ export class Column {
       this.put(posts, row);
       gap.before = before;
       gap.count = Math.max(0, gap.count - posts.length);
-      row.update(forgotten ? "Older ones are no longer kept in this order: see the keyword's page" : say(gap), before > 0);
+      row.update(forgotten ? "Older ones are no longer kept in this order" : say(gap), before > 0);
       if (before === 0 && !forgotten) this.keep(() => row.remove());
     } catch {
       row.update("The server did not answer: try again", true);
@@ -452,7 +459,7 @@ export class Column {
 
   async loadOlder() {
     const { top } = this.trimmed;
-    const older = top ? `${this.byId ? 0 : top.at}.${BigInt(top.id) + 1n}` : this.more;
+    const older = top ? `${top.at}.${BigInt(top.id) + 1n}` : this.more;
     const words = this.bottom.querySelector("span");
     try {
       const found = await this.ask({ older });
@@ -461,7 +468,7 @@ export class Column {
       this.trimmed.top = null;
       this.trimmed.count = found.older ? Math.max(0, this.trimmed.count - count) : 0;
       this.drawBottom();
-      if (found.posts.length === 0 && found.older) words.textContent = "none among the next 1,000 older posts";
+      if (found.posts.length === 0 && found.older) words.textContent = "none found yet among older posts";
     } catch {
       words.textContent = "The server did not answer: try again";
     }

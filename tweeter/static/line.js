@@ -9,7 +9,8 @@ const NAME = "tweeter-live";
 const TOGETHER = 48; // columns in one line, as in columns.py
 const DEAD_MS = 30_000; // a line without a beat for so long is not up
 const MOST_WAIT_MS = 10_000;
-const EVENTS = ["post", "edit", "remove", "position", "hello", "missed", "streams", "beat"];
+const EVENTS = ["post", "edit", "remove", "position", "hello", "missed", "trouble", "streams", "beat"];
+const PLACED = ["post", "edit", "remove", "position", "missed"]; // the others repeat the last id
 
 export class Line {
   // filters: the columns' queries; told(kind, data, seq, filters) for each event; changed(line)
@@ -119,7 +120,7 @@ export class Line {
         if (source !== this.source) return;
         const data = JSON.parse(event.data);
         const filters = (data.in ?? []).map((n) => asked[n]);
-        const seq = Number(event.lastEventId) || 0;
+        const seq = PLACED.includes(kind) ? Number(event.lastEventId) || 0 : 0;
         if (!this.up) this.tell(true, {});
         this.take(kind, data, seq, filters);
         // A tab that asked is known; one that has not is sent what follows its position then.

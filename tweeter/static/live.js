@@ -74,10 +74,10 @@ const deck = {
 
   link(of) {
     const [kind, id] = of.split(":");
-    if (kind !== "keyword") return null;
+    if (kind !== "keyword" && kind !== "tag") return null;
     const link = document.createElement("a");
-    link.href = `/keywords/${id}`;
-    link.textContent = "the keyword's page";
+    link.href = kind === "tag" ? `/search?tag=${encodeURIComponent(id)}` : `/keywords/${id}`;
+    link.textContent = kind === "tag" ? "the search for it" : "the keyword's page";
     return link;
   },
 };
@@ -117,6 +117,9 @@ const acts = {
     if (until <= after) return;
     const gap = { missed: true, count: posts, whole, after, before: until + 1 };
     for (const column of deck.columns) column.gap({ ...gap });
+  },
+  trouble({ words }, _, filters) {
+    for (const column of deck.columns) column.stop(words[filters.indexOf(column.filter)]);
   },
   streams({ streams, warning }) { drawStreams(streams, warning); },
 };

@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping, Select, and_, or_, select
 
 from tweeter.keywords.index_words import Wanted, proposes
 from tweeter.store.cells import DAY, US
-from tweeter.store.filters import Sieve
+from tweeter.store.filters import Query
 from tweeter.store.schema import posts, search_texts, volumes
 
 PLACES, POSTS = 40, 100
@@ -28,21 +28,21 @@ class Estimate:
     days: how many have posts. seen: posts of the sample that are proposed.
     """
 
-    def __init__(self, run: Run, sieve: Sieve, wanted: Wanted) -> None:
-        found = run(_days(sieve))
+    def __init__(self, run: Run, query: Query, wanted: Wanted) -> None:
+        found = run(_days(query))
         days = [(int(row["start"]), int(row["posts"])) for row in found if row["posts"] > 0]
         total = sum(number for _, number in days)
         self.days, self.seen, self.about = len(days), 0, 0
         if total > 2 * PLACES * POSTS:
-            rows = run(_sample(sieve, _places(days, total)))
+            rows = run(_sample(query, _places(days, total)))
             self.seen = sum(proposes(wanted, row["words"]) for row in rows if row["is_let"])
             self.about = round(total * self.seen / len(rows)) if rows else 0
         self.is_sure = self.seen >= FEW
 
 
-def _days(sieve: Sieve) -> "Select[Any]":
+def _days(query: Query) -> "Select[Any]":
     """(its begin in s, its posts) of each day that is searched."""
-    since, until = sieve.since // US, sieve.until // US
+    since, until = query.since // US, query.until // US
     return (
         select(volumes.c.start, volumes.c.posts)
         .where(
@@ -69,13 +69,13 @@ def _places(days: Sequence[tuple[int, int]], total: int) -> list[tuple[int, int]
     return found
 
 
-def _sample(sieve: Sieve, places: Sequence[tuple[int, int]]) -> "Select[Any]":
+def _sample(query: Query, places: Sequence[tuple[int, int]]) -> "Select[Any]":
     """(words, whether the conditions hold) of the posts of these places."""
     here = [  # the time is in the id: see batches.row_id
         and_(search_texts.c.post_id >= at * 1000 << 20, search_texts.c.post_id < until * 1000 << 20)
         for at, until in places
     ]
-    is_let = and_(*sieve.conditions()).label("is_let")
+    is_let = and_(*query.conditions()).label("is_let")
     return (
         select(search_texts.c.words, is_let)
         .join(posts, posts.c.id == search_texts.c.post_id)

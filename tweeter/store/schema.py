@@ -185,7 +185,8 @@ feed = Table(
 positions = Table(
     "positions",
     metadata,
-    # "feed": last published seq; "keywords": revision of all keywords.
+    # "feed": last published seq; "keywords": revision of all keywords; "searches": the highest id
+    # of one that was deleted (SQLite).
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )

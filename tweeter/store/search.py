@@ -13,14 +13,14 @@ from collections.abc import Iterator
 import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, func, select
 
-from tweeter.keywords import accounts, network_of
+from tweeter.filters import Filter, Question
 from tweeter.keywords.highlight import marks
 from tweeter.keywords.normalise import normalise
 from tweeter.records import now_us
-from tweeter.store import identities
 from tweeter.store import posts as stored
+from tweeter.store import questions
 from tweeter.store.engine import reading
-from tweeter.store.filters import Filter, Sieve, language
+from tweeter.store.filters import Query, language
 from tweeter.store.fulltext import TookTooLong, limited
 from tweeter.store.posts import StoredPost
 from tweeter.store.schema import matches
@@ -95,13 +95,30 @@ def search(
     older: `Found.older` of the page before; ValueError if it is none. Raises
     KeywordSyntaxError, BadMoment.
     """
-    deadline = time.monotonic() + limit_s
+    query = Query(questions.of_filters(engine, chosen), now_us())
+    tally = _Tally(query) if counting else None
+    return _found(engine, _Page(query, limit), tally, older, time.monotonic() + limit_s)
+
+
+def newest(
+    engine: Engine, question: Question, *, older: str = "", limit: int = 50, limit_s: float
+) -> Found:
+    """A page of what is asked for, without counts; removed posts have their place in it.
+
+    As far as limit_s allows: there may be fewer posts and a position to go on from. ValueError
+    if `older` is no position. Raises KeywordSyntaxError, BadMoment.
+    """
+    page = _Page(Query(question, now_us(), removed=True), limit)
+    return _found(engine, page, None, older, time.monotonic() + limit_s)
+
+
+def _found(
+    engine: Engine, page: "_Page", tally: "_Tally | None", older: str, deadline: float
+) -> Found:
     before = stored.position(older) if older else None
-    sieve = Sieve(chosen, now_us(), _accounts(engine, chosen.q))
-    page, tally = _Page(sieve, limit), _Tally(sieve) if counting else None
     try:
         with reading(engine) as connection, limited(connection, deadline):
-            walk = Walk(connection, sieve, deadline)
+            walk = Walk(connection, page.query, deadline)
             if tally is not None:
                 tally.limit = DESCRIBED if walk.finds_hits else COUNTED
             page.fill(walk, before, tally if before is None else None)
@@ -111,37 +128,27 @@ def search(
         if tally is not None:
             tally.partial = True
     ids = [row["id"] for row in page.rows]
-    found = stored.by_ids(engine, ids)
+    found, removed = stored.by_ids(engine, ids), page.query.removed
     return Found(
-        posts=[found[n] for n in ids if n in found and found[n].removed_at is None],
+        posts=[found[n] for n in ids if n in found and (removed or found[n].removed_at is None)],
         older=page.older(before),
         searched_until_us=page.searched_until(before),
         counts=tally.counts() if tally is not None else None,
     )
 
 
-def _accounts(engine: Engine, expression: str) -> tuple[tuple[str, str], ...]:
-    """The ids of the accounts that the expression names, where posts carry no names (Bluesky)."""
-    names = accounts(expression) if "from:" in expression.casefold() else {}
-    return tuple(
-        (name, identities.account_of(engine, name))
-        for name in names
-        if network_of(name) == identities.NETWORK
-    )
-
-
-def hits(walk: Walk, sieve: Sieve, older: Position | None) -> Iterator[tuple[RowMapping, bool]]:
+def hits(walk: Walk, query: Query, older: Position | None) -> Iterator[tuple[RowMapping, bool]]:
     """Each candidate in order, and whether it is a hit."""
     for rows, are_hits in walk.pieces(older):
         for row in rows:
-            yield row, are_hits or sieve.finds_row(row)
+            yield row, are_hits or query.finds_row(row)
 
 
 class _Page:
     """The rows of a page while it is filled."""
 
-    def __init__(self, sieve: Sieve, limit: int) -> None:
-        self._sieve, self._limit = sieve, limit
+    def __init__(self, query: Query, limit: int) -> None:
+        self.query, self._limit = query, limit
         self.rows: list[RowMapping] = []
         self._more = False
         self._ended = False
@@ -149,7 +156,7 @@ class _Page:
 
     def fill(self, walk: Walk, older: Position | None, tally: "_Tally | None") -> None:
         """Fill it; tally: counts along, and goes on when the page is full."""
-        for row, is_hit in hits(walk, self._sieve, older):
+        for row, is_hit in hits(walk, self.query, older):
             if not self._more:
                 self._seen = row["occurred_at"], row["id"]
                 if is_hit and len(self.rows) < self._limit:
@@ -184,8 +191,8 @@ class _Page:
 class _Tally:
     """Counts of hits while they are counted."""
 
-    def __init__(self, sieve: Sieve) -> None:
-        self._sieve = sieve
+    def __init__(self, query: Query) -> None:
+        self._query = query
         self._walked = self._counted = self._about = 0
         self.ended = self.is_full = self.partial = False
         self.limit = COUNTED  # hits to look at; then the rest is counted by the database
@@ -225,7 +232,7 @@ class _Tally:
     def count(self, walk: Walk, connection: Connection) -> None:
         """What is left to count, from the newest hit on if nothing was; then the rest."""
         if not (self.ended or self.is_full):
-            for row, is_hit in hits(walk, self._sieve, None):
+            for row, is_hit in hits(walk, self._query, None):
                 self.add(row, is_hit)
                 if self.is_full:
                     break
@@ -263,7 +270,7 @@ class _Tally:
             partial=self.partial and not self.ended,
             back_to_us=self._last,
             facets={name: _most(counter) for name, counter in self._facets.items()},
-            histogram=histogram(self._times, self._sieve.since, self._sieve.until),
+            histogram=histogram(self._times, self._query.since, self._query.until),
         )
 
 
@@ -288,7 +295,7 @@ def histogram(times: list[int], since: int, until: int) -> Histogram:
 
 def marked(chosen: Filter, found: list[StoredPost]) -> dict[int, list[tuple[int, int]]]:
     """Where the words of the expression stand in the texts of these posts, by posts.id."""
-    node = Sieve(chosen, now_us()).node
+    node = Query(Question((chosen,)), now_us()).node
     if node is None:
         return {}
     return {post.id: marks(post.text, node) for post in found}

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs, urlencode
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from tweeter.errors import TweeterError
-from tweeter.store.engine import db_now, reading, repeated, writing
-from tweeter.store.filters import Filter
-from tweeter.store.schema import searches
+from tweeter.filters import Filter
+from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
+from tweeter.store.schema import positions, searches
 
 NAME_CHARACTERS = 100
 QUERY_CHARACTERS = 4_000
@@ -71,14 +71,19 @@ def _get(connection: Connection, search_id: int) -> SavedSearch:
 
 @repeated
 def save(engine: Engine, name: str, chosen: Filter) -> SavedSearch:
-    """Keep a search under a name of its own. Raises SearchExists, BadSearch."""
+    """Keep a search under a name of its own.
+
+    Raises SearchExists, BadSearch, KeywordSyntaxError, BadMoment.
+    """
+    chosen.read()
     values = {"name": _checked(name), "query": query_of(chosen)}
     if len(values["query"]) > QUERY_CHARACTERS:
         raise BadSearch("The search is too long to be kept.")
     with writing(engine) as connection:
         _refuse_twin(connection, values["name"])
         now = int(connection.execute(select(db_now(connection))).scalar_one())
-        made = connection.execute(insert(searches).values(created_at=now, changed_at=now, **values))
+        more = _next_id(connection) | {"created_at": now, "changed_at": now}
+        made = connection.execute(insert(searches).values(**values, **more))
         assert made.inserted_primary_key is not None  # noqa: S101
         return _get(connection, made.inserted_primary_key[0])
 
@@ -102,7 +107,30 @@ def remove(engine: Engine, search_id: int) -> SavedSearch:
     with writing(engine) as connection:
         found = _get(connection, search_id)
         connection.execute(delete(searches).where(searches.c.id == search_id))
+        _remember(connection, search_id)
         return found
+
+
+# SQLite alone gives the id of a deleted row again, and a column may still ask for that search.
+
+
+def _next_id(connection: Connection) -> dict[str, int]:
+    if connection.dialect.name != "sqlite":
+        return {}
+    highest = connection.execute(select(func.max(searches.c.id))).scalar() or 0
+    return {"id": max(highest, _removed_id(connection)) + 1}
+
+
+def _removed_id(connection: Connection) -> int:
+    statement = select(positions.c.value).where(positions.c.name == "searches")
+    return connection.execute(statement).scalar() or 0
+
+
+def _remember(connection: Connection, search_id: int) -> None:
+    insert_new(connection, positions, [{"name": "searches", "value": 0}], unique=("name",))
+    value = max(search_id, _removed_id(connection))
+    mine = positions.c.name == "searches"
+    connection.execute(update(positions).where(mine).values(value=value))
 
 
 def _checked(name: str) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, sele
 from tweeter.keywords.index_words import DAY_US, TOO_MANY, day, proposes
 from tweeter.store import fulltext
 from tweeter.store.estimate import Estimate
-from tweeter.store.filters import LOOKED_AT, Sieve
+from tweeter.store.filters import LOOKED_AT, Query
 from tweeter.store.schema import matches, posts, search_texts
 
 FEW = 5_000  # posts of which the ids are sorted at once: each is looked up, at 10 us and more
@@ -38,12 +38,12 @@ class Walk:
     The connection's statements must be bounded too: `fulltext.limited`.
     """
 
-    def __init__(self, connection: Connection, sieve: Sieve, deadline: float) -> None:
+    def __init__(self, connection: Connection, query: Query, deadline: float) -> None:
         self._connection = connection
         self._deadline = deadline
-        self._sieve = sieve
-        self._conditions = sieve.conditions()
-        self._wanted = sieve.wanted()
+        self._query = query
+        self._conditions = query.conditions()
+        self._wanted = query.wanted()
 
     def pieces(self, older: Position | None = None) -> Iterator[tuple[Sequence[RowMapping], bool]]:
         """(rows of posts, whether all are hits), a piece at a time; else they must be checked."""
@@ -67,7 +67,7 @@ class Walk:
     @cached_property
     def finds_hits(self) -> bool:
         """Whether each candidate is a hit, without a further look."""
-        is_exact = self._sieve.is_exact
+        is_exact = self._query.is_exact
         return is_exact and not fulltext.are_there(self._connection, TOO_MANY)
 
     def count(self, limit: int) -> int:
@@ -84,7 +84,7 @@ class Walk:
 
     @cached_property
     def _estimate(self) -> Estimate:
-        return Estimate(self._run, self._sieve, self._wanted)
+        return Estimate(self._run, self._query, self._wanted)
 
     def _candidates(self) -> "Select[Any]":
         found = select(posts.c.id).where(*self._conditions)
@@ -92,21 +92,15 @@ class Walk:
             asked = self._asked(self._days_between()).subquery()
             return found.join(asked, asked.c.post_id == posts.c.id)
         found = self._of_its_keyword(found)
-        if self._keyword_id is not None:  # the order tells SQLite which index to go along
+        if self._query.keyword_id is not None:  # the order tells SQLite which index to go along
             found = found.order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
         return found
 
-    @cached_property
-    def _keyword_id(self) -> int | None:
-        """Of the one keyword that must match, if there is one."""
-        ids = [int(v) for v in self._sieve.chosen.keyword if not v.startswith("-")]
-        return ids[0] if len(ids) == 1 else None
-
     def _of_its_keyword(self, statement: "Select[Any]") -> "Select[Any]":
         """Along the keyword's own index."""
-        if self._keyword_id is None:
+        if self._query.keyword_id is None:
             return statement
-        mine = matches.c.keyword_id == self._keyword_id
+        mine = matches.c.keyword_id == self._query.keyword_id
         return statement.join(matches, matches.c.post_id == posts.c.id).where(mine)
 
     def _run(self, statement: "Select[Any]") -> Sequence[RowMapping]:
@@ -133,7 +127,7 @@ class Walk:
     @cached_property
     def _are_most(self) -> bool:
         """Whether most of the newest posts are candidates."""
-        at, until = posts.c.occurred_at, self._sieve.until
+        at, until = posts.c.occurred_at, self._query.until
         newest = select(posts.c.id).where(*([at < until] if until else []))
         newest = newest.order_by(at.desc(), posts.c.id.desc()).limit(LOOKED_AT_FIRST)
         some = newest.subquery()
@@ -149,7 +143,7 @@ class Walk:
 
     def _days_between(self) -> list[str]:
         """The days of since and until, if they are few enough to be asked for."""
-        since, until = self._sieve.since, self._sieve.until or time.time_ns() // 1000 + DAY_US
+        since, until = self._query.since, self._query.until or time.time_ns() // 1000 + DAY_US
         days = range(since // DAY_US, until // DAY_US + 1)
         return [day(number * DAY_US) for number in days] if since and len(days) <= DAYS else []
 
@@ -191,8 +185,8 @@ class Walk:
         if found["first"] is None:
             return
         first, last = int(found["first"]), int(found["last"])
-        oldest = max(first, self._sieve.since) // DAY_US
-        newest = min(last, self._sieve.until or last, older[0] if older else last) // DAY_US
+        oldest = max(first, self._query.since) // DAY_US
+        newest = min(last, self._query.until or last, older[0] if older else last) // DAY_US
         span = self._days_at_first()
         while newest >= oldest:
             numbers = range(max(newest - span + 1, oldest), newest + 1)
@@ -224,7 +218,7 @@ class Walk:
     def _next_along_time(self, older: Position | None) -> "Select[Any]":
         statement = self._of_its_keyword(select(*LOOKED_AT).where(*self._conditions))
         at, post_id = posts.c.occurred_at, posts.c.id
-        if self._keyword_id is not None:
+        if self._query.keyword_id is not None:
             at, post_id = matches.c.occurred_at, matches.c.post_id
         return (
             statement.where(*_older(older, at, post_id))

@@ -8,8 +8,9 @@ from flask import Response, request, url_for
 
 from tweeter import cards, columns
 from tweeter.columns import Column
-from tweeter.store import backlog, decks
+from tweeter.store import backlog, decks, questions
 from tweeter.store.decks import Deck
+from tweeter.store.searches import SearchNotFound
 from tweeter.views.api import MOST, Refused, answer, api, body_of, number
 from tweeter.views.pages import engine
 
@@ -80,7 +81,10 @@ def column_posts() -> Response:
     """
     args = parse_qs(request.query_string.decode("ascii", "replace"), keep_blank_values=True)
     found = columns.from_query(args, 1)
-    wanted = found[0].filter if found else columns.Filter()
+    (meaning,) = questions.of_columns(engine(), found or (Column(),))
+    if meaning.question is None:
+        raise SearchNotFound(meaning.trouble)
+    wanted = meaning.question
     limit = number("limit", PAGE, 1, MOST)
     before = number("before", 0, 0, 1 << 62)
     if before:

@@ -5,8 +5,8 @@ from typing import Annotated
 import msgspec
 from flask import Response, request, url_for
 
+from tweeter.filters import Filter
 from tweeter.store import searches
-from tweeter.store.filters import Filter
 from tweeter.store.search import search
 from tweeter.views.api import MOST, Refused, answer, api, body_of, number
 from tweeter.views.pages import engine

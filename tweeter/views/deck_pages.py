@@ -14,12 +14,14 @@ from werkzeug.wrappers import Response
 
 from tweeter import columns
 from tweeter.columns import COLUMNS, BadColumn, Column, fold
-from tweeter.store import backlog, decks, feed, keywords
+from tweeter.filters import KINDS, MANY, STATES
+from tweeter.store import backlog, decks, feed, keywords, questions, searches
 from tweeter.store.decks import Deck
 from tweeter.store.posts import StoredPost
+from tweeter.store.questions import Meaning
 from tweeter.views.pages import Answer, engine, names_of, pages
+from tweeter.views.search_show import NETWORKS, label
 
-NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "demo": "demo"}
 FEW = 4  # columns that begin with MANY_POSTS each
 MANY_POSTS, FEW_POSTS = 50, 25
 
@@ -55,7 +57,7 @@ class View(NamedTuple):
     says: str  # its filter in words
     cards: list[Card]
     older: str
-    missing: bool  # of a keyword that is not there
+    trouble: str  # why it shows nothing
 
 
 def _args() -> dict[str, list[str]]:
@@ -87,7 +89,9 @@ def _show(
     after = feed.last(engine())  # before the posts are read: what comes between comes twice
     rows = keywords.list_all(engine())
     names = names_of(rows)
-    views = [_view(n, one, len(state.columns), names) for n, one in enumerate(state.columns, 1)]
+    meanings = questions.of_columns(engine(), state.columns)
+    both = zip(state.columns, meanings, strict=True)
+    views = [_view(n, *one, len(state.columns), names) for n, one in enumerate(both, 1)]
     page = render_template(
         "live.html",
         state=state,
@@ -101,7 +105,9 @@ def _show(
         given=given or _given(state.columns, edit),
         error=error,
         networks=NETWORKS,
-        kinds=columns.KINDS,
+        kinds=KINDS,
+        states=STATES,
+        saved=searches.list_all(engine()),
         most=COLUMNS,
         wall=request.args.get("wall") == "1",
         every=request.args.get("every") == "1",
@@ -109,38 +115,49 @@ def _show(
     return (page, 422) if error else page
 
 
-def _view(number: int, column: Column, count: int, names: Mapping[int, str]) -> View:
+def _view(
+    number: int, column: Column, meaning: Meaning, count: int, names: Mapping[int, str]
+) -> View:
     limit = MANY_POSTS if count <= FEW else FEW_POSTS
-    found = backlog.newest(engine(), column.filter, limit=limit)
+    found, trouble = backlog.Older([], ""), meaning.trouble
+    if meaning.question is not None:
+        found = backlog.newest(engine(), meaning.question, limit=limit)
+    if column.keyword_id is not None and column.keyword_id not in names:
+        trouble = "There is no such keyword any more."
     return View(
         number,
         column,
-        column.title or title(column, names),
-        urlencode(column.filter.to_args(), safe=":,"),
-        in_words(column),
+        column.title or title(column, names, meaning.name),
+        urlencode(column.shown.to_args(), safe=":,"),
+        in_words(column, names),
         fold_all(found.posts),
         found.older,
-        column.keyword_id is not None and column.keyword_id not in names,
+        trouble,
     )
 
 
-def title(column: Column, names: Mapping[int, str]) -> str:
-    """What a column is called that has no name of its own."""
-    if column.keyword_id is not None:
-        return names.get(column.keyword_id, f"keyword {column.keyword_id}")
-    return NETWORKS.get(column.network, "Everything")
+def title(column: Column, names: Mapping[int, str], search: str = "") -> str:
+    """What a column is called that has no name of its own; search: the saved search's."""
+    kind, _, value = column.of.partition(":")
+    if kind == "search":
+        return search or f"search {value}"
+    return label(kind, value, names) if value else "Everything"
 
 
-def in_words(column: Column) -> str:
+def in_words(column: Column, names: Mapping[int, str]) -> str:
     """A column's filter for people; "" if it has none."""
-    only = {"media": "only with media", "link": "only with links"}
-    parts = [
-        " or ".join(NETWORKS.get(one, one) for one in column.networks),
-        " or ".join(one.replace("und", "no language") for one in column.languages),
-        " or ".join(column.kinds),
-        f"with {column.contains}" if column.contains else "",
-        f"without {column.excludes}" if column.excludes else "",
-        only.get(column.only, ""),
+    parts = []
+    for name in MANY:
+        values = getattr(column, name)
+        wanted = [label(name, one, names) for one in values if not one.startswith("-")]
+        parts.append(" or ".join(wanted))
+        parts += [f"not {label(name, one[1:], names)}" for one in values if one.startswith("-")]
+    parts += [
+        f"with {column.q}" if column.q else "",
+        f"without {column.without}" if column.without else "",
+        {"media": "only with media", "link": "only with links"}.get(column.only, ""),
+        f"since {column.since}" if column.since else "",
+        f"until {column.until}" if column.until else "",
     ]
     return " · ".join(part for part in parts if part)
 
@@ -192,7 +209,7 @@ def _changed(present: tuple[Column, ...], act: str, word: str) -> tuple[Column, 
     if place is None:
         raise BadColumn("of", f"A deck has at most {COLUMNS} columns, and no column {word[:10]}.")
     if act == "put":
-        now[place : place + 1] = [Column.from_args(request.form.to_dict(flat=False))]
+        now[place : place + 1] = [Column.from_args(_of_put())]
         return tuple(now)
     if act in columns.WIDTHS:
         now[place] = Column(**_fields(now[place]) | {"width": act})
@@ -202,6 +219,13 @@ def _changed(present: tuple[Column, ...], act: str, word: str) -> tuple[Column, 
     if act in ("left", "right"):
         return tuple(_moved(now, place, -1 if act == "left" else 1))
     raise BadColumn("of", "The last column stays: change what it shows instead.")
+
+
+def _of_put() -> dict[str, list[str]]:
+    """The column that a form puts; a hashtag that is written there is what it is of."""
+    given = request.form.to_dict(flat=False)
+    tag = request.form.get("hashtag", "").strip()
+    return given | ({"of": [f"tag:{tag}"]} if tag else {})
 
 
 def _fields(column: Column) -> dict[str, Any]:
@@ -214,7 +238,9 @@ def _of_form() -> State:
     if deck_id:
         deck = decks.get(engine(), deck_id)
         return State(deck.columns, deck)
-    args = parse_qs(request.form.get("columns", ""), keep_blank_values=True)
+    if "columns" not in request.form:  # a search becomes the first column
+        return State((), None)
+    args = parse_qs(request.form["columns"], keep_blank_values=True)
     return State(columns.from_query(args) or (Column(),), None)
 
 

@@ -6,9 +6,10 @@ and `reload` (this page missed more than can be sent again). A browser that reco
 last id by itself.
 
 A reader of columns (`deck=ID`, or the columns themselves as in `tweeter.columns`) gets the same
-with the numbers of the columns that an event belongs to, and two events more: `hello` (head: what
-comes up to there was published before it came) and, in place of `reload`, `missed` (how many
-posts passed), after which it goes on with what is new.
+with the numbers of the columns that an event belongs to, and three events more: `hello` (head: what
+comes up to there was published before it came), `trouble` (the columns that show nothing any more,
+and why) and, in place of `reload`, `missed` (how many posts passed), after which it goes on with
+what is new.
 
 A reader that takes nothing for STALLED_S is cut: what it missed it is told when it comes back.
 Until then it holds one answer of the log at most (broadcast.PULL changes).
@@ -28,9 +29,10 @@ from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
 from tweeter import columns
-from tweeter.broadcast import Broadcast, Gap, Reader
+from tweeter.broadcast import MEANING_S, Broadcast, Gap, Reader
 from tweeter.changes import OfColumns, OfKeyword, Wanted
 from tweeter.errors import TweeterError
+from tweeter.store import questions
 from tweeter.store.decks import DeckNotFound
 from tweeter.views.guard import refusal
 
@@ -64,7 +66,7 @@ class LiveHandler(RequestHandler):
 
     async def get(self) -> None:
         try:
-            wanted = await self._wanted()
+            await self._read_address()
         except TweeterError as error:
             self.set_status(404 if isinstance(error, DeckNotFound) else 400)
             self.finish(f"{error}\n")
@@ -73,10 +75,10 @@ class LiveHandler(RequestHandler):
         last = self.request.headers.get("Last-Event-ID", "")
         if last.isdigit():
             after = int(last)
-        await self._broadcast.join(wanted.filters)
+        await self._broadcast.join(self._wanted.questions)
         self._stream = self.detach()
         ended = asyncio.create_task(self._stopping.wait())
-        sending = asyncio.create_task(self._send_all(after, wanted))
+        sending = asyncio.create_task(self._send_all(after))
         self._stream.set_close_callback(lambda: _cancel(sending))
         try:
             await asyncio.wait({ended, sending}, return_when=asyncio.FIRST_COMPLETED)
@@ -90,45 +92,81 @@ class LiveHandler(RequestHandler):
                 log.warning("reader_cut reason=%s", type(error).__name__)
             finally:
                 self._stream.close()
-                self._broadcast.leave(wanted.filters)
+                self._broadcast.leave(self._wanted.questions)
 
-    async def _wanted(self) -> Wanted:
-        """What the address asks for; raises BadColumn and DeckNotFound."""
+    async def _read_address(self) -> None:
+        """What is asked for; raises BadColumn and DeckNotFound."""
         deck_id = self._number("deck")
         if deck_id is not None:
-            found = (await self._broadcast.deck(deck_id)).columns
+            self._columns = (await self._broadcast.deck(deck_id)).columns
         else:
             args = parse_qs(self.request.query, keep_blank_values=True)
-            found = columns.from_query(args, columns.TOGETHER)
-        if found:
-            return OfColumns(tuple(column.filter for column in found))
-        return OfKeyword(self._number("keyword"))
+            self._columns = columns.from_query(args, columns.TOGETHER)
+        self._meanings = self._newest = await self._broadcast.meanings(self._columns)
+        self._wanted: Wanted = OfKeyword(self._number("keyword"))
+        if self._columns:
+            self._wanted = OfColumns(tuple(one.question for one in self._meanings))
 
     def _number(self, name: str) -> int | None:
         value = self.get_query_argument(name, "")
         return int(value) if value.isdigit() and len(value) < 19 else None
 
-    async def _send_all(self, after: int | None, wanted: Wanted) -> None:
+    async def _send_all(self, after: int | None) -> None:
         """Catch up, then be handed what comes, and again when the line could not take it."""
         position = self._broadcast.head if after is None else after
-        reader = Reader(wanted, position, self._take)
+        reader = Reader(self._wanted, position, self._take)
+        asking = asyncio.create_task(self._ask_again(reader))
+        try:
+            await self._send_to(reader)
+        finally:
+            asking.cancel()
+
+    async def _send_to(self, reader: Reader) -> None:
         self._stream.set_nodelay(True)
         await self._send(HEAD)
-        if wanted.filters:
+        if self._columns:
             await self._send(b'event: hello\ndata: {"head":%d}\n\n' % self._broadcast.head)
+            await self._send_trouble()
         while True:
             try:
                 await self._broadcast.check(reader.position)
                 while True:
+                    await self._renew(reader)
                     while events := await self._broadcast.pull(reader):
                         await self._send(events)
                     await self._broadcast.abreast(reader)
                     await self._send(b"")  # what is on its way goes first
             except Gap:
-                if not wanted.filters:
+                if not self._columns:
                     await self._send(b"event: reload\ndata: {}\n\n")
                     return
                 await self._tell_missed(reader)
+
+    async def _ask_again(self, reader: Reader) -> None:
+        """A saved search may be deleted, and a name pass to another account."""
+        while not all(map(questions.is_fixed, self._columns)):
+            await asyncio.sleep(MEANING_S)
+            with suppress(SQLAlchemyError):  # `streams` says so
+                self._newest = await self._broadcast.meanings(self._columns)
+            if self._newest != self._meanings and not reader.behind.done():
+                reader.behind.set_result(None)  # it comes to `_renew`
+
+    async def _renew(self, reader: Reader) -> None:
+        """Want what the columns mean now."""
+        found = self._newest
+        if found == self._meanings:
+            return
+        wanted, before = OfColumns(tuple(one.question for one in found)), self._wanted
+        await self._broadcast.join(wanted.questions)
+        self._meanings, self._wanted, reader.wanted = found, wanted, wanted
+        self._broadcast.leave(before.questions)
+        await self._send_trouble()
+
+    async def _send_trouble(self) -> None:
+        words = {n: one.trouble for n, one in enumerate(self._meanings) if one.trouble}
+        if words:
+            data = msgspec.json.encode({"in": list(words), "words": list(words.values())})
+            await self._send(b"event: trouble\ndata: %b\n\n" % data)
 
     async def _tell_missed(self, reader: Reader) -> None:
         missed = await self._broadcast.missed(reader.position)

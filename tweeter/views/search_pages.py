@@ -5,8 +5,8 @@ from typing import Any
 from flask import abort, flash, redirect, render_template, request, url_for
 
 from tweeter.errors import KeywordSyntaxError, TweeterError
-from tweeter.store import keywords, searches
-from tweeter.store.filters import Filter
+from tweeter.filters import Filter
+from tweeter.store import decks, keywords, searches
 from tweeter.store.search import Found, marked
 from tweeter.store.search import search as find
 from tweeter.views import search_show
@@ -38,14 +38,19 @@ def search() -> Answer:
 def _ground(chosen: Filter) -> dict[str, Any]:
     """What the page shows whatever is found."""
     numbers = [int(value.removeprefix("-")) for value in chosen.keyword]
+    saved = searches.list_all(engine())
+    column, no_column = search_show.as_column(chosen, saved)
     return {
         "chosen": chosen,
         "pills": search_show.pills(chosen, keywords.names(engine(), numbers)),
         "ranges": [
-            (words, search_show.address(chosen.having("since", value).without("until")))
+            (words, search_show.address(chosen.having("since", value).lacking("until")))
             for value, words in RANGES
         ],
-        "saved": searches.list_all(engine()),
+        "saved": saved,
+        "column": column,
+        "no_column": no_column,
+        "decks": decks.list_all(engine()),
         "query": searches.query_of(chosen),
         "twins": search_show.twins(chosen),
         "older": request.args.get("older", ""),

@@ -1,14 +1,16 @@
 """How a search looks on its page: pills, facets, the histogram, and its twins elsewhere."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 import msgspec
 from flask import url_for
 
-from tweeter.store.filters import MANY, NO_LANGUAGE, Filter
+from tweeter.columns import BadColumn, Column
+from tweeter.filters import MANY, NO_LANGUAGE, Filter
 from tweeter.store.search import Counts, Histogram
+from tweeter.store.searches import SavedSearch, query_of
 from tweeter.views.show import duration, iso
 
 WIDTH, HEIGHT = 600, 80  # of the histogram, in its own units
@@ -19,16 +21,18 @@ TITLES = {
     "keyword": "Keyword",
     "state": "State",
     "tag": "Hashtag",
+    "without": "Without",
+    "only": "Only with",
     "since": "Since",
     "until": "Until",
 }
-_NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon"}
+NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "demo": "demo"}
 
 Names = Mapping[int, str]  # expressions by keyword id
 
 
 class Pill(msgspec.Struct, frozen=True, kw_only=True):
-    """A filter that is set: what it says, and where its links lead. flip: "" for a time."""
+    """A filter that is set: what it says, and where its links lead. flip: "" if it has none."""
 
     title: str
     label: str
@@ -46,7 +50,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
     but: str
 
 
-class Column(msgspec.Struct, frozen=True, kw_only=True):
+class Stripe(msgspec.Struct, frozen=True, kw_only=True):
     """A bar of the histogram: its place, what it stands for, and the link to just that time."""
 
     x: float
@@ -75,7 +79,7 @@ def address(chosen: Filter, older: str = "") -> str:
 def label(name: str, value: str, names: Names) -> str:
     """A filter's value in words."""
     if name == "network":
-        return _NETWORKS.get(value, value)
+        return NETWORKS.get(value, value)
     if name == "keyword":
         return names.get(int(value), f"keyword {value}")
     if name == "lang" and value == NO_LANGUAGE:
@@ -92,14 +96,14 @@ def pills(chosen: Filter, names: Names) -> list[Pill]:
         bare = value.removeprefix("-")
         is_not = name in MANY and bare != value
         flipped = bare if is_not else f"-{bare}"
-        flip = chosen.without(name, value).having(name, flipped) if name in MANY else None
+        flip = chosen.lacking(name, value).having(name, flipped) if name in MANY else None
         found.append(
             Pill(
                 title=TITLES[name],
                 label=label(name, bare, names) if name in MANY else value,
                 is_not=is_not,
                 flip=address(flip) if flip else "",
-                drop=address(chosen.without(name, value)),
+                drop=address(chosen.lacking(name, value)),
             )
         )
     return found
@@ -124,7 +128,7 @@ def facets(chosen: Filter, counts: Counts, names: Names) -> list[tuple[str, list
     return found
 
 
-def columns(chosen: Filter, histogram: Histogram) -> list[Column]:
+def columns(chosen: Filter, histogram: Histogram) -> list[Stripe]:
     """The bars of the histogram, left to right."""
     if not histogram.bars:
         return []
@@ -137,7 +141,7 @@ def columns(chosen: Filter, histogram: Histogram) -> list[Column]:
         until = bar.since + step
         zoomed = chosen.having("since", iso(bar.since) or "1970-01-01").having("until", iso(until))
         found.append(
-            Column(
+            Stripe(
                 x=round(number * width, 2),
                 width=round(width * 0.86, 2),
                 y=round(HEIGHT - height, 2),
@@ -157,6 +161,20 @@ def step_words(histogram: Histogram) -> str:
     if rest or not days:
         return duration(histogram.step_s)
     return "a day" if days == 1 else f"{days} days"
+
+
+def as_column(chosen: Filter, saved: Sequence[SavedSearch]) -> tuple[list[tuple[str, str]], str]:
+    """The search as the fields of a new column, or ([], why it can be none).
+
+    One that is kept is followed as kept: by its name, and until it is deleted.
+    """
+    query = query_of(chosen)
+    kept = next((row for row in saved if query and row.query == query), None)
+    try:
+        column = Column(of=f"search:{kept.id}") if kept else Column.of_search(chosen)
+    except BadColumn as error:
+        return [], str(error)
+    return column.to_args(), ""
 
 
 def twins(chosen: Filter) -> Twins:

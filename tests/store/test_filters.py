@@ -1,0 +1,221 @@
+"""A question has one answer: of one post in memory, of many at once, and of the database."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, update
+
+from tests.store.posts import AT, post, take
+from tweeter import filters
+from tweeter.columns import Column
+from tweeter.errors import KeywordSyntaxError
+from tweeter.filters import BadFilter, Filter, Question, Sieve
+from tweeter.keywords.parse import parse
+from tweeter.records import IdentityChange, Link, Match, Post
+from tweeter.store import backlog, batches, identities, keywords, questions, search, searches, walk
+from tweeter.store import posts as stored
+from tweeter.store.batches import Batch
+from tweeter.store.engine import reading, writing
+from tweeter.store.schema import posts
+
+DAY_US = 86_400_000_000
+LINK = (Link(url="https://news.example.org/a"),)
+LANGUAGES = ("en", "en-GB", "pt_BR", "pt-BR-x1", "iw", "he", "", "und", "zh-Hant")
+TEXTS = ("a storm", "storm sale", "calm #sea", "嵐 storm", "nothing, at length")
+
+# Every third of a trait, so that no two go together always.
+POSTS = [
+    post(
+        n,
+        TEXTS[n % 5],
+        network=("bluesky", "x", "mastodon", "demo")[n % 4],
+        key=f"at://did:plc:a/app.bsky.feed.post/{n}" if n % 4 == 0 else f"key:{n}",
+        lang=LANGUAGES[n % 9],
+        kind=("post", "reply", "repost", "quote")[n // 2 % 4],
+        traits=((), ("media",), ("reply", "media"))[n % 3],
+        links=LINK if n % 7 < 2 else (),
+        tags=((), ("Sea",), ("sea", "storm"), ("猫",))[n // 3 % 4],
+        sensitive=n % 11 == 0,
+        edited_at=AT if n % 6 == 0 else 0,
+        author_id=("did:plc:a", "did:plc:b")[n // 4 % 2],
+        author_handle="alice" if n % 4 == 1 else "",
+        occurred_at=AT - n * DAY_US // 5,
+        received_at=AT,
+        sort_us=AT - n * DAY_US // 5,
+    )
+    for n in range(72)
+]
+EXPRESSIONS = (
+    "storm",
+    "storm NOT sale",
+    "storm OR calm",
+    "#sea OR nothing",
+    "嵐",
+    "sto*",
+    "storm lang:en",
+    "from:alice",
+    "from:bob.example",
+    "has:link storm",
+    "absent",
+)
+
+
+def some_of(*values: str) -> st.SearchStrategy[tuple[str, ...]]:
+    one = st.sampled_from([*values, *(f"-{value}" for value in values)])
+    return st.lists(one, max_size=3, unique=True).map(tuple)
+
+
+CHOICES: dict[str, st.SearchStrategy[Any]] = {
+    "q": st.sampled_from(EXPRESSIONS),
+    "without": st.sampled_from(EXPRESSIONS),
+    "network": some_of("x", "bluesky", "mastodon"),
+    "lang": some_of("en", "en-gb", "pt", "pt-br", "he", "iw", "und", "zh"),
+    "kind": some_of(*filters.KINDS),
+    "keyword": some_of("1", "2", "9"),
+    "state": some_of(*filters.STATES),
+    "tag": some_of("sea", "storm", "猫"),
+    "only": st.sampled_from(filters.ONLY),
+    "since": st.sampled_from(("7d", "2026-11-10")),
+    "until": st.sampled_from(("3d", "2026-11-16T00:00Z")),
+}
+CHOSEN = (
+    st.lists(st.sampled_from(list(CHOICES)), max_size=3, unique=True)
+    .flatmap(lambda names: st.fixed_dictionaries({name: CHOICES[name] for name in names}))
+    .map(lambda values: Filter(**values))
+)
+
+
+@pytest.fixture
+def filled(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """The posts, each matched by one of two keywords; the clock stands at AT."""
+    monkeypatch.setattr(search, "now_us", lambda: AT)
+    rows = [keywords.add(engine, expression) for expression in ("storm", "calm")]
+    with reading(engine) as connection:
+        revision = keywords.revision(connection)
+    found = {row.id: (Match(row.id, row.version),) for row in rows}
+    items = [(one, found[keywords_of(one)[0]]) for one in POSTS]
+    counts: Counter[str] = Counter()
+    batch = Batch(items=items, counts=counts, rejected=[], revision=revision, cursor="")
+    batches.commit(engine, take(engine), batch)
+    heard = IdentityChange(
+        network="bluesky", author_id="did:plc:b", handle="bob.example", occurred_at=AT
+    )
+    with writing(engine) as connection:
+        identities.apply(connection, [heard])
+    return engine
+
+
+def keywords_of(one: Post) -> list[int]:
+    return [1 + int(one.post_id) % 2]
+
+
+def in_database(engine: Engine, question: Question, size: int = 25) -> list[str]:
+    found, older = [], ""
+    while True:
+        page = search.newest(engine, question, older=older, limit=size, limit_s=20)
+        found += [one.post_id for one in page.posts]
+        older = page.older
+        if not older:
+            return found
+
+
+@pytest.mark.parametrize("most", [True, False], ids=["along the time", "by the index"])
+def test_memory_and_database_give_one_answer(
+    filled: Engine, most: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk.Walk, "_are_most", most)
+    sizes: list[int] = []
+
+    @settings(max_examples=80, deadline=None, derandomize=True)
+    @given(st.lists(CHOSEN, max_size=2), st.integers(1, 30))
+    def agree(chosen: list[Filter], size: int) -> None:
+        question = questions.of_filters(filled, *chosen)
+        others = [Question(), questions.of_filters(filled, Filter(q="storm", without="sale"))]
+        sieve = Sieve([question, *others])
+        alone = [one for one in POSTS if question.passes(one, keywords_of(one))]
+        among = [one for one in POSTS if question in sieve.passing(one, keywords_of(one))]
+        assert alone == among
+        assert in_database(filled, question, size) == [one.post_id for one in alone], question
+        sizes.append(len(alone))
+
+    agree()
+    assert sum(0 < size < len(POSTS) for size in sizes) > 20
+
+
+def test_a_stored_post_is_asked_as_it_came(filled: Engine) -> None:
+    with reading(filled) as connection:
+        rows = connection.execute(posts.select()).all()
+    came = {one.post_id: one for one in POSTS}
+    single: list[dict[str, Any]] = [{"only": one} for one in filters.ONLY]
+    single += [{"state": (one,)} for one in filters.STATES]
+    single += [{"tag": ("sea",)}, {"lang": ("pt-br",)}, {"kind": ("reply",)}, {"q": "嵐"}]
+    for one in single:
+        wanted = Filter(**one)
+        passing = [row.post_id for row in rows if wanted.matches(stored.as_post(row))]
+        assert passing
+        assert set(passing) == {n for n, each in came.items() if wanted.matches(each)}, one
+
+
+def test_a_column_of_a_saved_search_means_what_the_search_means(filled: Engine) -> None:
+    chosen = Filter(q="storm OR from:bob.example", lang=("-pt",), since="7d")
+    row = searches.save(filled, "storms", chosen)
+    column = Column(of=f"search:{row.id}", kind=("reply", "quote"))
+    (meaning,) = questions.of_columns(filled, [column])
+    assert (meaning.name, meaning.trouble) == ("storms", "")
+    assert meaning.question
+    shown = [one.post_id for one in backlog.newest(filled, meaning.question).posts]
+    hits = search.search(filled, chosen, limit=100).posts
+    assert shown == [one.post_id for one in hits if one.kind in column.kind]
+    assert 0 < len(shown) < len(hits)
+    searches.rename(filled, row.id, "other")
+    assert questions.of_columns(filled, [column])[0].name == "other"
+
+    searches.remove(filled, row.id)
+    (gone,) = questions.of_columns(filled, [column])
+    assert gone.question is None
+    assert "was deleted" in gone.trouble
+    # SQLite would give the number again, and the column would show another search.
+    assert searches.save(filled, "calm", Filter(q="calm")).id != row.id
+    assert questions.of_columns(filled, [column]) == [gone]
+
+
+def test_a_search_that_cannot_be_asked_is_not_kept_and_a_column_of_one_says_why(
+    filled: Engine,
+) -> None:
+    with pytest.raises(KeywordSyntaxError):
+        searches.save(filled, "wrong", Filter(q="storm OR"))
+    row = searches.save(filled, "was right once", Filter(q="storm"))
+    with writing(filled) as connection:
+        connection.execute(update(searches.searches).values(query="q=storm+OR"))
+    (meaning,) = questions.of_columns(filled, [Column(of=f"search:{row.id}")])
+    assert meaning.question is None
+    assert meaning.trouble.startswith("The saved search cannot be read: ")
+
+
+def test_values_are_compared_as_they_are_meant() -> None:
+    args = {"network": ["X,bluesky"], "lang": ["EN, -pt-BR"], "tag": ["#Sea,-Storm"]}
+    found = Filter.from_args(args | {"keyword": ["007"], "only": ["media"], "other": ["1"]})
+    assert (found.network, found.lang) == (("x", "bluesky"), ("en", "-pt-br"))
+    assert (found.tag, found.keyword, found.only) == (("sea", "-storm"), ("7",), "media")
+    for name, value in (("lang", "e!"), ("kind", "poem"), ("keyword", "x"), ("tag", "a b")):
+        with pytest.raises(BadFilter, match="expected") as refused:
+            Filter.from_args({name: [value]})
+        assert refused.value.field == name
+    with pytest.raises(BadFilter):
+        Filter.from_args({"only": ["text"]})
+    with pytest.raises(BadFilter, match="more than 50"):
+        Filter.from_args({"keyword": [",".join(map(str, range(51)))]})
+
+
+def test_all_that_is_chosen_can_be_followed() -> None:
+    chosen = Filter(q="a OR b", without="c d", kind=("-repost",), only="link")
+    followed, _ = chosen.as_keyword()
+    assert followed == "(a OR b) NOT (c d) NOT is:repost has:link"
+    assert parse(followed)
+    for one in POSTS:
+        assert Filter(q="storm", without="sale OR 嵐", only="media").matches(one) == Filter(
+            q=Filter(q="storm", without="sale OR 嵐", only="media").as_keyword()[0]
+        ).matches(one)

@@ -1,0 +1,348 @@
+"""Which posts: the one filter of the search, the saved searches and the columns of the live deck.
+
+`Filter` is what a person chose, as it stands in an address; a `Question` is one or two of them
+that must all pass, with the accounts that names stand for. `Sieve` asks many questions of one
+post; `store.filters.Query` asks the database one. Both give one answer, kept by
+tests/store/test_filters.py.
+
+A name in MANY may have several values: one of them must be true, and none of those with "-"
+before them. q and without are expressions of the keyword language; tags are the hashtags that
+the post's network lists for it.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
+
+import msgspec
+
+from tweeter import moments
+from tweeter.errors import KeywordSyntaxError, TweeterError
+from tweeter.keywords import Matcher, parse, print_expression
+from tweeter.keywords.features import languages
+from tweeter.keywords.nodes import And, Field, Node, Not, Or, Tag
+from tweeter.keywords.normalise import normalise
+from tweeter.records import Keyword, Post
+
+NETWORKS = ("x", "bluesky", "mastodon", "demo")
+KINDS = ("post", "reply", "repost", "quote")
+STATES = ("edited", "sensitive")
+ONLY = ("media", "link")
+NO_LANGUAGE = "und"  # of posts whose network names none
+MANY = ("network", "lang", "kind", "keyword", "state", "tag")  # names that may come several times
+ONE = ("q", "without", "only", "since", "until")
+VALUES = 50  # of one name
+
+Args = Mapping[str, Sequence[str]]  # a query or a form, as parse_qs gives it
+
+_CHOICES = {"network": NETWORKS, "kind": KINDS, "state": STATES}
+_LANGUAGE = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+# As programs read and write the filter of a column.
+_IN_JSON = {
+    "q": "contains",
+    "without": "excludes",
+    "network": "networks",
+    "lang": "languages",
+    "kind": "kinds",
+    "keyword": "keywords",
+    "state": "states",
+    "tag": "tags",
+}
+
+
+class BadFilter(TweeterError):
+    """A filter that cannot be understood; field is its name, the text says what is expected."""
+
+    def __init__(self, field: str, words: str) -> None:
+        self.field = field
+        super().__init__(words)
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=_IN_JSON):
+    """What must all hold; what is empty asks for nothing. Times as people write them."""
+
+    q: str = ""
+    without: str = ""
+    network: tuple[str, ...] = ()
+    lang: tuple[str, ...] = ()  # "pt" is also "pt-br"
+    kind: tuple[str, ...] = ()
+    keyword: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    only: str = ""  # "media" or "link": only posts that have it
+    since: str = ""
+    until: str = ""
+
+    @classmethod
+    def from_args(cls, args: Args) -> Self:
+        """Of the query of an address; other names are left alone. Raises BadFilter."""
+        return cls(**values_of(args)).checked()
+
+    def to_args(self) -> list[tuple[str, str]]:
+        """The query of an address, the same for the same filter; from_args reads it again."""
+        args = [(n, getattr(self, n)) for n in ("q", "without") if getattr(self, n)]
+        args += [(name, value) for name in MANY for value in getattr(self, name)]
+        return args + [
+            (n, getattr(self, n)) for n in ("only", "since", "until") if getattr(self, n)
+        ]
+
+    def checked(self) -> Self:
+        """The same with its values as they are compared; raises BadFilter.
+
+        Expressions and times are not read: `read` does.
+        """
+        found = {}
+        for name in MANY:
+            values = dict.fromkeys(_checked(name, value) for value in getattr(self, name))
+            if len(values) > VALUES:
+                raise BadFilter(name, f"“{name}” has more than {VALUES} values.")
+            found[name] = tuple(values)
+        if self.only and self.only not in ONLY:
+            raise BadFilter("only", _expected("only", self.only, "one of " + ", ".join(ONLY)))
+        return msgspec.structs.replace(self, **found)
+
+    def read(self) -> None:
+        """Raises KeywordSyntaxError and BadMoment, if it cannot be asked."""
+        for expression in (self.q, self.without):
+            if expression:
+                parse(expression)
+        span((self,), 0)
+
+    def having(self, name: str, value: str) -> Self:
+        """With one value more; its opposite goes, and of the values before only the excluded stay.
+
+        For names that have one value: with this one.
+        """
+        if name not in MANY:
+            return msgspec.structs.replace(self, **{name: value})
+        opposite = value[1:] if value.startswith("-") else f"-{value}"
+        kept = [one for one in getattr(self, name) if one not in (value, opposite)]
+        return msgspec.structs.replace(self, **{name: (*kept, value)})
+
+    def lacking(self, name: str, value: str = "") -> Self:
+        """With one value less."""
+        if name not in MANY:
+            return msgspec.structs.replace(self, **{name: ""})
+        kept = tuple(one for one in getattr(self, name) if one != value)
+        return msgspec.structs.replace(self, **{name: kept})
+
+    def matches(self, post: Post, keyword_ids: Collection[int] = ()) -> bool:
+        """Whether the post is one; keyword_ids: of the keywords that match it.
+
+        Raises BadMoment; an expression that cannot be read finds nothing.
+        """
+        return Question((self,)).passes(post, keyword_ids)
+
+    def as_keyword(self) -> tuple[str, tuple[str, ...]]:
+        """The same as an expression to follow, and its networks; "" if it needs a word.
+
+        Only times, keywords and states are left out: what is followed has none.
+        """
+        try:
+            parts = [parse(self.q)] if self.q else []
+            parts += [Not(parse(self.without))] if self.without else []
+        except KeywordSyntaxError:
+            return "", ()
+        parts += _chosen(self.lang, lambda value: Field("lang", value))
+        kinds = tuple(kind for kind in self.kind if kind.removeprefix("-") != "post")
+        parts += _chosen(kinds, lambda value: Field("is", value))
+        parts += _chosen(self.tag, Tag)
+        parts += [Field("has", self.only)] if self.only else []
+        networks = tuple(v for v in NETWORKS[:3] if self.network and _of(self.network).has({v}))
+        try:
+            text = print_expression(And(tuple(parts)) if len(parts) > 1 else parts[0])
+            parse(text)
+        except (IndexError, KeywordSyntaxError):
+            return "", ()
+        return text, networks
+
+
+def values_of(args: Args) -> dict[str, Any]:
+    """A filter's fields out of a query, unchecked; several values of a name stand in commas too."""
+    found: dict[str, Any] = {n: next(iter(args.get(n, ())), "").strip() for n in ONE}
+    for name in MANY:
+        between = r"," if name == "tag" else r"[,\s]+"  # two words are no hashtag
+        words = (word for given in args.get(name, ()) for word in re.split(between, given))
+        found[name] = tuple(word.strip() for word in words if word.strip())
+    return found
+
+
+def _checked(name: str, value: str) -> str:
+    """The value as it is compared, if it is one of this name; raises BadFilter."""
+    bare = value.removeprefix("-").lower()
+    sign = "-" if value.startswith("-") else ""
+    choices = _CHOICES.get(name)
+    if choices and bare not in choices:
+        raise BadFilter(name, _expected(name, value, "one of " + ", ".join(choices)))
+    if name == "lang" and not _LANGUAGE.fullmatch(bare):
+        raise BadFilter(name, _expected(name, value, "a language, such as en or pt-br"))
+    if name == "keyword":
+        if not (bare.isascii() and bare.isdigit() and len(bare) < 19):
+            raise BadFilter(name, _expected(name, value, "a keyword's number"))
+        bare = str(int(bare))
+    return f"{sign}{hashtag(bare)}" if name == "tag" else f"{sign}{bare}"
+
+
+def _expected(name: str, value: str, words: str) -> str:
+    return f"“{name}” is {value[:50]!r}: expected {words}."
+
+
+def hashtag(text: str) -> str:
+    """A hashtag as it is compared, without "#"; raises BadFilter."""
+    bare = text.removeprefix("#")
+    try:
+        found = parse(f"#{bare}")
+    except KeywordSyntaxError as error:
+        raise BadFilter("tag", f"“tag” is {text[:50]!r}: {error.message}") from error
+    if not isinstance(found, Tag):
+        raise BadFilter("tag", _expected("tag", text, "one hashtag"))
+    return normalise(bare)
+
+
+def _chosen(values: Iterable[str], make: Any) -> list[Node]:
+    """Values of one name as nodes that must all hold."""
+    wanted = [make(value) for value in values if not value.startswith("-")]
+    nodes: list[Node] = [Or(tuple(wanted)) if len(wanted) > 1 else wanted[0]] if wanted else []
+    return nodes + [Not(make(value[1:])) for value in values if value.startswith("-")]
+
+
+def span(filters: Iterable[Filter], now: int) -> tuple[int, int]:
+    """Since and until, microseconds, where all of the filters pass; 0: open. Raises BadMoment."""
+    since = [_moment(one.since, now, "“since”") for one in filters]
+    until = [_moment(one.until, now, "“until”") for one in filters if one.until]
+    return max(since, default=0), min(until, default=0)
+
+
+def _moment(text: str, now: int, name: str) -> int:
+    if _DATE.fullmatch(text):
+        text = f"{text}T00:00:00Z"
+    return moments.read(text, now, name) if text else 0
+
+
+class Question(msgspec.Struct, frozen=True, cache_hash=True):
+    """Filters that must all pass. accounts: ids for the names of `from:`, where known."""
+
+    filters: tuple[Filter, ...] = ()
+    accounts: tuple[tuple[str, str], ...] = ()
+
+    def passes(self, post: Post, keyword_ids: Collection[int]) -> bool:
+        """Whether a post, which these keywords match, is one that is asked for."""
+        return self in _alone(self).passing(post, keyword_ids)
+
+
+class Choice(NamedTuple):
+    """The values of one name: one of wanted must be true, and none of refused."""
+
+    wanted: frozenset[str]
+    refused: frozenset[str]
+
+    def has(self, true: Collection[str]) -> bool:
+        """Whether it holds of a post of which these values are true."""
+        wanted, refused = self
+        if wanted and wanted.isdisjoint(true):
+            return False
+        return not refused or refused.isdisjoint(true)
+
+
+def _of(values: Iterable[str]) -> Choice:
+    wanted = frozenset(value for value in values if not value.startswith("-"))
+    return Choice(wanted, frozenset(value[1:] for value in values if value.startswith("-")))
+
+
+def choices(filters: Iterable[Filter]) -> list[tuple[str, Choice]]:
+    """What is chosen of the names in MANY."""
+    pairs = [(name, getattr(one, name)) for one in filters for name in MANY]
+    return [(name, _of(values)) for name, values in pairs if values]
+
+
+class _Test(NamedTuple):
+    """A question, ready to be asked; needs and never are numbers of expressions."""
+
+    question: Question
+    needs: frozenset[int]
+    never: frozenset[int]
+    choices: list[tuple[str, Choice]]
+    only: frozenset[str]
+    is_timed: bool
+
+
+class Sieve:
+    """Many questions to one post at once; immutable.
+
+    All their expressions are matched in one pass, so that a thousand readers with filters of
+    their own cost a post little more than one.
+    """
+
+    def __init__(self, questions: Iterable[Question]) -> None:
+        self.questions = frozenset(questions)
+        numbers: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
+        self._tests = [_test(one, numbers) for one in self.questions]
+        self._matcher = Matcher(
+            Keyword(id=number, expression=text, accounts=accounts)
+            for (text, accounts), number in numbers.items()
+        )
+
+    def passing(self, post: Post, keyword_ids: Collection[int]) -> frozenset[Question]:
+        """The questions that a post, which these keywords match, is an answer to.
+
+        Times so long ago are counted from when the post came. Raises BadMoment.
+        """
+        found = {match.keyword_id for match in self._matcher.match(post)}
+        true = {
+            "network": (post.network,),
+            "lang": languages_of(post.lang),
+            "kind": (post.kind,),
+            "keyword": [str(number) for number in keyword_ids],
+            "state": [
+                n for n, so in zip(STATES, (post.edited_at, post.sensitive), strict=True) if so
+            ],
+            "tag": [normalise(tag) for tag in post.tags],
+        }
+        has = {n for n, so in zip(ONLY, ("media" in post.traits, post.links), strict=True) if so}
+        return frozenset(
+            test.question for test in self._tests if _passes(test, found, true, has, post)
+        )
+
+
+def _passes(
+    test: _Test, found: set[int], true: Mapping[str, Collection[str]], has: set[str], post: Post
+) -> bool:
+    if not test.needs <= found or not test.never.isdisjoint(found):
+        return False
+    for name, choice in test.choices:
+        if not choice.has(true[name]):
+            return False
+    return test.only <= has and (not test.is_timed or _in_time(test.question, post))
+
+
+def _test(one: Question, numbers: dict[Any, int]) -> _Test:
+    def numbered(expressions: Iterable[str]) -> frozenset[int]:
+        keys = [(text, one.accounts) for text in expressions if text]
+        return frozenset(numbers.setdefault(key, len(numbers)) for key in keys)
+
+    return _Test(
+        one,
+        numbered(chosen.q for chosen in one.filters),
+        numbered(chosen.without for chosen in one.filters),
+        choices(one.filters),
+        frozenset(chosen.only for chosen in one.filters if chosen.only),
+        any(chosen.since or chosen.until for chosen in one.filters),
+    )
+
+
+def _in_time(question: Question, post: Post) -> bool:
+    since, until = span(question.filters, post.received_at)
+    return since <= post.occurred_at and not (until and post.occurred_at >= until)
+
+
+def languages_of(tag: str) -> list[str]:
+    """What a post of this language tag is found under: "pt" and "pt-br"; NO_LANGUAGE for none."""
+    found = list(languages(tag))
+    return found if found and found[0] else [*found, NO_LANGUAGE]
+
+
+@lru_cache(maxsize=256)
+def _alone(one: Question) -> Sieve:
+    return Sieve((one,))

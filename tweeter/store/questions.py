@@ -1,0 +1,68 @@
+"""What is asked for at present: names of accounts by their ids, saved searches as they are kept."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from tweeter.columns import Column
+from tweeter.errors import KeywordSyntaxError, TweeterError
+from tweeter.filters import Filter, Question
+from tweeter.keywords import accounts, network_of
+from tweeter.store import identities, searches
+
+
+class Meaning(NamedTuple):
+    """What a column shows now. question None: nothing, and trouble says why.
+
+    name: of the saved search, "" for other columns.
+    """
+
+    question: Question | None
+    name: str = ""
+    trouble: str = ""
+
+
+def of_filters(engine: Engine, *filters: Filter) -> Question:
+    """Posts that pass all of the filters; raises KeywordSyntaxError."""
+    expressions = (text for one in filters for text in (one.q, one.without))
+    return Question(
+        tuple(one for one in filters if one != Filter()), _accounts(engine, expressions)
+    )
+
+
+def _accounts(engine: Engine, expressions: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The ids of the accounts that expressions name, where posts carry no names (Bluesky)."""
+    asked = (text for text in expressions if "from:" in text.casefold())
+    names = dict.fromkeys(name for text in asked for name in accounts(text))
+    return tuple(
+        (name, identities.account_of(engine, name))
+        for name in names
+        if network_of(name) == identities.NETWORK
+    )
+
+
+def is_fixed(column: Column) -> bool:
+    """Whether what a column shows can never become another: the store is not asked about it."""
+    words = f"{column.q} {column.without}".casefold()
+    return column.search_id is None and "from:" not in words
+
+
+def of_columns(engine: Engine, columns: Sequence[Column]) -> list[Meaning]:
+    """What each column shows."""
+    return [_of_column(engine, column) for column in columns]
+
+
+def _of_column(engine: Engine, column: Column) -> Meaning:
+    if column.search_id is None:
+        return Meaning(of_filters(engine, column.subject, column.filter))
+    try:
+        row = searches.get(engine, column.search_id)
+    except searches.SearchNotFound:
+        return Meaning(None, trouble="The saved search that this column shows was deleted.")
+    try:
+        found = Filter.from_args(searches.args_of(row.query))
+        found.read()
+    except (KeywordSyntaxError, TweeterError) as error:
+        return Meaning(None, row.name, f"The saved search cannot be read: {error}")
+    return Meaning(of_filters(engine, found, column.filter), row.name)
