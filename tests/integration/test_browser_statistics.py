@@ -290,6 +290,8 @@ def test_the_page_says_when_there_is_nothing_and_what_to_do(browser: Any, tweete
         page.goto(f"{tweeter.url}/keywords/2")
         words = page.locator("#volume .empty").inner_text()
         assert words.startswith("No post yet. The bar that is running is full at "), words
+        page.goto(f"{tweeter.url}/keywords/2?from=2020-01-01T00:00Z&to=2020-02-01T00:00Z")
+        assert page.locator("#volume .empty").inner_text() == "No post in this time."
         page.goto(f"{tweeter.url}/keywords/1?range=month&lang=xx")
         assert "with these filters" in page.locator("#volume .empty").inner_text()
         page.get_by_role("link", name="Show all posts of this time").click()

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from tests.conftest import ROOT
 from tests.integration.conftest import ARGUMENTS, CHROMIUM
 from tests.pictures.scene import World, world
-from tests.pictures.table import BROKEN, CHOSEN, LOADING, LOST, MEDIA, PAGES, Shown
+from tests.pictures.table import BROKEN, CHOSEN, LOADING, LOST, MEDIA, MORE, PAGES, Shown
 
 WIDTHS = {1280: 860, 360: 780}
 THEMES = ("light", "dark")
@@ -136,7 +136,7 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         with world(Path(folder) / "full") as place:
-            shoot(browser, place, wanted(PAGES))
+            shoot(browser, place, wanted(PAGES + MORE))
             shoot_waiting(browser, place, wanted(LOADING))
             shoot_media(browser, place, wanted(MEDIA))
             shoot(browser, place, wanted(LOST), "-lost", place.stop)

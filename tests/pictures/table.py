@@ -21,9 +21,11 @@ PAGES = [
     Shown("import", "/keywords/import"),
     Shown("keyword", "/keywords/1", "#volume"),
     Shown("keyword-week", "/keywords/1?range=week&by=lang&compare=previous&network=!x", "#volume"),
-    Shown("keyword-index", "/keywords/1?with=2&scale=index&bucket=3600", "#volume path.line"),
-    Shown("keyword-pills", "/keywords/1?lang=!en&off=network:x&pin=lang:!en", ".filterpill"),
-    Shown("keyword-nothing", "/keywords/4", "#volume .empty"),
+    Shown(
+        "keyword-index",
+        "/keywords/1?with=2&scale=index&bucket=3600&lang=!en&off=network:x&pin=lang:!en",
+        "#volume path.line",
+    ),
     Shown("search", "/search", empty=True),
     Shown("searches", "/searches"),
     Shown("sources", "/sources", empty=True),
@@ -31,6 +33,9 @@ PAGES = [
     Shown("health", "/health", empty=True),
     Shown("nowhere", "/there-is-no-such-page"),
 ]
+
+# For their pictures alone: nothing stands on them that is not on a page above.
+MORE = [Shown("keyword-nothing", "/keywords/4", "#volume .empty")]
 
 # States that a page falls into when something is away: what must be seen then.
 LOST = [
