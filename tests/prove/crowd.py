@@ -258,5 +258,5 @@ def get(tweeter: Running, path: str) -> str:
 
 def counts(tweeter: Running) -> dict[str, tuple[Any, ...]]:
     """Of each stream: (epoch, cursor, events, stored)."""
-    rows = tweeter.sql("SELECT name, epoch, cursor, events, stored FROM streams")
+    rows = tweeter.sql("SELECT s.name, s.epoch, s.cursor, s.events, s.stored FROM streams s")
     return {row[0]: tuple(row[1:]) for row in rows}

@@ -105,7 +105,7 @@ class Watch:
     def _watch(self) -> None:
         last: tuple[int, str] | None = None
         while not self._stop.wait(0.1):
-            rows = self._tweeter.sql("SELECT epoch, cursor FROM streams WHERE name = 'bluesky'")
+            rows = self._tweeter.sql("SELECT s.epoch, s.cursor FROM streams s WHERE name = 'bluesky'")
             if rows and tuple(rows[0]) != last:
                 last = int(rows[0][0]), str(rows[0][1])
                 self.seen.append((time.monotonic(), *last))
@@ -211,13 +211,13 @@ def _file_ends(tweeter: Running, file: Path, size: Size) -> None:
 
 def _file_counted(run: Run, name: str, tweeter: Running, file: Path) -> None:
     """A counter moves with the cursor: each line counted once, whatever died."""
-    counted = tweeter.sql("SELECT lines FROM streams WHERE name = ?", f"replay:{file}")[0][0]
+    counted = tweeter.sql("SELECT s.lines FROM streams s WHERE name = ?", f"replay:{file}")[0][0]
     lines = sum(1 for _ in file.open("rb"))
     run.figures[f"{name}_lines"] = lines
     run.figure(f"{name}_lines_miscounted", abs(counted - lines), most=0)
 
 
 def _cursor_is_no_further(run: Run, name: str, tweeter: Running, world: World) -> None:
-    cursor = int(tweeter.sql("SELECT cursor FROM streams WHERE name = 'bluesky'")[0][0])
+    cursor = int(tweeter.sql("SELECT s.cursor FROM streams s WHERE name = 'bluesky'")[0][0])
     last = max(said.event["time_us"] for said in world.said if said.network == "bluesky")
     run.figure(f"{name}_cursor_ahead_us", max(0, cursor - last), most=0)
