@@ -105,7 +105,9 @@ class Watch:
     def _watch(self) -> None:
         last: tuple[int, str] | None = None
         while not self._stop.wait(0.1):
-            rows = self._tweeter.sql("SELECT s.epoch, s.cursor FROM streams s WHERE name = 'bluesky'")
+            rows = self._tweeter.sql(
+                "SELECT s.epoch, s.cursor FROM streams s WHERE name = 'bluesky'"
+            )
             if rows and tuple(rows[0]) != last:
                 last = int(rows[0][0]), str(rows[0][1])
                 self.seen.append((time.monotonic(), *last))
