@@ -12,7 +12,7 @@ from bench import databases
 from bench.events import Plan, Stream
 from bench.figures import Figure
 from bench.setting import KEYWORDS, SHARES, Bench
-from tweeter import broadcast, decode
+from tweeter import broadcast, changes, decode
 from tweeter.keywords import Matcher
 from tweeter.pipeline import digest
 from tweeter.records import Keyword, Post, RawEvent, now_us
@@ -181,13 +181,15 @@ def publishing(bench: Bench) -> None:
         writing = Writing(bench, url)
         count = max(bench.sizes.p100 // 4 // BATCH, 2) * BATCH
         writing.store(count)
-        wanted = broadcast.OfKeyword(None)
+        wanted = changes.OfKeyword(None)
 
         def publish() -> int:
             at, frames = 0, 0
             while entries := feed.since(writing.engine, at, limit=broadcast.PULL):
-                found = broadcast.changes(writing.engine, entries)
-                frames += sum(wanted.frame(one).startswith("id: ") for one in found)
+                found = changes.changes(writing.engine, entries)
+                frames += sum(
+                    bool(wanted.event(one, "")) for one in found if wanted.places(one) == ""
+                )
                 at = entries[-1].seq
             return frames
 
