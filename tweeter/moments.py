@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from tweeter.errors import TweeterError
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_FIRST_US, _LAST_US = 0, 253_402_300_799_000_000  # 1970 to 9999
+_FIRST_US, LAST_US = 0, 253_402_300_799_000_000  # 1970 to the end of 9999
 
 
 def clock(moment: int, form: str = "%H:%M:%S UTC") -> str:
     """A moment (us) for a person; one that a network invented is shown as the nearest possible."""
-    seconds = min(max(moment, _FIRST_US), _LAST_US) / 1e6
+    seconds = min(max(moment, _FIRST_US), LAST_US) / 1e6
     return datetime.fromtimestamp(seconds, UTC).strftime(form)
 
 
@@ -34,4 +34,4 @@ def read(text: str, now_us: int, name: str = "The time") -> int:
         ) from error
     if moment.tzinfo is None:
         raise BadMoment(f"{name} is {text!r}: it has no time zone; add Z for UTC.")
-    return min(max(int(moment.timestamp() * 1e6), _FIRST_US), _LAST_US)
+    return min(max(int(moment.timestamp() * 1e6), _FIRST_US), LAST_US)

@@ -10,6 +10,7 @@ from tweeter.decode import times
 from tweeter.decode.build import build
 from tweeter.decode.values import Object, inner, items, load_object, media, number, text, texts
 from tweeter.errors import DecodeError
+from tweeter.moments import LAST_US
 from tweeter.records import (
     NO_HANDLE,
     AccountChange,
@@ -28,7 +29,6 @@ NETWORK = "bluesky"
 POSTS = "app.bsky.feed.post"
 
 _HIDING = ("deleted", "takendown", "suspended", "deactivated")
-LAST_US = 253_402_300_799_000_000  # the end of year 9999; what lies beyond is no moment
 HANDLE_CHARACTERS = 190  # as long as a key of the store; DNS allows 253
 _ADULT = ("porn", "sexual", "nudity", "graphic-media", "gore")
 # Labels that say how a post is shown (atproto.com/guides/labels); others are names of lists.

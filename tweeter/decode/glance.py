@@ -15,10 +15,11 @@ import msgspec
 from tweeter.decode import bluesky as its
 from tweeter.decode.build import TEXT_CHARACTERS
 from tweeter.decode.values import EVENT_BYTES
+from tweeter.moments import LAST_US
 
 T = TypeVar("T")
 
-Moment = Annotated[int, msgspec.Meta(ge=0, le=its.LAST_US)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=LAST_US)]
 
 
 class Glance(NamedTuple):
@@ -108,7 +109,7 @@ def bluesky(body: bytes) -> Glance | None:
     if event is None:
         return None
     if event.form:
-        commit, is_commit = event.payload, event.payload is not None
+        commit = event.payload
         is_commit = commit is not None and commit.kind.endswith("#commit")
         did = commit.did if commit is not None else ""
     else:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from tweeter.decode import bluesky
+from tweeter.moments import LAST_US
 
 COLLECTION = "app.bsky.feed.post"
 V1_PATH = "/subscribe"
@@ -78,9 +79,10 @@ class Wire:
     def moment(self, body: bytes) -> int:
         """The moment at which the server saw an event, unix microseconds; 0 if it has none."""
         frame = _frame(body)
-        if frame is None or frame.payload is None:
-            known = frame is not None and 0 < frame.time_us <= bluesky.LAST_US
-            return frame.time_us if frame is not None and known else 0
+        if frame is None:
+            return 0
+        if frame.payload is None:
+            return frame.time_us if 0 < frame.time_us <= LAST_US else 0
         return bluesky.moment_of(frame.payload.witnessed, frame.payload.time)
 
     def is_clamped(self, body: bytes) -> bool:

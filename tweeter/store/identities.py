@@ -4,19 +4,18 @@ It is filled from the network's identity events and, lazily, by asking (`tweeter
 accounts that matter here are kept: those of stored posts, and those that keywords follow.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, and_, delete, func, select, update
 
 from tweeter.records import NO_HANDLE, IdentityChange
-from tweeter.store.engine import among, db_now, insert_new, reading, repeated, writing
+from tweeter.store.engine import among, chunks, db_now, insert_new, reading, repeated, writing
 from tweeter.store.schema import feed, followed_names, identities, posts
 
 NETWORK = "bluesky"  # whose posts carry no handle
 KEPT_US = 30 * 86_400_000_000  # then it is asked again, though nothing was heard
 SWEEP_POSTS = 500  # looked at in one query
-_CHUNK = 400
 
 Names = dict[tuple[str, str], "Known"]  # by (network, author_id)
 
@@ -36,17 +35,11 @@ class Found(NamedTuple):
     is_more: bool
 
 
-def _chunks(values: Iterable[Any]) -> Iterable[list[Any]]:
-    ordered = sorted(values)
-    for start in range(0, len(ordered), _CHUNK):
-        yield ordered[start : start + _CHUNK]
-
-
 def known(connection: Connection, accounts: set[tuple[str, str]]) -> Names:
     """What those of the (network, author_id) are called that are known."""
     found: Names = {}
     whose = identities.c.network, identities.c.author_id
-    for some in _chunks(accounts):
+    for some in chunks(accounts):
         for row in connection.execute(select(identities).where(among(connection, whose, some))):
             found[row.network, row.author_id] = Known(row.handle, row.name)
     return found
@@ -76,7 +69,7 @@ def apply(connection: Connection, changes: Sequence[IdentityChange]) -> int:
         return 0
     ids = {change.author_id for change in changes}
     before: dict[str, tuple[str, int]] = {}
-    for some in _chunks(ids):
+    for some in chunks(ids):
         mine = (identities.c.network == NETWORK, identities.c.author_id.in_(some))
         for row in connection.execute(select(identities).where(*mine)):
             before[row.author_id] = row.handle, row.at
@@ -99,7 +92,7 @@ def apply(connection: Connection, changes: Sequence[IdentityChange]) -> int:
 def _cared_for(connection: Connection, ids: set[str], handles: set[str]) -> set[str]:
     """Those of the ids and handles that stored posts have or keywords follow."""
     found: set[str] = set()
-    for some in _chunks(ids):
+    for some in chunks(ids):
         for statement in (
             select(posts.c.author_id)
             .where(posts.c.network == NETWORK, posts.c.author_id.in_(some))
@@ -107,7 +100,7 @@ def _cared_for(connection: Connection, ids: set[str], handles: set[str]) -> set[
             select(followed_names.c.author_id).where(followed_names.c.author_id.in_(some)),
         ):
             found.update(connection.execute(statement).scalars())
-    for some in _chunks(handles - {"", NO_HANDLE}):
+    for some in chunks(handles - {"", NO_HANDLE}):
         statement = select(followed_names.c.name).where(
             followed_names.c.name.in_(some), followed_names.c.author_id == ""
         )
