@@ -131,11 +131,11 @@ MUTANTS: dict[str, Mutant] = {
         "return False",
         "every scheduler leads, and a job is begun again beside who works on it",
     ),
-    "slots-are-acknowledged-late": Mutant(
-        "tweeter/tasks.py",
-        '@app.task(name="tweeter.stream_slot")',
-        '@app.task(name="tweeter.stream_slot", acks_late=True)',
-        "a worker whose slot is not acknowledged consumes nothing after its broker was away",
+    "a-job-is-sent-once": Mutant(
+        "tweeter/scheduler.py",
+        "if now_s - self._sent_at.get(job, -RESEND_S) >= RESEND_S:",
+        "if job not in self._sent_at:",
+        "a job whose message was lost with the broker is never done",
     ),
     "a-failed-batch-is-dropped": Mutant(
         "tweeter/writing.py",

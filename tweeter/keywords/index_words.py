@@ -19,7 +19,8 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice, pairwise, product
+from itertools import chain, islice, product
+from operator import add
 
 import msgspec
 
@@ -41,16 +42,24 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _SIGNS = ("Sc", "Sk", "Sm", "So")
 
 
-class _Numbers(dict[int, str]):
-    """For str.translate: each character as its number. Remembers its answers."""
+class _Numbers(dict[str, str]):
+    """Each character as its number. Remembers its answers."""
 
-    def __missing__(self, code: int) -> str:
-        spelled, rest = "", code
+    def __missing__(self, character: str) -> str:
+        spelled, rest = "", ord(character)
         while rest:
             rest, digit = divmod(rest, 36)
             spelled = _DIGITS[digit] + spelled
-        self[code] = spelled
+        self[character] = spelled
         return spelled
+
+
+class _Unspaced(dict[str, str]):
+    """The word of a character of a script without spaces. Remembers its answers."""
+
+    def __missing__(self, character: str) -> str:
+        found = self[character] = f"zu{_NUMBERS[character]}"
+        return found
 
 
 class _Spelled(dict[int, str]):
@@ -62,22 +71,21 @@ class _Spelled(dict[int, str]):
     def __missing__(self, code: int) -> str:
         character = chr(code)
         is_plain = character.isascii() and character.isalnum()
-        found = self[code] = character if is_plain else f"0{_NUMBERS[code]}"
+        found = self[code] = character if is_plain else f"0{_NUMBERS[character]}"
         return found
 
 
-class _Class(dict[int, str]):
-    """For str.translate: what a character is to the index: s(paced), u(nspaced), ! sign, space."""
+class _Class(dict[str, str]):
+    """What a character is to the index: s(paced), u(nspaced), ! sign, space."""
 
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
+    def __missing__(self, character: str) -> str:
         if SPACED[character]:
             found = "s"
         elif WORD[character]:
             found = "u"
         else:
             found = "!" if _is_sign(character) else " "
-        self[code] = found
+        self[character] = found
         return found
 
 
@@ -85,13 +93,14 @@ def _is_sign(character: str) -> bool:
     return unicodedata.category(character) in _SIGNS
 
 
-_NUMBERS, _SPELLED, _CLASS = _Numbers(), _Spelled(), _Class()
+_NUMBERS, _UNSPACED = _Numbers(), _Unspaced()
+_SPELLED, _CLASS = _Spelled(), _Class()
 _RUNS = re.compile(r"s+|u+|!")
 
 
 def _runs(text: str) -> Iterator[tuple[str, str]]:
     """A normalised text's runs of characters of one class: ("s", "storm"), ("!", "🌊")."""
-    for run in _RUNS.finditer(text.translate(_CLASS)):
+    for run in _RUNS.finditer("".join(map(_CLASS.__getitem__, text))):
         yield run[0][0], text[run.start() : run.end()]
 
 
@@ -121,11 +130,11 @@ def words(
     return " ".join((*found, day(occurred_at)))
 
 
-class _Chunks(dict[str, tuple[str, ...]]):
+class _Chunks(dict[str, list[str]]):
     """The words of what stands between two spaces. Remembers the short ones."""
 
-    def __missing__(self, chunk: str) -> tuple[str, ...]:
-        found = tuple(_of_chunk(chunk))
+    def __missing__(self, chunk: str) -> list[str]:
+        found = _of_chunk(chunk)
         if len(chunk) <= REMEMBERED:
             if len(self) >= MOST_REMEMBERED:
                 self.clear()
@@ -136,25 +145,25 @@ class _Chunks(dict[str, tuple[str, ...]]):
 _CHUNKS = _Chunks()
 
 
-def _of_chunk(chunk: str) -> Iterator[str]:
+def _of_chunk(chunk: str) -> list[str]:
+    found: list[str] = []
     for kind, run in _runs(chunk):
         if kind == "s":
-            yield f"zz{_spelled(run)}"
+            found.append(f"zz{_spelled(run)}")
         elif kind == "!":
-            yield _sign(run)
+            found.append(_sign(run))
         else:
-            yield from _pairs(run)
-            yield f"zu{_NUMBERS[ord(run[-1])]}"
+            found += _pairs(run)
+            found.append(_UNSPACED[run[-1]])
+    return found
 
 
 def _sign(sign: str) -> str:
-    return f"zs{_NUMBERS[ord(sign)]}"
+    return f"zs{_NUMBERS[sign]}"
 
 
 def _pairs(run: str) -> Iterator[str]:
-    numbers = [_NUMBERS[ord(character)] for character in run]
-    for first, second in pairwise(numbers):
-        yield f"zu{first}{second}"
+    return map(add, map(_UNSPACED.__getitem__, run), map(_NUMBERS.__getitem__, run[1:]))
 
 
 def _hashed(kind: str, value: str) -> str:
@@ -248,7 +257,7 @@ def _needed(atom: Text) -> list[str]:
         elif len(run) > 1:
             found.extend(_pairs(run))
         else:
-            found.append(f"zu{_NUMBERS[ord(run)]}*")
+            found.append(f"{_UNSPACED[run]}*")
     return found
 
 

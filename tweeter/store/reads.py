@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, func, select
 
 from tweeter.records import Keyword
-from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
+from tweeter.store.engine import add_up, db_now, reading, repeated, writing
 from tweeter.store.schema import reads
 
 EVERYTHING = 0
@@ -37,18 +37,8 @@ class Used(msgspec.Struct, frozen=True):
 def add(connection: Connection, network: str, now: int, posts: Mapping[int, int]) -> None:
     """Count posts read, by keyword id, to today."""
     day = now // DAY_US
-    for keyword_id in sorted(posts):
-        where = (reads.c.network == network, reads.c.day == day, reads.c.keyword_id == keyword_id)
-        more = {"posts": reads.c.posts + posts[keyword_id]}
-        if not connection.execute(update(reads).where(*where).values(more)).rowcount:
-            _begin(connection, network, day, keyword_id)
-            connection.execute(update(reads).where(*where).values(more))
-
-
-def _begin(connection: Connection, network: str, day: int, keyword_id: int) -> None:
-    """Make the day's row; the stream and a job may both try to."""
-    row = {"network": network, "day": day, "keyword_id": keyword_id, "posts": 0}
-    insert_new(connection, reads, [row], unique=("network", "day", "keyword_id"))
+    # In one order everywhere: no deadlocks between writers.
+    add_up(connection, reads, [(network, day, n, posts[n]) for n in sorted(posts)], keys=3)
 
 
 def used(engine: Engine, network: str) -> dict[int, Used]:
@@ -95,11 +85,7 @@ def reserve(
     """
     with writing(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
-        _begin(connection, network, now // DAY_US, EVERYTHING)
-        row = (reads.c.network == network) & (reads.c.keyword_id == EVERYTHING)
-        connection.execute(
-            select(reads.c.posts).where(row, reads.c.day == now // DAY_US).with_for_update()
-        )
+        add(connection, network, now, {EVERYTHING: 0})  # makes the day's row, and holds it
         grant = _grant(_used(connection, network, now), wanted, budgets, now)
         if grant.posts < least:
             return msgspec.structs.replace(grant, posts=0)
