@@ -70,6 +70,7 @@ class Follow:
         self._memory = dict(stream.memory)
         self._told: dict[int, tuple[str, str]] = {}
         self._line, self._live_words = Line(), ""
+        self._was_live = bool(stream.covered_until)
         self._in_hand = 0  # puts under way
         self._unsaid = Unsaid()
         self.covered_until = stream.covered_until
@@ -131,7 +132,7 @@ class Follow:
         self._line = Line()
         self._live_words = words
         self.inbox.last_alive = now_us()
-        self._later(self._went_live(words, now_us()))
+        self._later(self._went_live(words, now_us(), self._line))
 
     def notice(self, words: str) -> None:
         """Something to say while connected."""
@@ -195,6 +196,7 @@ class Follow:
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
         self.inbox.close()
+        self._line.ended = True
         await asyncio.wait({writer}, timeout=2)
         sure = self._line.sure_until(self.inbox.last_alive)
         await self._turn("down", "The worker was stopped.", sure or now_us())
@@ -231,6 +233,7 @@ class Follow:
 
     async def _failed(self, error: SourceError) -> None:
         """Enter the failure and wait as the network asks."""
+        self._line.ended = True
         state = STATES.get(error.kind, "down")
         wait_s = self.source.wait_s(error.kind, self._failures)
         asked = min(error.retry_at or 0, now_us() + LONGEST_WAIT_US)
@@ -305,8 +308,14 @@ class Follow:
             return "Not followed yet."
         return "The process that followed it ended."
 
-    async def _went_live(self, words: str, at: int) -> None:
-        if not (self.covered_until or self.stream.covered_until):
+    async def _went_live(self, words: str, at: int, line: Line) -> None:
+        await self._say("live", words)
+        if self.source.settles_s:  # what it sends by then is stored, and asked for all the same
+            await asyncio.sleep(self.source.settles_s)
+            at += int(self.source.settles_s * 1e6)
+        if line.ended:
+            return
+        if not self._was_live:
             outcome, repair = "", ""  # before its first connection nothing was promised
             await self._promise(at)
         elif self.source.replayable and self._cursor:
@@ -315,8 +324,8 @@ class Follow:
             outcome, repair = "repairing", "It is being asked for again."
         else:
             outcome, repair = "lost", "The network cannot send it again."
+        self._was_live = True
         await self._turn("live", "", at, outcome=outcome, repair=repair)
-        await self._say("live", words)
 
     async def _promise(self, at: int) -> None:
         """From the first connection on: a process that dies in the next second leaves a gap."""

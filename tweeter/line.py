@@ -29,6 +29,7 @@ class Line:
         self._heard_s = awake_s()
         self._doubted = 0
         self._until_s = 0.0
+        self.ended = False
 
     def heard(self, last_alive: int) -> None:
         """A byte came; last_alive is the moment of the one before."""

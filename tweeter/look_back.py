@@ -22,6 +22,9 @@ from tweeter.store.past import Past
 PART_S = 30.0  # a task's length: below every time-out of the broker
 SILENT_S = 10.0  # so much later a part ends for which nothing comes
 LOOK_S = 0.5
+# A gap on Mastodon begins where we read last. What was written before, on another server or ahead
+# of a long queue, may have been streamed in the gap.
+LATE_US = 30_000_000
 
 _wait_s = exponential(5, 600, jitter=0.2)
 
@@ -84,5 +87,6 @@ def _pieces(config: Config, past: Past, clamped: Clamped) -> AsyncIterator[Piece
         return networks.bluesky(config, at, past.until_us, clamped)
     if past.network == "mastodon":
         at = past.position or past.until_us
-        return networks.mastodon(config, past.stream, past.since_us, at, clamped)
+        late_us = LATE_US if past.kind == "repair" else 0
+        return networks.mastodon(config, past.stream, past.since_us - late_us, at, clamped)
     raise SourceError("refused", f"{past.network} cannot be asked for its past.")

@@ -88,6 +88,26 @@ def test_mastodon_two_servers_one_post_and_a_gap_that_is_repaired(tmp_path: Path
             assert not gaps(tweeter, "lost")
 
 
+@pytest.mark.timeout(120)
+def test_what_mastodon_says_before_its_subscription_works_is_not_lost(tmp_path: Path) -> None:
+    with Served(MastodonSimulator()) as sim:
+        settings = {"MASTODON_URL": sim.it.url, "MASTODON_TOKEN": sim.it.token}
+        with Running(tmp_path, **settings) as tweeter:
+            tweeter.add("storm")
+            wait_for(lambda: sim.it.connected, 20, "for the stream")
+            live = "SELECT count(*) FROM intervals WHERE state = 'live' AND ended_at IS NULL"
+            wait_for(lambda: tweeter.sql(live)[0][0], 20, "for the first claim to be covered")
+            sim.it.subscribes_s = 1.0
+            sim.do(sim.it.drop())
+            wait_for(lambda: len(sim.it.connects) == 2, 20, "for the next connection")
+            sim.do(sim.it.publish([status(1, "storm too early")]))
+            time.sleep(1.5)
+            sim.do(sim.it.publish([status(2, "storm in time")]))
+            wait_for(lambda: "storm in time" in texts(tweeter), 10, "for the live post")
+            expected = ["storm in time", "storm too early"]
+            wait_for(lambda: texts(tweeter) == expected, 20, "for the repair")
+
+
 def gaps(tweeter: Running, outcome: str) -> list[tuple[Any, ...]]:
     return tweeter.sql(
         "SELECT state, repaired_posts, repair FROM intervals WHERE outcome = ?", outcome

@@ -61,7 +61,8 @@ class MastodonSimulator:
 
     heartbeat_s: between thumps (SSE) and pings (WebSocket); stalled: not a byte goes out and no
     pong either; silent: heartbeats but no posts; flaps: so many streams are closed as soon as they
-    are open; sockets=False: WebSocket handshakes get 502;
+    are open; sockets=False: WebSocket handshakes get 502; subscribes_s: so long after it is asked
+    for, a subscription works (by WebSocket; nothing says when);
     split: bytes a chunk of SSE; answers: (status, headers, body) for the next requests of any
     kind; disabled: feeds that the server says it has switched off; many=False: a server older
     than 4.3, which gives statuses one by one only; calls_left of calls: of the general limit.
@@ -75,6 +76,7 @@ class MastodonSimulator:
         self.stalled = False
         self.silent = False
         self.flaps = 0
+        self.subscribes_s = 0.0
         self.sockets = True
         self.split = 0
         self.answers: list[tuple[int, dict[str, str], Any]] = []
@@ -272,6 +274,7 @@ class MastodonSimulator:
             error = {"error": "Missing tag name parameter", "status": 400}
             await socket.send_str(json.dumps(error))
         elif asked["type"] == "subscribe":
+            await asyncio.sleep(self.subscribes_s)
             wanted.add(_name(asked))
         else:
             wanted.discard(_name(asked))

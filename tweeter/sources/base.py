@@ -51,6 +51,7 @@ class Source(Protocol):
     network: str
     replayable: bool  # True: after a break the server sends again from `cursor`
     repairable: bool  # True: what was missed can be asked for by other means (sources.past)
+    settles_s: float  # after it accepted us the server may still send nothing for so long
 
     async def connect(self, sink: Sink) -> None:
         """Connect, read until the server closes, put every event into the sink.

@@ -37,6 +37,7 @@ class BlueskySource:
     network = "bluesky"
     replayable = True
     repairable = False
+    settles_s = 0.0
 
     def __init__(
         self,

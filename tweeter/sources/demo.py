@@ -92,6 +92,7 @@ class DemoSource:
     network = "demo"
     replayable = False
     repairable = False
+    settles_s = 0.0
 
     def __init__(self, *, seed: int = 2016) -> None:
         self._seed = seed

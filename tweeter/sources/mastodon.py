@@ -21,6 +21,7 @@ from tweeter.sources.websocket import Listener, Refused, open_socket, stalled
 
 IDLE_S = 21.0  # twice that without a byte: stalled
 NO_SOCKET_S = 3600.0  # after a handshake that no WebSocket came of, SSE is used for so long
+SETTLES_S = 3.0  # no server says when a subscription has begun to work
 QUIET_S = 600.0  # a public feed without a post for so long is worth a word
 
 _NO_SOCKET = (400, 404, 405, 426, 501, 502)  # of proxies that do not know WebSockets
@@ -32,6 +33,7 @@ class MastodonSource:
     network = "mastodon"
     replayable = False
     repairable = True
+    settles_s = SETTLES_S
 
     def __init__(
         self,

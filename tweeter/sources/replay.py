@@ -42,6 +42,7 @@ class ReplaySource:
     network = "replay"
     replayable = True
     repairable = False
+    settles_s = 0.0
 
     def __init__(self, path: Path, *, speed: str = "max", needs_keyword: bool = False) -> None:
         self._path = path

@@ -43,6 +43,7 @@ class XSource:
     network = "x"
     replayable = False
     repairable = False
+    settles_s = 0.0
 
     def __init__(
         self,
