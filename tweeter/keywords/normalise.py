@@ -43,10 +43,12 @@ _STACKED = re.compile(f"([{_MARK}]{{{MARKS}}})[{_MARK}]+")
 # The same and some more, found in a tenth of the time: beyond U+FFFF re tries range after range.
 _MAYBE_STACKED = re.compile(f"[{_MARK_BELOW}\U00010000-\U0010ffff]{{{MARKS}}}")
 _APOSTROPHES = re.compile("[\u2018\u2019\u02bc]")
+# White space that NFKC does not make a space of, without the line feed.
+_RARE_SPACES = "\t\v\f\r\x1c-\x1f\x85\u1680\u2028\u2029"
 # Everything that these may find, and some more: beyond U+FFFF all but the emoji. Most texts have
 # none of it, and one look is a third of three.
 _ODD = re.compile(
-    f"[{_class('Cf', _FIRST_PLANE)}{_FILLERS}{_MARK_BELOW}\u2018\u2019\u02bc\u0149"
+    f"[{_class('Cf', _FIRST_PLANE)}{_FILLERS}{_MARK_BELOW}\u2018\u2019\u02bc\u0149{_RARE_SPACES}"
     "\U00010000-\U0001efff\U000e0000-\U0010ffff]"
 )
 
@@ -57,7 +59,9 @@ def normalise(text: str) -> str:
         return " ".join(text.lower().split())
     if not _ODD.search(text):
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-        return " ".join(text.split())
+        if "  " in text or "\n" in text:
+            return " ".join(text.split())
+        return text.strip(" ")
     # First, for sorting a run of marks takes time that grows with its square.
     text = _INVISIBLE.sub("", text)
     if _MAYBE_STACKED.search(text):

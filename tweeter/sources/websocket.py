@@ -18,6 +18,9 @@ FRAME_BYTES = 4 * 1024 * 1024
 PAUSE_EVENTS = 5_000  # waiting here: reading stops until they are taken
 HANDSHAKE_S = 10.0
 
+_CLOSE, _PING = picows.WSMsgType.CLOSE, picows.WSMsgType.PING
+_MESSAGES = (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION)
+
 
 class Refused(SourceError):
     """The server answered the handshake with a status; body is what it said (bytes)."""
@@ -66,18 +69,15 @@ class Listener(picows.WSListener):  # type: ignore[misc]
         self._transport = transport
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        if frame.msg_type == picows.WSMsgType.CLOSE:  # no sign of life: it may answer ours
+        kind = frame.msg_type
+        if kind == _CLOSE:  # no sign of life: it may answer ours
             transport.send_close(frame.get_close_code())
             transport.disconnect()
             return
         self._last_at = time.monotonic()
-        if frame.msg_type == picows.WSMsgType.PING:
+        if kind == _PING:
             transport.send_pong(frame.get_payload_as_bytes())
-        if frame.msg_type not in (
-            picows.WSMsgType.TEXT,
-            picows.WSMsgType.BINARY,
-            picows.WSMsgType.CONTINUATION,
-        ):
+        if kind not in _MESSAGES:
             self._is_alive()
             return
         body = frame.get_payload_as_bytes()
@@ -88,13 +88,14 @@ class Listener(picows.WSListener):  # type: ignore[misc]
             if not frame.fin:
                 return
             body, self._begun = bytes(self._begun), bytearray()
+        if not self._events:
+            self._some.set()
         self._events.append(
             RawEvent(shape=self._shape, body=body, received_at=now_us(), origin=self._origin)
         )
         if len(self._events) >= PAUSE_EVENTS and not self._paused:
             self._paused = True
             transport.underlying_transport.pause_reading()
-        self._some.set()
 
     def is_user_specific_pong(self, frame: picows.WSFrame) -> bool:
         """The answer to our ping; picows hands it to nobody else."""
