@@ -14,10 +14,11 @@ from sqlalchemy.exc import DBAPIError
 from tests.conftest import ROOT
 from tests.store.posts import post, store, take
 from tweeter.errors import Held, MustEnd, StoreError
-from tweeter.store import held, keywords, migrate, posts
+from tweeter.store import held, keywords, migrate, posts, workers
 from tweeter.store.engine import insert_new, make_engine, reading, repeated, writing
+from tweeter.store.leases import host
 from tweeter.store.schema import keywords as keyword_table
-from tweeter.store.schema import metadata, positions, tombstones
+from tweeter.store.schema import metadata, positions, slots, tombstones
 from tweeter.store.schema import posts as post_table
 
 SAME_TO_A_CARELESS_DATABASE = ["a", "A", "a ", "á", "a\u0301", "ａ", "ß", "ss", "🌊", "🌪"]
@@ -80,6 +81,30 @@ def test_new_rows_are_told_from_old_ones_also_when_another_writer_is_faster(
     with reading(engine) as connection:
         there = connection.execute(select(func.count()).select_from(tombstones)).scalar_one()
     assert sum(counts) == there == 200
+
+
+def test_processes_that_take_slots_at_once_get_one_each(engine: Engine) -> None:
+    gone = f"{host()}|1|0"  # of this machine and certainly dead
+    for n in range(5):
+        worker, together = f"worker{n}", threading.Barrier(4, timeout=10)
+        assert workers.take_slot(engine, worker, 2, gone) == 0
+
+        def claim(
+            number: int, worker: str = worker, together: threading.Barrier = together
+        ) -> int | None:
+            together.wait()
+            return workers.take_slot(engine, worker, 2, f"process {number}")
+
+        with ThreadPoolExecutor(4) as pool:
+            claimed = list(pool.map(claim, range(4)))
+        assert sorted(number for number in claimed if number is not None) == [0, 1]
+        with reading(engine) as connection:
+            rows = connection.execute(
+                select(slots.c.number, slots.c.owner).where(slots.c.worker_id == worker)
+            ).all()
+        assert {(claimed[int(owner.split()[1])], owner) for _, owner in rows} == {
+            (row.number, row.owner) for row in rows
+        }
 
 
 def test_a_deadlock_costs_time_and_nothing_else(engine: Engine) -> None:

@@ -7,6 +7,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -73,7 +74,9 @@ class Inbox:
             left = until - asyncio.get_running_loop().time()
             if left <= 0:
                 break
-            await asyncio.sleep(min(left, 0.01))
+            self._changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left)
         return True
 
 

@@ -3,7 +3,7 @@
 import msgspec
 from sqlalchemy import Engine, delete, insert, select, update
 
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
 from tweeter.store.leases import is_dead
 from tweeter.store.schema import slots, workers
 
@@ -79,27 +79,20 @@ def alive(engine: Engine) -> list[Worker]:
 def take_slot(engine: Engine, worker_id: str, count: int, owner: str) -> int | None:
     """Take one of a worker's `count` slots for a process; None if all are held by living ones."""
     with writing(engine) as connection:
-        now = db_now(connection)
-        held = {
-            row.number: row.owner
-            for row in connection.execute(select(slots).where(slots.c.worker_id == worker_id))
-        }
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        rows = connection.execute(select(slots).where(slots.c.worker_id == worker_id)).all()
+        held = {row.number: row.owner for row in rows}
         for number in range(count):
-            if number in held and not is_dead(held[number]):
-                continue
-            connection.execute(
-                delete(slots).where(slots.c.worker_id == worker_id, slots.c.number == number)
-            )
-            connection.execute(
-                insert(slots).values(
-                    worker_id=worker_id,
-                    number=number,
-                    owner=owner,
-                    heartbeat_at=now,
-                    started_at=now,
-                )
-            )
-            return number
+            holder = held.get(number)
+            if holder is not None:
+                if not is_dead(holder):
+                    continue
+                which = slots.c.worker_id == worker_id, slots.c.number == number
+                connection.execute(delete(slots).where(*which, slots.c.owner == holder))
+            row = {"worker_id": worker_id, "number": number, "owner": owner}
+            row |= {"heartbeat_at": now, "started_at": now}
+            if insert_new(connection, slots, [row], unique=("worker_id", "number")):
+                return number  # else another process was faster
     return None
 
 
