@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.keywords import accounts
 from tweeter.store import followed, jobs, keyword_ledger
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import chunks, db_now, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.keywords import Options, bump, canonical, insert_row, pending_at_x
 from tweeter.store.schema import keyword_versions, keywords
@@ -164,7 +164,14 @@ def add(
         if not good or (all_or_none and any(v.verdict == "wrong" for v in verdicts)):
             return Imported(verdicts=verdicts, ids=[])
         now = int(connection.execute(select(db_now(connection))).scalar_one())
-        ids = [_insert(connection, verdict, now) for verdict in good]
+        ids = [
+            insert_row(connection, v.expression, v.canonical, Options(networks=v.networks), now)
+            for v in good
+        ]
+        pending = [n for n, v in zip(ids, good, strict=True) if pending_at_x(v.networks)]
+        for some in chunks(pending):
+            states = dict.fromkeys(some, keyword_ledger.PENDING_AT_X)
+            keyword_ledger.turn_all(connection, states, now, "x")
         connection.execute(
             insert(keyword_versions),
             [
@@ -180,12 +187,3 @@ def add(
         followed.insert_all(connection, list(rows))
         jobs.start_rematch_of_all(connection, now)
     return Imported(verdicts=verdicts, ids=ids)
-
-
-def _insert(connection: Connection, verdict: Verdict, now: int) -> int:
-    options = Options(networks=verdict.networks)
-    keyword_id = insert_row(connection, verdict.expression, verdict.canonical, options, now)
-    if pending_at_x(verdict.networks):
-        state, cause = keyword_ledger.PENDING_AT_X
-        keyword_ledger.turn(connection, keyword_id, state, cause, now, network="x")
-    return keyword_id

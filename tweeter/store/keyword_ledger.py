@@ -29,10 +29,10 @@ def turn(
     connection: Connection, keyword_id: int, state: str, cause: str, at: int, *, network: str = ""
 ) -> None:
     """From `at` on the keyword is in this state there; FOLLOWED ends what was open."""
-    _turn_all(connection, {keyword_id: (state, cause)}, at, network)
+    turn_all(connection, {keyword_id: (state, cause)}, at, network)
 
 
-def _turn_all(
+def turn_all(
     connection: Connection, states: Mapping[int, tuple[str, str]], at: int, network: str
 ) -> None:
     """The same of at most some hundreds of keywords: id -> (state, cause)."""
@@ -94,7 +94,7 @@ def set_all(engine: Engine, network: str, states: Mapping[int, tuple[str, str]])
 def _set_some(engine: Engine, network: str, states: Mapping[int, tuple[str, str]]) -> None:
     with writing(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
-        _turn_all(connection, states, now, network)
+        turn_all(connection, states, now, network)
 
 
 def open_ones(engine: Engine, *keyword_ids: int) -> list[Pause]:
