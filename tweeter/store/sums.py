@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, Engine, RowMapping, Select, bindparam, func, select
 
 from tweeter.store.cells import HOUR, SIZES
 from tweeter.store.engine import reading
 from tweeter.store.schema import facets, keyword_versions, volumes
 
 SERIES = ("network", "kind", "lang")
+LOOKED_UP = 2_000  # starts, one by one; more are read through
 
 
 class Narrow(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,13 +67,17 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
     width: int
     offset: int = 0
 
+    def bucket(self, start: int) -> int:
+        """Where the bucket of a moment begins."""
+        return start - (start - self.offset) % self.width
+
 
 def hourly(since: int, until: int) -> Grid:
     """Buckets of an hour."""
     return Grid(since=since, until=until, base=HOUR, width=HOUR)
 
 
-class Cell(msgspec.Struct, frozen=True):
+class Cell(msgspec.Struct, frozen=True, gc=False):
     """Posts of one bucket and one series that readers see, and those that are gone."""
 
     start: int
@@ -96,29 +101,36 @@ def over_time(
     narrow: Narrow | None = None,
 ) -> dict[int, list[Cell]]:
     """Posts by bucket, for each keyword (0: everything stored). by: "", or one of SERIES."""
-    start = _bucket(volumes.c.start, grid).label("at")
-    name = volumes.c[by] if by else None
-    columns = [volumes.c.keyword_id, start, *([name.label("name")] if name is not None else [])]
+    narrow = narrow or Narrow()
+    together = not by and grid.base >= HOUR
+    columns = [volumes.c.keyword_id, volumes.c.start, *([volumes.c[by]] if by else [])]
+    # Grouped as they lie in the index; what that leaves is few enough to be put into buckets here.
     statement = (
-        select(*columns, func.sum(volumes.c.posts).label("seen"), func.sum(volumes.c.gone))
+        select(*columns, func.sum(volumes.c.posts), func.sum(volumes.c.gone))
         .where(
             volumes.c.keyword_id.in_(list(keyword_ids)),
             volumes.c.size == grid.base,
-            volumes.c.start >= grid.since,
-            volumes.c.start < grid.until,
-            *(narrow or Narrow()).where(together=not by and grid.base >= HOUR),
+            *_starts(grid, each=together and narrow.is_open),
+            *narrow.where(together=together),
         )
         .group_by(*columns)
     )
-    found: dict[int, list[Cell]] = {keyword_id: [] for keyword_id in keyword_ids}
+    counted: dict[int, dict[tuple[int, str], tuple[int, int]]] = {n: {} for n in keyword_ids}
     with reading(engine) as connection:
         for row in connection.execute(statement).all():
-            label = row[2] if by else ""
-            cell = Cell(int(row[1]), label, int(row[-2]), int(row[-1]))
-            found[row[0]].append(cell)
-    for cells in found.values():
-        cells.sort(key=lambda cell: (cell.start, cell.name))
-    return found
+            cells, key = counted[row[0]], (grid.bucket(row[1]), row[2] if by else "")
+            seen, gone = cells.get(key, (0, 0))
+            cells[key] = seen + int(row[-2]), gone + int(row[-1])
+    return {n: [Cell(*key, *cells[key]) for key in sorted(cells)] for n, cells in counted.items()}
+
+
+def _starts(grid: Grid, *, each: bool) -> list[ColumnElement[bool]]:
+    """The stretch as conditions. each: one row of very many is wanted of each start: look it up."""
+    first = grid.since + -grid.since % grid.base
+    starts = range(first, grid.until, grid.base)
+    if each and len(starts) <= LOOKED_UP:
+        return [volumes.c.start.in_(bindparam("starts", list(starts), literal_execute=True))]
+    return [volumes.c.start >= grid.since, volumes.c.start < grid.until]
 
 
 def total(engine: Engine, keyword_id: int, times: tuple[int, int], narrow: Narrow) -> int:
