@@ -4,7 +4,7 @@
     python -m bench --docs                write the last full table into docs/performance.md
 
 Writes bench/latest.json and prints a table. Exit code 1 if a result is wrong or, with --quick, a
-ratio is below half of its goal.
+ratio is below half of its floor (bench/goals.py).
 """
 
 import argparse

@@ -8,11 +8,15 @@ UNITS = {"/s": 0, "x": 1, "ms": 0, "s": 2, "%": 1, "MB": 0, "us": 2}
 
 
 class Goal(msgspec.Struct, frozen=True):
-    """least or most, in the figure's unit. gates: a quick run fails at less than half of it."""
+    """least or most, in the figure's unit.
+
+    floor: what was reached where the goal was not, or the goal; a quick run fails at less than
+    half of it (of a `most`: at more than twice). None: a quick run says it and goes on.
+    """
 
     least: float | None = None
     most: float | None = None
-    gates: bool = False
+    floor: float | None = None
 
     def words(self, unit: str) -> str:
         """As the table says it."""
@@ -22,9 +26,16 @@ class Goal(msgspec.Struct, frozen=True):
 
     def reached(self, value: float) -> float:
         """1.0 and more: met; 0.5: half of it."""
+        return self._share(value, self.least if self.least is not None else self.most or 0.0)
+
+    def has_fallen(self, value: float) -> bool:
+        """Whether it is less than half as good as the floor."""
+        return self.floor is not None and self._share(value, self.floor) < 0.5
+
+    def _share(self, value: float, wanted: float) -> float:
         if self.least is not None:
-            return value / self.least
-        return (self.most or 0.0) / value if value else 1.0
+            return value / wanted
+        return wanted / value if value else 1.0
 
 
 class Figure(msgspec.Struct, kw_only=True):
@@ -76,11 +87,10 @@ class Figure(msgspec.Struct, kw_only=True):
         return "met" if reached >= 1 else f"below: {reached:.0%} of it"
 
     def fails_quick(self) -> bool:
-        """True for a wrong result, and for a ratio that is under half of its goal."""
-        if self.wrong:
-            return True
-        gates = self.goal is not None and self.goal.gates and bool(self.values)
-        return gates and self.goal is not None and self.goal.reached(self.value) < 0.5
+        """True for a wrong result, and for a ratio that is under half of its floor."""
+        if self.wrong or self.goal is None or not self.values:
+            return bool(self.wrong)
+        return self.goal.has_fallen(self.value)
 
 
 def bare(value: float, unit: str) -> str:

@@ -30,13 +30,16 @@ def test_verdicts() -> None:
     assert figure(1).verdict() == ""
 
 
-def test_a_quick_run_fails_for_a_wrong_result_or_a_ratio_under_half_of_its_goal() -> None:
-    gate, none = Goal(least=8, gates=True), Goal(least=100_000)
+def test_a_quick_run_fails_for_a_wrong_result_or_a_ratio_under_half_of_its_floor() -> None:
+    gate, none = Goal(least=20, floor=8), Goal(least=100_000)
     assert not figure(4, unit="x", goal=gate).fails_quick()
     assert figure(3.9, unit="x", goal=gate).fails_quick()
     assert not figure(10, goal=none).fails_quick()  # a rate says nothing of another machine
     assert figure(10**6, goal=none, wrong="1 post lost").fails_quick()
     assert not figure(goal=gate, left_out="not installed").fails_quick()
+    most = Goal(most=1, floor=1.8)
+    assert not figure(3.6, unit="x", goal=most).fails_quick()
+    assert figure(3.7, unit="x", goal=most).fails_quick()
 
 
 def test_a_ratio_is_of_medians_and_inherits_what_is_wrong() -> None:
