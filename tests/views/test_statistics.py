@@ -9,6 +9,7 @@ from sqlalchemy import Engine, event
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, store
 from tweeter.store import figures, keywords
+from tweeter.store.keywords import Options
 from tweeter.views.show import iso
 
 US = 1_000_000
@@ -79,3 +80,18 @@ def test_compared_series_are_indexed_to_their_own_means(
     assert "indexes" in client.get(f"/api/v1/keywords/{storm}/statistics?{times}").text
     empty = client.get(f"/keywords/{storm}?range=hour&with={flood}&scale=index")
     assert "no post to compare with" in empty.text
+
+
+def test_the_words_to_copy_name_the_networks(engine: Engine, client: FlaskClient) -> None:
+    options = Options(networks=("x", "mastodon"))
+    keyword = keywords.add(engine, "storm", options)
+    assert (
+        "by the networks' own times, on mastodon, x:" in client.get(f"/keywords/{keyword.id}").text
+    )
+
+
+def test_a_theme_chosen_on_a_keywords_page_leads_back_to_it(
+    engine: Engine, client: FlaskClient
+) -> None:
+    address = f"/keywords/{keywords.add(engine, 'storm').id}?range=week"
+    assert f'name="back" value="{address}"' in client.get(address).text

@@ -69,7 +69,7 @@ def theme() -> str:
 
 def _frame() -> dict[str, Any]:
     here = request.full_path.rstrip("?") if request.method == "GET" else request.path
-    return {"theme": theme(), "places": places(), "here": here}
+    return {"theme": theme(), "places": places(), "address": here}
 
 
 def back_to(address: str) -> str:
