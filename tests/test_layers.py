@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "tweeter"
 
 ROWS = [
+    {"texts"},
     {"errors", "records", "settings"},
     {"checks", "harmless", "moments"},
     {"config"},

@@ -3,6 +3,7 @@
 A post travels through these rooms, top to bottom; a module imports only from rows above it
 (`tests/test_layers.py` enforces it):
 
+    texts                             what is said to people, and what it is made of
     errors  records  settings         nouns and the operator's form; import nothing of ours
     checks  harmless  moments         one check a setting; texts tamed; times as people write them
     config                            settings.py + TWEETER_* -> one checked, frozen Config

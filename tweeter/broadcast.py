@@ -27,6 +27,7 @@ from tweeter.store import decks, feed, questions, trouble
 from tweeter.store.feed import Entry
 from tweeter.store.overview import Overview, overview
 from tweeter.store.questions import Meaning
+from tweeter.texts import plain
 
 T = TypeVar("T")
 
@@ -312,7 +313,7 @@ class Broadcast:
             found = await self._ask(overview, self._engine)
         except SQLAlchemyError as error:
             found = Overview(workers=0, warning=trouble.words(error), streams=[])
-        return msgspec.json.encode(found)
+        return msgspec.json.encode(found, enc_hook=plain)
 
     async def _ask(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *args)

@@ -6,12 +6,14 @@ them from the live feed: both only draw what a `Card` says. Nothing is loaded fr
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from tweeter.harmless import harmless
 from tweeter.store.posts import StoredPost
+from tweeter.texts import Said, joined, mark, say
 
 LONG = 700  # characters: a longer text shows BEGINNING of them and folds the rest away
 BEGINNING = 500
@@ -20,18 +22,44 @@ HUES = 8
 
 NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon"}
 HIDING = {
-    "!hide": "Hidden: its label asks that it is not shown.",
-    "!no-unauthenticated": "Hidden: its author shows it only to people logged in at Bluesky.",
+    "!hide": say("Hidden: its label asks that it is not shown."),
+    "!no-unauthenticated": say("Hidden: its author shows it only to people logged in at Bluesky."),
 }
 LABELS = {
-    "!warn": "General warning",
-    "porn": "Adult content",
-    "sexual": "Sexually suggestive",
-    "nudity": "Nudity",
-    "graphic-media": "Graphic media",
-    "gore": "Graphic media",
+    "!warn": say("General warning"),
+    "porn": say("Adult content"),
+    "sexual": say("Sexually suggestive"),
+    "nudity": say("Nudity"),
+    "graphic-media": say("Graphic media"),
+    "gore": say("Graphic media"),
 }
-_KINDS = {"picture": "Picture", "video": "Video", "animation": "Animation", "audio": "Audio"}
+# What a picture or a film shows; and what is said where nobody described it.
+_DESCRIBED = {
+    "picture": mark("Picture: %(words)s"),
+    "video": mark("Video: %(words)s"),
+    "animation": mark("Animation: %(words)s"),
+    "audio": mark("Audio: %(words)s"),
+    "": mark("Media: %(words)s"),
+}
+_UNDESCRIBED = {
+    "picture": say("Picture without a description"),
+    "video": say("Video without a description"),
+    "animation": say("Animation without a description"),
+    "audio": say("Audio without a description"),
+    "": say("Media without a description"),
+}
+
+_SENSITIVE = say("Sensitive content")
+_VIEW = mark("View on %(place)s")
+_GONE = {
+    "deleted": say("Removed: deleted"),
+    "not found": say("Removed: not found"),
+    "suspended": say("Removed: suspended"),
+    "protected": say("Removed: protected"),
+    "account deleted": say("Removed: account deleted"),
+    "edited": say("Removed: edited"),
+}
+_GONE_FOR = mark("Removed: %(reason)s")
 
 _TAG = re.compile(r"(?<![\w/&])[#＃](\w{1,139})")
 _NAMES = {
@@ -93,6 +121,13 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     keywords: list[int]
 
 
+def texts() -> tuple[str, ...]:
+    """The texts that cards are made of: for the script that draws them."""
+    fixed = (*HIDING.values(), *LABELS.values(), *_UNDESCRIBED.values(), *_GONE.values())
+    texts = [one.text for one in (*fixed, _SENSITIVE)]
+    return (*texts, *_DESCRIBED.values(), _VIEW, _GONE_FOR)
+
+
 def host(url: str) -> str:
     """Host of an http(s) address, "" for anything else: only such are made links."""
     try:
@@ -104,7 +139,7 @@ def host(url: str) -> str:
 
 def card(post: StoredPost) -> Card:
     """The card of a post."""
-    gone = f"Removed: {post.removed_reason}" if post.removed_at else ""
+    gone = _gone(post.removed_reason) if post.removed_at else ""
     hidden = "" if gone else _hidden(post)
     is_shown = not gone and not hidden
     shown = harmless(post.text) if is_shown else ""
@@ -193,7 +228,16 @@ def _view(post: StoredPost, url: str) -> str:
     if not url:
         return ""
     place = host(url) if post.network == "mastodon" else NETWORKS.get(post.network, host(url))
-    return f"View on {place}"
+    return _view_on(place)
+
+
+@lru_cache(maxsize=1000)
+def _view_on(place: str) -> str:
+    return say(_VIEW, place=place)
+
+
+def _gone(reason: str) -> Said:
+    return _GONE.get(reason) or say(_GONE_FOR, reason=reason)
 
 
 def _labels(post: StoredPost) -> list[str]:
@@ -207,8 +251,8 @@ def _hidden(post: StoredPost) -> str:
 def _cover(post: StoredPost) -> str:
     labels = [LABELS.get(label, label) for label in _labels(post)]
     if labels:
-        return ", ".join(dict.fromkeys(labels))
-    return harmless(post.warning) or ("Sensitive content" if post.sensitive else "")
+        return joined(*dict.fromkeys(labels), between=", ")
+    return harmless(post.warning) or (_SENSITIVE if post.sensitive else "")
 
 
 def _marks(post: StoredPost) -> list[str]:
@@ -229,10 +273,11 @@ def _language(claimed: str) -> str:
 
 
 def _media(post: StoredPost) -> list[str]:
-    found = []
+    found: list[str] = []
     for one in post.media:
-        kind = _KINDS.get(one.kind, "Media")
-        found.append(f"{kind}: {harmless(one.alt)}" if one.alt else f"{kind} without a description")
+        kind = one.kind if one.kind in _DESCRIBED else ""
+        described = say(_DESCRIBED[kind], words=harmless(one.alt)) if one.alt else ""
+        found.append(described or _UNDESCRIBED[kind])
     return found
 
 

@@ -16,6 +16,7 @@ from tweeter.records import Post
 from tweeter.store import backlog
 from tweeter.store.feed import Entry
 from tweeter.store.posts import StoredPost
+from tweeter.texts import plain
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -120,7 +121,7 @@ def encode(post: StoredPost) -> str:
         "keywords": post.keywords,
         "card": cards.card(post),
     }
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value, enc_hook=plain).decode()
 
 
 def changes(engine: Engine, entries: Sequence[Entry]) -> list[Change]:

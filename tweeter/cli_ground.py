@@ -22,6 +22,7 @@ from tweeter.errors import MUST_END, KeywordSyntaxError, MustEnd, TweeterError
 from tweeter.records import now_us
 from tweeter.store import migrate
 from tweeter.store.engine import make_engine
+from tweeter.texts import plain
 from tweeter.views.show import readable
 
 FAILED, MEND, CREDENTIALS, LIMITED, PARTLY, NOT_FOUND = 1, 2, 4, 5, 6, 7
@@ -67,12 +68,12 @@ def say(words: str) -> None:
 
 def data(value: Any) -> None:
     """Print one JSON value as one line."""
-    click.echo(msgspec.json.encode(value).decode())
+    click.echo(msgspec.json.encode(value, enc_hook=plain).decode())
 
 
 def moments_as_text(value: Any) -> Any:
     """A value for `data` as the API gives it: moments in ISO 8601, long ids as text."""
-    return readable(msgspec.to_builtins(value))
+    return readable(msgspec.to_builtins(value, enc_hook=plain))
 
 
 def fail(words: str, code: int = MEND) -> NoReturn:

@@ -16,6 +16,7 @@ import msgspec
 from tweeter.errors import KeywordSyntaxError
 from tweeter.filters import MANY, NETWORKS, Args, BadFilter, Filter, hashtag, values_of
 from tweeter.moments import BadMoment
+from tweeter.texts import say
 
 COLUMNS = 12  # in a deck
 TOGETHER = 48  # in one stream: a browser's tabs share a line
@@ -101,14 +102,16 @@ class Column(Filter, frozen=True, kw_only=True, cache_hash=True):
     def checked(self) -> Self:
         """The same with its values as they are compared, in order; raises BadColumn."""
         if self.width not in WIDTHS:
-            raise BadColumn("width", f"“{self.width[:40]}” is none of s, m, l.")
+            raise BadColumn("width", say("“%(width)s” is none of s, m, l.", width=self.width[:40]))
         if len(self.title) > TITLE_CHARACTERS:
-            raise BadColumn("title", f"A title has at most {TITLE_CHARACTERS} characters.")
+            raise BadColumn(
+                "title", say("A title has at most %(most)s characters.", most=TITLE_CHARACTERS)
+            )
         try:
             found = super().checked()
             of = _checked_of(self.of)
         except BadFilter as error:
-            raise BadColumn(error.field, str(error)) from error
+            raise BadColumn(error.field, error.args[0]) from error
         for name in ("q", "without", "since", "until"):
             _check_readable(name, getattr(self, name))
         values = {name: tuple(sorted(getattr(found, name))) for name in MANY}
@@ -126,32 +129,40 @@ def _checked_of(of: str) -> str:
         return f"tag:{hashtag(value)}"
     raise BadColumn(
         "of",
-        f"“{of[:40]}” is no column: write all, keyword:3, network:bluesky, tag:storm or search:2.",
+        say(
+            "“%(of)s” is no column: write all, keyword:3, network:bluesky, tag:storm or search:2.",
+            of=of[:40],
+        ),
     )
 
 
 def _check_readable(name: str, value: str) -> None:
     field = _NAMES.get(name, name)
     if len(value) > EXPRESSION_CHARACTERS:
-        words = f"At most {EXPRESSION_CHARACTERS} characters; a longer search can be saved first."
+        words = say(
+            "At most %(most)s characters; a longer search can be saved first.",
+            most=EXPRESSION_CHARACTERS,
+        )
         raise BadColumn(field, words)
     try:
         Filter().having(name, value).read()
     except (KeywordSyntaxError, BadMoment) as error:
-        raise BadColumn(field, str(error)) from error
+        raise BadColumn(field, error.args[0]) from error
 
 
 def from_query(args: Args, most: int = COLUMNS) -> tuple[Column, ...]:
     """The columns of an address, by their numbers; raises BadColumn, which names the column."""
     numbers = sorted(int(name[1:]) for name in args if re.fullmatch(r"c[1-9][0-9]{0,2}", name))
     if len(numbers) > most:
-        raise BadColumn("of", f"At most {most} columns.")
+        raise BadColumn("of", say("At most %(most)s columns.", most=most))
     found = []
     for number in numbers:
         try:
             found.append(Column.from_args(args, f"c{number}"))
         except BadColumn as error:
-            raise BadColumn(error.field, f"Column {number}: {error}") from error
+            raise BadColumn(
+                error.field, say("Column %(number)s: %(error)s", number=number, error=error.args[0])
+            ) from error
     return tuple(found)
 
 

@@ -14,6 +14,8 @@
 Two questions decide what happens: whose fault is it, and does waiting help?
 """
 
+from tweeter.texts import joined, say
+
 MUST_END = 78  # exit code: starting again cannot help (EX_CONFIG of sysexits.h)
 
 
@@ -40,7 +42,8 @@ class KeywordSyntaxError(TweeterError):
         self.message = message
         self.position = position
         self.hint = hint
-        super().__init__(f"{message} (at character {position + 1})" + (f" {hint}" if hint else ""))
+        where = say("(at character %(number)s)", number=position + 1)
+        super().__init__(joined(message, where, hint))
 
 
 class DecodeError(TweeterError):

@@ -24,6 +24,7 @@ from tweeter.keywords.features import languages
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, Tag
 from tweeter.keywords.normalise import normalise
 from tweeter.records import Keyword, Post
+from tweeter.texts import Said, say
 
 NETWORKS = ("x", "bluesky", "mastodon", "demo")
 KINDS = ("post", "reply", "repost", "quote")
@@ -97,10 +98,12 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
         for name in MANY:
             values = dict.fromkeys(_checked(name, value) for value in getattr(self, name))
             if len(values) > VALUES:
-                raise BadFilter(name, f"“{name}” has more than {VALUES} values.")
+                raise BadFilter(
+                    name, say("“%(name)s” has more than %(most)s values.", name=name, most=VALUES)
+                )
             found[name] = tuple(values)
         if self.only and self.only not in ONLY:
-            raise BadFilter("only", _expected("only", self.only, "one of " + ", ".join(ONLY)))
+            raise BadFilter("only", _expected("only", self.only, _one_of(ONLY)))
         return msgspec.structs.replace(self, **found)
 
     def read(self) -> None:
@@ -175,18 +178,23 @@ def _checked(name: str, value: str) -> str:
     sign = "-" if value.startswith("-") else ""
     choices = _CHOICES.get(name)
     if choices and bare not in choices:
-        raise BadFilter(name, _expected(name, value, "one of " + ", ".join(choices)))
+        raise BadFilter(name, _expected(name, value, _one_of(choices)))
     if name == "lang" and not _LANGUAGE.fullmatch(bare):
-        raise BadFilter(name, _expected(name, value, "a language, such as en or pt-br"))
+        raise BadFilter(name, _expected(name, value, say("a language, such as en or pt-br")))
     if name == "keyword":
         if not (bare.isascii() and bare.isdigit() and len(bare) < 19):
-            raise BadFilter(name, _expected(name, value, "a keyword's number"))
+            raise BadFilter(name, _expected(name, value, say("a keyword's number")))
         bare = str(int(bare))
     return f"{sign}{hashtag(bare)}" if name == "tag" else f"{sign}{bare}"
 
 
-def _expected(name: str, value: str, words: str) -> str:
-    return f"“{name}” is {value[:50]!r}: expected {words}."
+def _expected(name: str, value: str, words: str) -> Said:
+    given = repr(value[:50])
+    return say("“%(name)s” is %(given)s: expected %(words)s.", name=name, given=given, words=words)
+
+
+def _one_of(choices: Iterable[str]) -> Said:
+    return say("one of %(choices)s", choices=", ".join(choices))
 
 
 def hashtag(text: str) -> str:
@@ -195,9 +203,12 @@ def hashtag(text: str) -> str:
     try:
         found = parse(f"#{bare}")
     except KeywordSyntaxError as error:
-        raise BadFilter("tag", f"“tag” is {text[:50]!r}: {error.message}") from error
+        raise BadFilter(
+            "tag",
+            say("“tag” is %(given)s: %(message)s", given=repr(text[:50]), message=error.message),
+        ) from error
     if not isinstance(found, Tag):
-        raise BadFilter("tag", _expected("tag", text, "one hashtag"))
+        raise BadFilter("tag", _expected("tag", text, say("one hashtag")))
     return normalise(bare)
 
 

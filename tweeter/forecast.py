@@ -8,6 +8,7 @@ from tweeter.config import Config
 from tweeter.keywords import NotForX, compile_for_x, parse
 from tweeter.keywords.x_limits import AS_OF, PLANS
 from tweeter.store.preview import Preview
+from tweeter.texts import counted, joined, say
 
 NETWORKS = ("x", "bluesky", "mastodon")
 LABELS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon"}
@@ -30,24 +31,27 @@ def lines(
     """What each network will do. Raises KeywordSyntaxError."""
     chosen = set(networks or NETWORKS)
     off = {
-        "x": "" if config.x_bearer_token else "No token: set TWEETER_X_BEARER_TOKEN.",
-        "bluesky": "" if config.bluesky_url else "Switched off in the settings.",
-        "mastodon": "" if config.mastodon_servers else "No server: set TWEETER_MASTODON_URL.",
+        "x": "" if config.x_bearer_token else say("No token: set TWEETER_X_BEARER_TOKEN."),
+        "bluesky": "" if config.bluesky_url else say("Switched off in the settings."),
+        "mastodon": "" if config.mastodon_servers else say("No server: set TWEETER_MASTODON_URL."),
     }
     result = []
     for network in NETWORKS:
         if network not in chosen:
-            result.append(Line(network=network, verdict="off", words="Not chosen."))
+            result.append(Line(network=network, verdict="off", words=say("Not chosen.")))
         elif network == "x":
             result.append(_x(config, expression, found, off["x"]))
         elif off[network]:
             result.append(Line(network=network, verdict="off", words=off[network]))
         else:
-            words = "All posts come, and are matched here: every clause counts."
+            words = say("All posts come, and are matched here: every clause counts.")
             if network == "mastodon":
                 hosts = len(config.mastodon_servers)
-                servers = "the server" if hosts == 1 else f"the {hosts} servers"
-                words = f"Posts that reach {servers} you follow are matched here."
+                words = counted(
+                    "Posts that reach the server you follow are matched here.",
+                    "Posts that reach the %(count)s servers you follow are matched here.",
+                    hosts,
+                )
             result.append(Line(network=network, verdict="ok", words=words))
     return result
 
@@ -57,21 +61,39 @@ def _x(config: Config, expression: str, found: Preview | None, off: str) -> Line
     try:
         rules = compile_for_x(parse(expression.strip()), limit=plan.characters)
     except NotForX as error:
-        return Line(network="x", verdict="refused", words=str(error))
+        return Line(network="x", verdict="refused", words=error.args[0])
     if not rules.pieces:
-        words = "No post of X can match: it asks for an account of another network."
+        words = say("No post of X can match: it asks for an account of another network.")
         return Line(network="x", verdict="refused", words=words)
     rule = " OR ".join(rules.pieces)
-    words = f"{len(rule):,} of {plan.characters:,} characters of a rule."
+    words = say(
+        "%(used)s of %(most)s characters of a rule.",
+        used=format(len(rule), ","),
+        most=format(plan.characters, ","),
+    )
     if rules.dropped:
-        words += f" X cannot check {', '.join(rules.dropped)}: filtered here, and paid for."
+        words = joined(
+            words,
+            say(
+                "X cannot check %(clauses)s: filtered here, and paid for.",
+                clauses=", ".join(rules.dropped),
+            ),
+        )
     verdict = "note" if rules.dropped else "ok"
     day = _expected(found)
     usd = None if day is None else day * plan.post_usd
     if usd is not None:
-        words += f" About {day:,.0f} posts a day, {usd:,.2f} USD (prices of {AS_OF})."
+        words = joined(
+            words,
+            say(
+                "About %(posts)s posts a day, %(usd)s USD (prices of %(date)s).",
+                posts=format(day, ",.0f"),
+                usd=format(usd, ",.2f"),
+                date=AS_OF,
+            ),
+        )
     if off:
-        verdict, words = "off", f"{off} {words}"
+        verdict, words = "off", joined(off, words)
     return Line(network="x", verdict=verdict, words=words, rule=rule, day_posts=day, day_usd=usd)
 
 

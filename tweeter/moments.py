@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from tweeter.errors import TweeterError
+from tweeter.texts import say
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _FIRST_US, LAST_US = 0, 253_402_300_799_000_000  # 1970 to the end of 9999
@@ -15,11 +16,14 @@ def clock(moment: int, form: str = "%H:%M:%S UTC") -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime(form)
 
 
+_TIME = say("The time")
+
+
 class BadMoment(TweeterError):
     """A moment that cannot be understood; says what is expected."""
 
 
-def read(text: str, now_us: int, name: str = "The time") -> int:
+def read(text: str, now_us: int, name: str = _TIME) -> int:
     """Microseconds of "30m", "36h", "2d", "1w" (so long ago) or of ISO 8601; raises BadMoment."""
     text = text.strip()
     ago = re.fullmatch(r"(\d{1,6})([smhdw])", text)
@@ -29,9 +33,19 @@ def read(text: str, now_us: int, name: str = "The time") -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise BadMoment(
-            f"{name} is {text!r}: expected 2d, 36h or 30m (so long ago), or ISO 8601, such as"
-            " 2026-11-24T05:00Z."
+            say(
+                "%(name)s is %(given)s: expected 2d, 36h or 30m (so long ago), or ISO 8601, such"
+                " as 2026-11-24T05:00Z.",
+                name=name,
+                given=repr(text),
+            )
         ) from error
     if moment.tzinfo is None:
-        raise BadMoment(f"{name} is {text!r}: it has no time zone; add Z for UTC.")
+        raise BadMoment(
+            say(
+                "%(name)s is %(given)s: it has no time zone; add Z for UTC.",
+                name=name,
+                given=repr(text),
+            )
+        )
     return min(max(int(moment.timestamp() * 1e6), _FIRST_US), LAST_US)

@@ -25,6 +25,7 @@ from tweeter.store.followed import Answer, Answers
 from tweeter.store.identities import Known
 from tweeter.store.keywords import KeywordRow, Options
 from tweeter.store.name_jobs import TOP, NameJob, Progress
+from tweeter.texts import say
 
 SAVE_S = 2.0  # that a person waits for the networks when a keyword is saved
 AT_ONCE = 8  # requests under way
@@ -44,8 +45,8 @@ _UNTIL = {
     "mastodon": "Until then it is matched by the name as written.",
 }
 _HINTS = {
-    "bluesky": "Check the spelling, or write its id: from:did:plc:….",
-    "mastodon": "Check the spelling.",
+    "bluesky": say("Check the spelling, or write its id: from:did:plc:…."),
+    "mastodon": say("Check the spelling."),
 }
 
 
@@ -168,7 +169,7 @@ async def _bluesky(config: Config, api: BlueskyApi, name: str) -> Answer:
     did = await api.account_of(name)
     if did:
         return Answer(author_id=did)
-    return Answer(gone=True, words=f"Bluesky knows no account “{name}”.")
+    return Answer(gone=True, words=say("Bluesky knows no account “%(name)s”.", name=name))
 
 
 async def _mastodon(config: Config, name: str) -> Answer:
@@ -187,7 +188,9 @@ async def _mastodon(config: Config, name: str) -> Answer:
     if url:
         return Answer(author_id=url)
     if url == "" and name.rpartition("@")[2] == host:
-        return Answer(gone=True, words=f"{host} has no account “{name}”.")
+        return Answer(
+            gone=True, words=say("%(host)s has no account “%(name)s”.", host=host, name=name)
+        )
     why = "does not know it yet" if url == "" else "does not tell it"
     return Answer(words=f"{host} {why}. It is asked again. {_UNTIL['mastodon']}")
 

@@ -111,7 +111,7 @@ def of_request(code: str, detail: str, **more: Any) -> Problem:
 
 def _detail(error: Exception) -> str:
     if isinstance(error, KeywordSyntaxError):
-        return error.message
+        return str(error.message)
     if isinstance(error, SQLAlchemyError):  # its text holds the statement, with its values
         return f"{type(error).__name__}. Streams go on and store as soon as it is back."
     return str(error)
@@ -119,7 +119,7 @@ def _detail(error: Exception) -> str:
 
 def _more(error: Exception) -> dict[str, Any]:
     if isinstance(error, KeywordSyntaxError):
-        return {"position": error.position, "hint": error.hint}
+        return {"position": error.position, "hint": str(error.hint)}
     if isinstance(error, KeywordExists):
         return {"keyword_id": error.keyword_id}
     if isinstance(error, BadFilter):

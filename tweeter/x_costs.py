@@ -12,6 +12,7 @@ from tweeter.keywords.x_limits import AS_OF, PLANS
 from tweeter.store import past_rates, reads
 from tweeter.store.reads import EVERYTHING, Budget
 from tweeter.store.x_past import Window
+from tweeter.texts import joined, say
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,13 +42,25 @@ def _cost(engine: Engine, config: Config, posts: int | None) -> Cost:
     budgets = {EVERYTHING: Budget(config.x_day_posts, config.x_month_posts)}
     left = reads.left(engine, "x", budgets)
     usd = None if posts is None else posts * price
-    words = "How many posts that is cannot be told yet."
+    words = say("How many posts that is cannot be told yet.")
     if posts is not None:
-        words = f"About {posts:,} posts, {usd:,.2f} USD (prices of {AS_OF})."
+        words = say(
+            "About %(posts)s posts, %(usd)s USD (prices of %(date)s).",
+            posts=format(posts, ","),
+            usd=format(usd, ",.2f"),
+            date=AS_OF,
+        )
     if left is None:
-        words += " No budget is set: nothing stops it before its end."
+        words = joined(words, say("No budget is set: nothing stops it before its end."))
     else:
-        words += f" At most {left:,} posts ({left * price:,.2f} USD) now: what the budget leaves."
+        words = joined(
+            words,
+            say(
+                "At most %(posts)s posts (%(usd)s USD) now: what the budget leaves.",
+                posts=format(left, ","),
+                usd=format(left * price, ",.2f"),
+            ),
+        )
         if posts is not None and posts > left:
-            words += " The rest goes on with the next budget."
+            words = joined(words, say("The rest goes on with the next budget."))
     return Cost(posts=posts, usd=usd, left=left, words=words)

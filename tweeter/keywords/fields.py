@@ -5,18 +5,19 @@ import re
 
 from tweeter.errors import KeywordSyntaxError
 from tweeter.keywords.nodes import Field
+from tweeter.texts import say
 
 # Asked for elsewhere or by other tools: refused with what to write instead.
 _ELSEWHERE = {
-    "to": "Write @name: it finds posts that name an account.",
-    "site": "Write url: and a domain, such as url:example.org.",
-    "source": "Choose the networks beside the keyword.",
-    "network": "Choose the networks beside the keyword.",
-    "filter": "Write has:link, has:media, is:reply, is:repost or is:quote.",
-    "since": "Choose the time when you look at the posts.",
-    "until": "Choose the time when you look at the posts.",
-    "near": "Places cannot be asked for.",
-    "list": "Lists cannot be asked for; join authors: from:a OR from:b.",
+    "to": say("Write @name: it finds posts that name an account."),
+    "site": say("Write url: and a domain, such as url:example.org."),
+    "source": say("Choose the networks beside the keyword."),
+    "network": say("Choose the networks beside the keyword."),
+    "filter": say("Write has:link, has:media, is:reply, is:repost or is:quote."),
+    "since": say("Choose the time when you look at the posts."),
+    "until": say("Choose the time when you look at the posts."),
+    "near": say("Places cannot be asked for."),
+    "list": say("Lists cannot be asked for; join authors: from:a OR from:b."),
 }
 _NAMES = ("from", "lang", "is", "has", "url", "domain")
 LOOKS_LIKE = re.compile(rf"({'|'.join((*_NAMES, *_ELSEWHERE))}):", re.IGNORECASE)
@@ -52,10 +53,14 @@ def field(text: str, at: int) -> Field:
     name = name.lower()
     begins = at + len(name) + 1
     if name in _ELSEWHERE:
-        raise KeywordSyntaxError(f"“{name}:” is not understood here.", at, _ELSEWHERE[name])
+        raise KeywordSyntaxError(
+            say("“%(name)s:” is not understood here.", name=name), at, _ELSEWHERE[name]
+        )
     if not value:
         raise KeywordSyntaxError(
-            f"Something must follow “{name}:”.", begins, f'For the text itself write "{text}".'
+            say("Something must follow “%(name)s:”.", name=name),
+            begins,
+            say('For the text itself write "%(given)s".', given=text),
         )
     if name == "from":
         return Field("from", _author(value, begins))
@@ -73,9 +78,12 @@ def _author(value: str, at: int) -> str:
     end = found.end() if found else 0
     if end < len(name) or not name:
         raise KeywordSyntaxError(
-            "This is no account's name.",
+            say("This is no account's name."),
             min(at + start + end, at + len(value)),
-            "Write from:name (X), from:name.bsky.social (Bluesky) or from:name@server (Mastodon).",
+            say(
+                "Write from:name (X), from:name.bsky.social (Bluesky) or from:name@server"
+                " (Mastodon)."
+            ),
         )
     return name
 
@@ -85,8 +93,13 @@ def _language(value: str, at: int) -> str:
     if _LANG.fullmatch(tag):
         return tag
     near = difflib.get_close_matches(tag, _LANGUAGES, n=1)
-    hint = f"Did you mean lang:{_LANGUAGES[near[0]]}?" if near else "Write two letters: lang:en."
-    raise KeywordSyntaxError("This is no language's code.", at, hint)
+    hint = _meant("lang", _LANGUAGES[near[0]]) if near else say("Write two letters: lang:en.")
+    raise KeywordSyntaxError(say("This is no language's code."), at, hint)
+
+
+def _meant(name: str, value: str) -> str:
+    field = f"{name}:{value}"
+    return say("Did you mean %(field)s?", field=field)
 
 
 def _one_of(name: str, value: str, at: int) -> str:
@@ -96,8 +109,10 @@ def _one_of(name: str, value: str, at: int) -> str:
         return found
     near = difflib.get_close_matches(value.lower(), words, n=1)
     listed = ", ".join(f"{name}:{word}" for word in dict.fromkeys(words.values()))
-    hint = f"Did you mean {name}:{words[near[0]]}?" if near else f"There are {listed}."
-    raise KeywordSyntaxError(f"“{name}:{value}” is not understood.", at, hint)
+    hint = _meant(name, words[near[0]]) if near else say("There are %(listed)s.", listed=listed)
+    raise KeywordSyntaxError(
+        say("“%(name)s:%(value)s” is not understood.", name=name, value=value), at, hint
+    )
 
 
 def _domain(value: str, at: int) -> str:
@@ -105,9 +120,9 @@ def _domain(value: str, at: int) -> str:
     host, _, path = value[start:].partition("/")
     if path:
         raise KeywordSyntaxError(
-            "Only a domain can be asked for, not an address on it.",
+            say("Only a domain can be asked for, not an address on it."),
             at + start + len(host),
-            f"Write url:{host}.",
+            say("Write url:%(host)s.", host=host),
         )
     try:
         name = host if host.isascii() else host.encode("idna").decode()
@@ -115,6 +130,6 @@ def _domain(value: str, at: int) -> str:
         name = ""
     if not _DOMAIN.fullmatch(name.lower()):
         raise KeywordSyntaxError(
-            "This is no domain.", at + start, "Write it with its ending: url:example.org."
+            say("This is no domain."), at + start, say("Write it with its ending: url:example.org.")
         )
     return name.lower()

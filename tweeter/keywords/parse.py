@@ -35,14 +35,19 @@ from tweeter.keywords.nodes import (
     needs_something,
     pattern,
 )
+from tweeter.texts import mark, say
 
 A = TypeVar("A", Word, Tag, Mention, Prefix)
 
 CHARACTERS = 1024  # as long as X's rules
 DEPTH = 50
 
-_UNOPENED = "This parenthesis was never opened."
-_QUOTE_IT = 'To search for the sign itself put it in quotes: ":)".'
+_UNOPENED = say("This parenthesis was never opened.")
+_QUOTE_IT = say('To search for the sign itself put it in quotes: ":)".')
+_WRONG = {
+    "hashtag": mark("“%(character)s” cannot be part of a hashtag."),
+    "name": mark("“%(character)s” cannot be part of a name."),
+}
 _QUOTES = {'"': '"', "\u201c": "\u201d", "\u201e": "\u201c\u201d", "\u00ab": "\u00bb"}
 _END = "()" + "".join(_QUOTES)  # what ends a word, beside white space
 PREFIX_CHARACTERS = 2  # "a*" would be every fifth word
@@ -58,13 +63,16 @@ def parse(expression: str) -> Node:
     """Parse; raises KeywordSyntaxError with the position of the wrong character."""
     if len(expression) > CHARACTERS:
         raise KeywordSyntaxError(
-            f"The keyword is longer than {CHARACTERS:,} characters.",
+            say(
+                "The keyword is longer than %(characters)s characters.",
+                characters=format(CHARACTERS, ","),
+            ),
             CHARACTERS,
-            "Split it into several keywords.",
+            say("Split it into several keywords."),
         )
     tokens = _tokens(expression)
     if tokens[0].kind == "end":
-        raise KeywordSyntaxError("The keyword is empty.", 0, "Write a word.")
+        raise KeywordSyntaxError(say("The keyword is empty."), 0, say("Write a word."))
     parser = _Parser(tokens)
     node = parser.expression(0)
     if parser.token.kind == ")":
@@ -74,9 +82,9 @@ def parse(expression: str) -> Node:
         raise _too_wide(node, first)
     if not can_match(node):
         raise KeywordSyntaxError(
-            "No post can match: what is asked for is also forbidden.",
+            say("No post can match: what is asked for is also forbidden."),
             next((t.at for t in tokens if t.kind in ("NOT", "-")), first),
-            "Remove one of the two.",
+            say("Remove one of the two."),
         )
     return node
 
@@ -84,15 +92,21 @@ def parse(expression: str) -> Node:
 def _too_wide(node: Node, at: int) -> KeywordSyntaxError:
     if isinstance(node, Field):
         return KeywordSyntaxError(
-            f"“{node.name}:{node.value}” cannot stand alone: it is true of too many posts.",
+            say(
+                "“%(name)s:%(value)s” cannot stand alone: it is true of too many posts.",
+                name=node.name,
+                value=node.value,
+            ),
             at,
-            "Add a word that must be there.",
+            say("Add a word that must be there."),
         )
     return KeywordSyntaxError(
-        "This would match nearly every post: it only says what must be absent, or what"
-        " many posts are.",
+        say(
+            "This would match nearly every post: it only says what must be absent, or what many"
+            " posts are."
+        ),
         at,
-        "Add a word that must be there.",
+        say("Add a word that must be there."),
     )
 
 
@@ -107,7 +121,7 @@ def _tokens(expression: str) -> list[_Token]:
         if character.isspace():
             at += 1
         elif unicodedata.category(character) in ("Cc", "Cs"):
-            raise KeywordSyntaxError("A control character cannot be searched for.", at)
+            raise KeywordSyntaxError(say("A control character cannot be searched for."), at)
         elif character in "()":
             tokens.append(_Token(character, at))
             at += 1
@@ -138,19 +152,25 @@ def _phrase(expression: str, at: int) -> tuple[Word, int]:
     closing = _QUOTES[expression[at]]
     ends = [end for mark in closing if (end := expression.find(mark, at + 1)) >= 0]
     if not ends:
-        raise KeywordSyntaxError("This quote is never closed.", at, f"Add {closing[-1]}.")
+        raise KeywordSyntaxError(
+            say("This quote is never closed."), at, say("Add %(sign)s.", sign=closing[-1])
+        )
     end = min(ends)
     text = " ".join(expression[at + 1 : end].split())
     for offset, character in enumerate(expression[at + 1 : end]):
         if unicodedata.category(character) in ("Cc", "Cs") and not character.isspace():
-            raise KeywordSyntaxError("A control character cannot be searched for.", at + 1 + offset)
+            raise KeywordSyntaxError(
+                say("A control character cannot be searched for."), at + 1 + offset
+            )
     return _visible(Word(text), at), end + 1
 
 
 def _visible(atom: A, at: int) -> A:
     """The atom, if something of it is left to look for."""
     if not pattern(atom)[0].strip("#@" if isinstance(atom, Tag | Mention) else ""):
-        raise KeywordSyntaxError("There is nothing here to search for.", at, "Write a word.")
+        raise KeywordSyntaxError(
+            say("There is nothing here to search for."), at, say("Write a word.")
+        )
     return atom
 
 
@@ -158,9 +178,9 @@ def _minus(expression: str, at: int) -> _Token:
     after = expression[at + 1 : at + 2]
     if not after or after.isspace() or after in ")-":
         raise KeywordSyntaxError(
-            "“-” excludes what directly follows it, and nothing does.",
+            say("“-” excludes what directly follows it, and nothing does."),
             at,
-            'To search for the sign itself write "-".',
+            say('To search for the sign itself write "-".'),
         )
     return _Token("-", at)
 
@@ -169,7 +189,7 @@ def _word_end(expression: str, at: int) -> int:
     end = at
     while end < len(expression) and not expression[end].isspace() and expression[end] not in _END:
         if unicodedata.category(expression[end]) in ("Cc", "Cs"):
-            raise KeywordSyntaxError("A control character cannot be searched for.", end)
+            raise KeywordSyntaxError(say("A control character cannot be searched for."), end)
         end += 1
     return end
 
@@ -194,7 +214,9 @@ def _prefix(text: str, at: int) -> Prefix:
     wanted = pattern(prefix)[0]
     if len(wanted) < PREFIX_CHARACTERS and SPACED[wanted[-1]]:
         raise KeywordSyntaxError(
-            "One letter is the beginning of too many words.", at, "Write at least two before *."
+            say("One letter is the beginning of too many words."),
+            at,
+            say("Write at least two before *."),
         )
     return prefix
 
@@ -206,9 +228,9 @@ def _checked(text: str, at: int, name: str, extra: str) -> str:
         joins = unicodedata.category(character) == "Cf" or "\ufe00" <= character <= "\ufe0f"
         if not (is_word(character) or joins or (character in extra and not last)):
             raise KeywordSyntaxError(
-                f"“{character}” cannot be part of a {name}.",
+                say(_WRONG[name], character=character),
                 at + offset,
-                f'For the text itself write "{text}".',
+                say('For the text itself write "%(given)s".', given=text),
             )
     return text[1:]
 
@@ -250,9 +272,9 @@ class _Parser:
         """Refuse an operator that has nothing on its right."""
         if self.token.kind in ("AND", "OR", ")", "end"):
             raise KeywordSyntaxError(
-                f"Something must follow {operator.kind}.",
+                say("Something must follow %(kind)s.", kind=operator.kind),
                 operator.at,
-                f'For the word itself write "{operator.kind.lower()}".',
+                say('For the word itself write "%(word)s".', word=operator.kind.lower()),
             )
 
     def _part(self, depth: int) -> Node:
@@ -270,26 +292,34 @@ class _Parser:
         if token.kind == ")":
             raise KeywordSyntaxError(_UNOPENED, token.at, _QUOTE_IT)
         raise KeywordSyntaxError(
-            f"Something must stand before {token.kind}.",
+            say("Something must stand before %(kind)s.", kind=token.kind),
             token.at,
-            f'For the word itself write "{token.kind.lower()}".',
+            say('For the word itself write "%(word)s".', word=token.kind.lower()),
         )
 
     def _group(self, opening: _Token, depth: int) -> Node:
         if self.token.kind == ")":
-            raise KeywordSyntaxError("There is nothing between these parentheses.", self.token.at)
+            raise KeywordSyntaxError(
+                say("There is nothing between these parentheses."), self.token.at
+            )
         if self.token.kind == "end":
-            raise KeywordSyntaxError("This parenthesis is never closed.", opening.at, "Add ).")
+            raise KeywordSyntaxError(
+                say("This parenthesis is never closed."), opening.at, say("Add ).")
+            )
         node = self.expression(depth + 1)
         if self.token.kind != ")":
-            raise KeywordSyntaxError("This parenthesis is never closed.", opening.at, "Add ).")
+            raise KeywordSyntaxError(
+                say("This parenthesis is never closed."), opening.at, say("Add ).")
+            )
         self._take()
         return node
 
     def _deep(self, token: _Token, depth: int) -> None:
         if depth >= DEPTH:
             raise KeywordSyntaxError(
-                f"Nested more than {DEPTH} deep.", token.at, "Split it into several keywords."
+                say("Nested more than %(depth)s deep.", depth=DEPTH),
+                token.at,
+                say("Split it into several keywords."),
             )
 
 

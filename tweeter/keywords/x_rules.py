@@ -28,6 +28,7 @@ from tweeter.keywords.nodes import (
     pushed_down,
 )
 from tweeter.keywords.parse import print_expression
+from tweeter.texts import say
 
 LIMIT = 1024  # characters of a rule, pay-per-use plan, August 2026
 
@@ -110,7 +111,12 @@ def _fitting(node: Node, limit: int, dropped: list[str]) -> Iterator[str]:
     while True:
         text = _text(node, dropped)
         if text is None:
-            raise NotForX(f"X cannot search for {print_expression(node)}; it is not asked for it.")
+            raise NotForX(
+                say(
+                    "X cannot search for %(expression)s; it is not asked for it.",
+                    expression=print_expression(node),
+                )
+            )
         if len(text) <= limit:
             yield text
             return
@@ -137,7 +143,9 @@ def _shorter(node: Node, limit: int, dropped: list[str]) -> Node:
         short = " ".join(words[: max(1, len(words) // 2)])[: limit - 2]
         dropped.append(print_expression(node))
         return Word(short)
-    raise NotForX(f"{print_expression(node)} is too long for a rule of X.")
+    raise NotForX(
+        say("%(expression)s is too long for a rule of X.", expression=print_expression(node))
+    )
 
 
 def _text(node: Node, dropped: list[str]) -> str | None:

@@ -22,6 +22,7 @@ from tweeter.sources.clock import SKEW_S, skew_s
 from tweeter.sources.mastodon import MastodonSource
 from tweeter.sources.mastodon_rest import open_rest
 from tweeter.sources.x_client import XClient, open_client
+from tweeter.texts import Said, joined, mark, say
 
 REACH_S = 10.0
 FIRST_BYTE_S = 25.0  # X promises a sign of life every 20 s
@@ -60,18 +61,28 @@ OF_ERRORS = {  # SourceError.kind -> Row.kind; the others are the server's
     "network": "network",
 }
 TODO = {
-    "credentials": "Correct it in tweeter/settings.py or the environment, restart, check again.",
-    "limited": "Nothing: tweeter goes on by itself when the limit ends.",
-    "occupied": "Stop the other program, or give it another token; tweeter tries by itself.",
-    "clock": "Set this machine's clock (timedatectl set-ntp true), then check again.",
-    "settings": "Set it in tweeter/settings.py or the environment, restart, check again.",
-    "network": "Check this machine's connection, DNS and proxy, then check again.",
-    "server": "Nothing: tweeter connects again by itself. If it stays so, look for a proxy or a"
-    " firewall in between.",
+    "credentials": say(
+        "Correct it in tweeter/settings.py or the environment, restart, check again."
+    ),
+    "limited": say("Nothing: tweeter goes on by itself when the limit ends."),
+    "occupied": say("Stop the other program, or give it another token; tweeter tries by itself."),
+    "clock": say("Set this machine's clock (timedatectl set-ntp true), then check again."),
+    "settings": say("Set it in tweeter/settings.py or the environment, restart, check again."),
+    "network": say("Check this machine's connection, DNS and proxy, then check again."),
+    "server": say(
+        "Nothing: tweeter connects again by itself. If it stays so, look for a proxy or a"
+        " firewall in between."
+    ),
 }
 
 
-Step = tuple[str, Callable[[], Awaitable[str]]]  # words; those that begin "Note: " are a note
+Step = tuple[str, Callable[[], Awaitable[str]]]  # its name; gives words, or those of `_note`
+_NOTE = mark("Note: %(words)s")
+
+
+def _note(words: str) -> Said:
+    """Words that are fine, and worth reading."""
+    return say(_NOTE, words=words)
 
 
 class UnknownSource(TweeterError):
@@ -95,10 +106,18 @@ async def check(
         if name in ("mastodon", f"mastodon:{urlsplit(server.url).netloc}"):
             return await _run(_mastodon_steps(server, wait_s))
     if name == "mastodon":
-        return [_failed("Settings", "There is no server: set TWEETER_MASTODON_URL.", "settings")]
+        return [
+            _failed(
+                say("Settings"), say("There is no server: set TWEETER_MASTODON_URL."), "settings"
+            )
+        ]
     names = [f"mastodon:{urlsplit(s.url).netloc}" for s in config.mastodon_servers]
     raise UnknownSource(
-        f"There is no source “{name}”. There are: {', '.join(['x', 'bluesky', *names])}"
+        say(
+            "There is no source “%(name)s”. There are: %(names)s",
+            name=name,
+            names=", ".join(["x", "bluesky", *names]),
+        )
     )
 
 
@@ -118,14 +137,15 @@ async def _answer(name: str, step: Callable[[], Awaitable[str]]) -> Row:
     try:
         words = await step()
     except Failed as error:
-        return _failed(name, str(error), error.kind)
+        return _failed(name, error.args[0], error.kind)
     except SourceError as error:
         if error.kind == "waiting":
             return Row(name=name, verdict="note", words=error.state)
         kind = OF_ERRORS.get(error.kind, "server")
         return _failed(name, error.state, kind, error.retry_at or 0)
-    verdict = "note" if words.startswith("Note: ") else "ok"
-    return Row(name=name, verdict=verdict, words=words.removeprefix("Note: "))
+    if isinstance(words, Said) and words.text == _NOTE:
+        return Row(name=name, verdict="note", words=words.values["words"])
+    return Row(name=name, verdict="ok", words=words)
 
 
 def _failed(name: str, words: str, kind: str, retry_at: int = 0) -> Row:
@@ -144,36 +164,50 @@ async def reach(url: str) -> tuple[str, float | None]:
             aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
             session.get(address, allow_redirects=False) as answer,
         ):
-            return f"{parts.hostname} answers.", skew_s(answer.headers)
+            return say("%(host)s answers.", host=parts.hostname), skew_s(answer.headers)
     except aiohttp.ClientConnectorDNSError as error:
         raise Failed(
-            f"The name {parts.hostname} was not found. Is this machine online, and its DNS right?"
+            say(
+                "The name %(host)s was not found. Is this machine online, and its DNS right?",
+                host=parts.hostname,
+            )
         ) from error
     except aiohttp.ClientSSLError as error:
         raise Failed(
-            f"No safe connection to {parts.hostname}: {error}. A proxy or a wrong clock may be"
-            " between."
+            say(
+                "No safe connection to %(host)s: %(error)s."
+                " A proxy or a wrong clock may be between.",
+                host=parts.hostname,
+                error=error,
+            )
         ) from error
     except TimeoutError as error:
-        raise Failed(f"{parts.hostname} did not answer in {REACH_S:.0f} s.") from error
+        raise Failed(
+            say(
+                "%(host)s did not answer in %(seconds)s s.",
+                host=parts.hostname,
+                seconds=format(REACH_S, ".0f"),
+            )
+        ) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         words = str(error) or type(error).__name__
-        raise Failed(f"We cannot reach {parts.hostname}: {words}.") from error
+        raise Failed(
+            say("We cannot reach %(host)s: %(words)s.", host=parts.hostname, words=words)
+        ) from error
 
 
 def clock_verdict(off_s: float | None) -> str:
     """What to say of a clock that is so far ahead. Raises Failed for one that is wrong."""
     if off_s is None:
-        return "Note: The server does not say what time it is."
+        return _note(say("The server does not say what time it is."))
     if abs(off_s) <= SKEW_S:
-        return "This machine's clock is right."
+        return say("This machine's clock is right.")
     minutes, seconds = divmod(int(abs(off_s)), 60)
-    way = "ahead" if off_s > 0 else "slow"
-    raise Failed(
-        f"This machine's clock is {minutes} min {seconds} s {way}. Requests can fail with 401"
-        " because of this and not because of the token.",
-        "clock",
-    )
+    ahead = mark("This machine's clock is %(minutes)s min %(seconds)s s ahead.")
+    slow = mark("This machine's clock is %(minutes)s min %(seconds)s s slow.")
+    off = say(ahead if off_s > 0 else slow, minutes=minutes, seconds=seconds)
+    so = say("Requests can fail with 401 because of this and not because of the token.")
+    raise Failed(joined(off, so), "clock")
 
 
 class _Clock:
@@ -190,7 +224,7 @@ def _reaching(url: str) -> list[Step]:
     async def clock() -> str:
         return clock_verdict(found.off_s)
 
-    return [("Network", network), ("Clock", clock)]
+    return [(say("Network"), network), (say("Clock"), clock)]
 
 
 class _XCheck:
@@ -206,27 +240,31 @@ class _XCheck:
     async def token(self) -> str:
         given = self._config.x_bearer_token
         if not given:
-            raise Failed("There is no token: set TWEETER_X_BEARER_TOKEN_FILE.", "credentials")
-        words = f"Ends in …{given[-4:]}, {len(given)} characters."
+            raise Failed(say("There is no token: set TWEETER_X_BEARER_TOKEN_FILE."), "credentials")
+        words = say("Ends in …%(end)s, %(count)s characters.", end=given[-4:], count=len(given))
         if len(given) < BEARER_CHARACTERS:
-            return f"Note: {words} Bearer tokens are longer: this may be an API key."
+            return _note(joined(words, say("Bearer tokens are longer: this may be an API key.")))
         return words
 
     async def access(self) -> str:
         self._rules = (await self._client.list_rules({})).get("data") or []
-        return "X accepts the token, and the app may use rules."
+        return say("X accepts the token, and the app may use rules.")
 
     async def rules(self) -> str:
         mine = sum(str(rule.get("tag", "")) == self._tag for rule in self._rules)
         if not self._rules:
-            return "Note: No rules yet: X is ready, and waits for the first keyword."
-        return f"{mine} rules of ours, {len(self._rules) - mine} of other programs."
+            return _note(say("No rules yet: X is ready, and waits for the first keyword."))
+        return say(
+            "%(ours)s rules of ours, %(others)s of other programs.",
+            ours=mine,
+            others=len(self._rules) - mine,
+        )
 
     async def stream(self) -> str:
         if self._ours:
-            return f"Our own stream holds the connection: {self._ours}"
+            return say("Our own stream holds the connection: %(ours)s", ours=self._ours)
         if not self._rules:
-            return "Note: Not tried without rules."
+            return _note(say("Not tried without rules."))
         return await _first_byte_of_x(self._client, self._wait_s)
 
 
@@ -235,11 +273,12 @@ async def _x_steps(
 ) -> AsyncIterator[Step]:
     async with open_client(config.x_bearer_token, config.x_api_base) as client:
         asked = _XCheck(config, client, ours, installation, wait_s)
-        yield "Token", asked.token
+        yield say("Token"), asked.token
         for step in _reaching(config.x_api_base):
             yield step
-        for name in ("access", "rules", "stream"):
-            yield name.capitalize(), getattr(asked, name)
+        yield say("Access"), asked.access
+        yield say("Rules"), asked.rules
+        yield say("Stream"), asked.stream
 
 
 async def _first_byte_of_x(client: XClient, wait_s: float) -> str:
@@ -287,13 +326,18 @@ async def _until(
     try:
         await asyncio.wait({waiting, reading}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
-            return "Connected, and signs of life arrive."
+            return say("Connected, and signs of life arrive.")
         if reading.done():
             reading.result()
-            raise Failed("The server closed the connection at once.", "server")
+            raise Failed(say("The server closed the connection at once."), "server")
         if opened.is_set():
-            raise Failed(f"Connected, then silent for {wait_s:g} s.", "server")
-        raise Failed(f"No answer to our request in {wait_s:g} s.", "server")
+            raise Failed(
+                say("Connected, then silent for %(seconds)s s.", seconds=format(wait_s, "g")),
+                "server",
+            )
+        raise Failed(
+            say("No answer to our request in %(seconds)s s.", seconds=format(wait_s, "g")), "server"
+        )
     finally:
         for task in (waiting, reading):
             task.cancel()
@@ -303,10 +347,10 @@ async def _until(
 async def _bluesky_steps(config: Config, wait_s: float) -> AsyncIterator[Step]:
     async def settings() -> str:
         if not config.bluesky_url:
-            raise Failed("Bluesky is off: TWEETER_BLUESKY_URL is empty.", "settings")
-        return f"{len(config.bluesky_url)} endpoints; no account is needed."
+            raise Failed(say("Bluesky is off: TWEETER_BLUESKY_URL is empty."), "settings")
+        return say("%(number)s endpoints; no account is needed.", number=len(config.bluesky_url))
 
-    yield "Settings", settings
+    yield say("Settings"), settings
     for url in config.bluesky_url:
         for step in _reaching(url):
             yield step
@@ -317,7 +361,7 @@ async def _bluesky_steps(config: Config, wait_s: float) -> AsyncIterator[Step]:
             reading = asyncio.create_task(source.connect(probe))
             return await _until(probe.first, reading, wait_s, probe.opened)
 
-        yield f"Stream of {urlsplit(url).hostname}", stream
+        yield say("Stream of %(host)s", host=urlsplit(url).hostname), stream
 
 
 async def _mastodon_steps(server: MastodonServer, wait_s: float) -> AsyncIterator[Step]:
@@ -328,10 +372,14 @@ async def _mastodon_steps(server: MastodonServer, wait_s: float) -> AsyncIterato
         async with open_rest(server.url, server.token) as rest:
             found = await rest.instance()
         if found.disabled:
-            return (
-                f"Note: Version {found.version}; switched off there: {', '.join(found.disabled)}."
+            return _note(
+                say(
+                    "Version %(version)s; switched off there: %(kinds)s.",
+                    version=found.version,
+                    kinds=", ".join(found.disabled),
+                )
             )
-        return f"Version {found.version}."
+        return say("Version %(version)s.", version=found.version)
 
     async def stream() -> str:
         probe = _Probe()
@@ -345,5 +393,5 @@ async def _mastodon_steps(server: MastodonServer, wait_s: float) -> AsyncIterato
         reading = asyncio.create_task(source.connect(probe))
         return await _until(probe.first, reading, wait_s, probe.opened)
 
-    for step in (("Server", instance), ("Stream", stream)):
+    for step in ((say("Server"), instance), (say("Stream"), stream)):
         yield step

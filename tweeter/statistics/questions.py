@@ -11,6 +11,7 @@ from tweeter.statistics.spans import NICE, PRESETS, Span
 from tweeter.statistics.volume import Question
 from tweeter.store.cells import HOUR, US
 from tweeter.store.sums import SERIES, Narrow
+from tweeter.texts import say
 
 Args = Mapping[str, Sequence[str]]  # names and values, as parse_qs gives them
 
@@ -25,13 +26,27 @@ def read(args: Args) -> Question:
     given = {name: values[0] for name, values in args.items() if values}
     by = given.get("by", "network")
     if by not in STACKS:
-        raise BadQuestion(f"“by” is {by[:30]!r}: expected one of {', '.join(STACKS)}.")
+        raise BadQuestion(
+            say(
+                "“by” is %(by)s: expected one of %(stacks)s.",
+                by=repr(by[:30]),
+                stacks=", ".join(STACKS),
+            )
+        )
     compare = given.get("compare", "")
     if compare not in ("", "previous", "week"):
-        raise BadQuestion(f"“compare” is {compare[:30]!r}: expected previous or week.")
+        raise BadQuestion(
+            say("“compare” is %(compare)s: expected previous or week.", compare=repr(compare[:30]))
+        )
     scale = given.get("scale", "posts")
     if scale not in SCALES:
-        raise BadQuestion(f"“scale” is {scale[:30]!r}: expected {' or '.join(SCALES)}.")
+        raise BadQuestion(
+            say(
+                "“scale” is %(scale)s: expected %(scales)s.",
+                scale=repr(scale[:30]),
+                scales=" or ".join(SCALES),
+            )
+        )
     which = next(((name, given[name]) for name in PANELS if given.get(name)), ("", ""))
     return Question(
         span=span(given, hours=bool(which[0])),
@@ -51,7 +66,9 @@ def voices(args: Args) -> tuple[tuple[int, ...], Span]:
     """
     chosen = tuple(dict.fromkeys(_keywords(args.get("with", ()), most=voice.MOST)))
     if len(chosen) == 1:
-        raise BadQuestion(f"Shares are of at least {voice.LEAST} keywords; this is one.")
+        raise BadQuestion(
+            say("Shares are of at least %(least)s keywords; this is one.", least=voice.LEAST)
+        )
     given = {name: values[0] for name, values in args.items() if values}
     found = span(given)
     if not given.get("bucket"):
@@ -65,11 +82,21 @@ def _keywords(given: Sequence[str], *, most: int = COMPARED) -> tuple[int, ...]:
     found = []
     for value in given:
         if not value.isascii() or not value.isdigit() or len(value) > 15:
-            raise BadQuestion(f"“with” is {value[:30]!r}: expected the number of a keyword.")
+            raise BadQuestion(
+                say(
+                    "“with” is %(value)s: expected the number of a keyword.", value=repr(value[:30])
+                )
+            )
         found.append(int(value))
     if len(found) > most:
-        others = "other keywords" if most == COMPARED else "keywords"
-        raise BadQuestion(f"At most {most} {others} are compared; these are {len(found)}.")
+        values = {"most": most, "count": len(found)}
+        if most == COMPARED:
+            words = say(
+                "At most %(most)s other keywords are compared; these are %(count)s.", **values
+            )
+        else:
+            words = say("At most %(most)s keywords are compared; these are %(count)s.", **values)
+        raise BadQuestion(words)
     return tuple(found)
 
 
@@ -79,12 +106,18 @@ def span(given: Mapping[str, str], *, hours: bool = False) -> Span:
     chosen = given.get("range", "")
     size = given.get("bucket", "0")
     if not size.isascii() or not size.isdigit() or len(size) > 9:
-        raise BadQuestion(f"“bucket” is {size[:30]!r}: expected seconds.")
+        raise BadQuestion(say("“bucket” is %(size)s: expected seconds.", size=repr(size[:30])))
     if given.get("from") or given.get("to"):
         since = moments.read(given.get("from") or "1d", now, "“from”") // US
         until = moments.read(given["to"], now, "“to”") // US if given.get("to") else now // US
     elif chosen and chosen not in PRESETS:
-        raise BadQuestion(f"“range” is {chosen[:30]!r}: expected one of {', '.join(PRESETS)}.")
+        raise BadQuestion(
+            say(
+                "“range” is %(chosen)s: expected one of %(presets)s.",
+                chosen=repr(chosen[:30]),
+                presets=", ".join(PRESETS),
+            )
+        )
     else:
         until = now // US
         since = until - PRESETS[chosen or "day"]
@@ -93,5 +126,5 @@ def span(given: Mapping[str, str], *, hours: bool = False) -> Span:
         if hours and found.size < HOUR:
             found = spans.cut(since, until, HOUR)
     except ValueError as error:
-        raise BadQuestion(str(error)) from error
+        raise BadQuestion(error.args[0]) from error
     return found

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine
 
+from tweeter import texts
 from tweeter.statistics import association, spikes
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER
@@ -198,7 +199,7 @@ _SECONDS = ("since", "until", "peak", "at", "followed_since")
 def plain(value: Any) -> Any:
     """For programs: plain values, moments in microseconds under names that end with "_us"."""
     if isinstance(value, msgspec.Struct):
-        value = msgspec.to_builtins(value)
+        value = msgspec.to_builtins(value, enc_hook=texts.plain)
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if not isinstance(value, dict):

@@ -4,6 +4,7 @@ import msgspec
 
 from tweeter.store.cells import DAY, HOUR, MINUTE, SIZES
 from tweeter.store.sums import Grid
+from tweeter.texts import say
 
 WEEK = 7 * DAY
 NICE = (
@@ -80,13 +81,21 @@ def cut(since: int, until: int, size: int = 0) -> Span:
     that is none of NICE, and for more than MOST buckets.
     """
     if until <= since:
-        raise ValueError("The range ends before it begins.")
+        raise ValueError(say("The range ends before it begins."))
     if size and size not in NICE:
-        raise ValueError(f"Buckets of {size} seconds do not exist: {', '.join(map(str, NICE))}.")
+        raise ValueError(
+            say(
+                "Buckets of %(size)s seconds do not exist: %(sizes)s.",
+                size=size,
+                sizes=", ".join(map(str, NICE)),
+            )
+        )
     chosen = size or next((nice for nice in NICE if until - since <= nice * BUCKETS), NICE[-1])
     offset = offset_of(chosen)
     first = since - (since - offset) % chosen
     last = until + -(until - offset) % chosen
     if (last - first) // chosen > MOST:
-        raise ValueError(f"These are more than {MOST:,} buckets: choose longer ones.")
+        raise ValueError(
+            say("These are more than %(most)s buckets: choose longer ones.", most=format(MOST, ","))
+        )
     return Span(since=first, until=last, size=chosen, asked=(since, until))

@@ -15,6 +15,7 @@ from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage
 from tweeter.store.figures import Figure
 from tweeter.store.sums import Cell, Narrow
+from tweeter.texts import counted, joined, say
 
 SERIES_SHOWN = 7  # the commonest; the rest is one series, OTHER
 OTHER = "other"
@@ -166,13 +167,13 @@ def _series(cells: Sequence[Cell], span: Span) -> list[Series]:
         totals[cell.name] += cell.posts
     names = [name for name, total in totals.most_common() if total]
     shown = names if len(names) <= SERIES_SHOWN + 1 else names[:SERIES_SHOWN]
-    counted: dict[str, list[int]] = {name: [0] * span.count for name in shown}
+    lines: dict[str, list[int]] = {name: [0] * span.count for name in shown}
     for cell in cells:
         if cell.posts:
-            name = cell.name if cell.name in counted else OTHER
-            line = counted.setdefault(name, [0] * span.count)
+            name = cell.name if cell.name in lines else OTHER
+            line = lines.setdefault(name, [0] * span.count)
             line[(cell.start - span.since) // span.size] += cell.posts
-    return [Series(name=name, posts=line) for name, line in counted.items()]
+    return [Series(name=name, posts=line) for name, line in lines.items()]
 
 
 def _others(engine: Engine, keyword_id: int, question: Question) -> list[Series]:
@@ -181,7 +182,7 @@ def _others(engine: Engine, keyword_id: int, question: Question) -> list[Series]
         earlier = span.before(WEEK if question.compare == "week" else 0)
         together = msgspec.structs.replace(question, by="")
         cells = _cells(engine, keyword_id, earlier, together)
-        name = "a week before" if question.compare == "week" else "the time before"
+        name = say("a week before") if question.compare == "week" else say("the time before")
         return [Series(name=name, posts=_line(cells, earlier))]
     if not question.keywords:
         return []
@@ -203,23 +204,27 @@ def bands(found: Sequence[Coverage]) -> list[Band]:
     for one in found:
         for stretch in one.stretches:
             if stretch.verdict == "missed":
-                words = f"{one.stream}: {stretch.words}"
-                edges.append((stretch.since // US, -(-stretch.until // US), words))
+                cause = joined(f"{one.stream}:", stretch.words)
+                edges.append((stretch.since // US, -(-stretch.until // US), cause))
             elif stretch.verdict == "covered":
                 followed.append((stretch.since // US, stretch.until // US))
-    joined: list[tuple[int, int, list[str]]] = []
+    runs: list[tuple[int, int, list[str]]] = []
     for since, until, words in sorted(edges):
-        if joined and since <= joined[-1][1]:
-            start, end, said = joined[-1]
-            joined[-1] = start, max(end, until), [*said, words]
+        if runs and since <= runs[-1][1]:
+            start, end, said = runs[-1]
+            runs[-1] = start, max(end, until), [*said, words]
         else:
-            joined.append((since, until, [words]))
+            runs.append((since, until, [words]))
     return [
         Band(
             since=since,
             until=until,
             whole=not any(a < until - 1 and b > since + 1 for a, b in followed),
-            words=" ".join(said[:3]) + (f" And {len(said) - 3} more." if len(said) > 3 else ""),
+            words=joined(*said[:3], _more(len(said) - 3)),
         )
-        for since, until, said in joined
+        for since, until, said in runs
     ]
+
+
+def _more(count: int) -> str:
+    return counted("And %(count)s more.", "And %(count)s more.", count) if count > 0 else ""

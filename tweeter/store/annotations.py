@@ -12,6 +12,7 @@ from tweeter.store import keywords
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.schema import annotations
 from tweeter.store.schema import keywords as keyword_table
+from tweeter.texts import say
 
 CHARACTERS = 500
 MOST = 500  # of one keyword, and of all keywords together: so many a chart can hold
@@ -72,7 +73,9 @@ def _get(connection: Connection, annotation_id: int, *, lock: bool = False) -> A
         statement = statement.with_for_update()
     row = connection.execute(statement).mappings().first()
     if row is None:
-        raise AnnotationNotFound(f"There is no note {annotation_id}: it may have been removed.")
+        raise AnnotationNotFound(
+            say("There is no note %(number)s: it may have been removed.", number=annotation_id)
+        )
     return _of(row)
 
 
@@ -147,11 +150,17 @@ def remove(engine: Engine, annotation_id: int) -> Annotation:
 def _checked(text: str, since: int, until: int) -> str:
     words = harmless(" ".join(text.split()))
     if not words:
-        raise BadAnnotation("The note needs a text.")
+        raise BadAnnotation(say("The note needs a text."))
     if len(words) > CHARACTERS:
-        raise BadAnnotation(f"A note has at most {CHARACTERS} characters; these are {len(words)}.")
+        raise BadAnnotation(
+            say(
+                "A note has at most %(characters)s characters; these are %(count)s.",
+                characters=CHARACTERS,
+                count=len(words),
+            )
+        )
     if until and until <= since:
-        raise BadAnnotation("The note ends before it begins.")
+        raise BadAnnotation(say("The note ends before it begins."))
     return words
 
 
@@ -163,4 +172,6 @@ def _make_room(connection: Connection, keyword_id: int) -> None:
             raise keywords.KeywordNotFound(keyword_id)
     kept = select(func.count()).where(annotations.c.keyword_id == keyword_id)
     if int(connection.execute(kept).scalar_one()) >= MOST:
-        raise BadAnnotation(f"{MOST} notes are kept here already: remove one first.")
+        raise BadAnnotation(
+            say("%(most)s notes are kept here already: remove one first.", most=MOST)
+        )

@@ -15,6 +15,7 @@ from tweeter.store.engine import chunks, db_now, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.keywords import Options, bump, canonical, insert_row, pending_at_x
 from tweeter.store.schema import keyword_versions, keywords
+from tweeter.texts import say
 
 LINES = 10_000
 NETWORKS = ("x", "bluesky", "mastodon")
@@ -56,7 +57,13 @@ def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
         found = [(n, line.strip(), ()) for n, line in enumerate(lines, 1)]
     found = [(n, line, nets) for n, line, nets in found if line and not line.startswith("# ")]
     if len(found) > LINES:
-        raise TooManyLines(f"There are {len(found):,} lines; at most {LINES:,} at once.")
+        raise TooManyLines(
+            say(
+                "There are %(count)s lines; at most %(lines)s at once.",
+                count=format(len(found), ","),
+                lines=format(LINES, ","),
+            )
+        )
     return found
 
 
@@ -109,10 +116,10 @@ def _verdicts(
         if one.verdict == "good":
             name = one.canonical, Options(networks=networks).values()["networks"]
             if name in known:
-                words = f"Keyword {known[name]} already says the same."
+                words = say("Keyword %(number)s already says the same.", number=known[name])
                 one = msgspec.structs.replace(one, verdict="known", words=words)
             elif name in seen:
-                words = f"Line {seen[name]} says the same."
+                words = say("Line %(number)s says the same.", number=seen[name])
                 one = msgspec.structs.replace(one, verdict="twice", words=words)
             else:
                 seen[name] = number
@@ -123,7 +130,11 @@ def _verdicts(
 def _verdict(number: int, expression: str, networks: tuple[str, ...], answers: Answers) -> Verdict:
     wrong = [network for network in networks if network not in NETWORKS]
     if wrong:
-        words = f"“{wrong[0]}” is no network; there are {', '.join(NETWORKS)}."
+        words = say(
+            "“%(name)s” is no network; there are %(networks)s.",
+            name=wrong[0],
+            networks=", ".join(NETWORKS),
+        )
         return Verdict(line=number, expression=expression, verdict="wrong", words=words)
     try:
         text = canonical(expression)
@@ -133,7 +144,7 @@ def _verdict(number: int, expression: str, networks: tuple[str, ...], answers: A
             line=number,
             expression=expression,
             verdict="wrong",
-            words=str(error),
+            words=error.args[0],
             position=error.position,
         )
     return Verdict(

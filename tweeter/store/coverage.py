@@ -18,6 +18,7 @@ from tweeter.store.engine import db_now, reading
 from tweeter.store.keyword_ledger import Pause
 from tweeter.store.ledger import Interval
 from tweeter.store.schema import jobs, keywords, streams, volumes
+from tweeter.texts import say
 
 HAD_LATER = ("replayed", "repaired")
 WITHOUT_TIME = ("replay", "demo")  # a file and an invention have no minutes to cover
@@ -164,7 +165,7 @@ def of_pauses(pauses: Sequence[Pause], network: str, created_at: int, until: int
         verdict="not_followed",
         state="before",
         outcome="",
-        words="The keyword did not exist yet.",
+        words=say("The keyword did not exist yet."),
         since=0,
         until=created_at,
     )
@@ -186,7 +187,7 @@ def look_backs(connection: Connection, stream_id: int) -> list[tuple[set[int], S
                 verdict="covered",
                 state="looked_back",
                 outcome="",
-                words="The network was asked for the past.",
+                words=say("The network was asked for the past."),
                 since=options["began_us"],
                 until=options["until_us"],
             )
@@ -218,7 +219,7 @@ def _unfollowed(since: int, until: int) -> Stretch:
         verdict="not_followed",
         state="none",
         outcome="",
-        words="The stream was not followed.",
+        words=say("The stream was not followed."),
         since=since,
         until=until,
     )

@@ -9,6 +9,7 @@ from tweeter.columns import COLUMNS, BadColumn, Column
 from tweeter.errors import TweeterError
 from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
 from tweeter.store.schema import decks
+from tweeter.texts import say
 
 NAME_CHARACTERS = 100
 
@@ -26,21 +27,25 @@ class DeckNotFound(TweeterError):
     """No deck has this id."""
 
     def __init__(self, deck_id: int) -> None:
-        super().__init__(f"There is no deck {deck_id}.")
+        super().__init__(say("There is no deck %(number)s.", number=deck_id))
 
 
 class DeckExists(TweeterError):
     """Another deck has this name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"Another deck is called “{name}”: choose another name.")
+        super().__init__(say("Another deck is called “%(name)s”: choose another name.", name=name))
 
 
 class DeckChanged(TweeterError):
     """Somebody else changed the deck since it was read."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"“{name}” was changed elsewhere meanwhile: look at it, then try again.")
+        super().__init__(
+            say(
+                "“%(name)s” was changed elsewhere meanwhile: look at it, then try again.", name=name
+            )
+        )
 
 
 def _deck(row: Row[tuple[object, ...]]) -> Deck:
@@ -58,13 +63,15 @@ def _get(connection: Connection, deck_id: int) -> Deck:
 def _checked(name: str) -> str:
     name = " ".join(name.split())
     if not 0 < len(name) <= NAME_CHARACTERS:
-        raise BadColumn("name", f"A name has from 1 to {NAME_CHARACTERS} characters.")
+        raise BadColumn(
+            "name", say("A name has from 1 to %(most)s characters.", most=NAME_CHARACTERS)
+        )
     return name
 
 
 def _as_json(columns: Sequence[Column]) -> str:
     if not 0 < len(columns) <= COLUMNS:
-        raise BadColumn("of", f"A deck has from 1 to {COLUMNS} columns.")
+        raise BadColumn("of", say("A deck has from 1 to %(most)s columns.", most=COLUMNS))
     return msgspec.json.encode([column.checked() for column in columns]).decode()
 
 

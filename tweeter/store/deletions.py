@@ -13,9 +13,16 @@ from sqlalchemy import Connection, Engine, func, select
 from tweeter.store import ledger
 from tweeter.store.engine import reading
 from tweeter.store.schema import intervals, jobs, posts, streams
+from tweeter.texts import joined, say
 
 UNHEARD = ("lost", "repairing", "repaired")  # outcomes of a gap: its posts may come, removals not
-NAMES = {"x": "X", "bluesky": "Bluesky", "mastodon": "The server"}
+_UNHEARD = {
+    "x": say(
+        "X does not announce removals on its stream: only looking up stored posts finds them."
+    ),
+    "bluesky": say("Bluesky may have announced removals in a gap, and does not repeat them."),
+    "mastodon": say("The server may have announced removals in a gap, and does not repeat them."),
+}
 
 
 class Unknown(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +45,7 @@ def unknown(engine: Engine, networks: tuple[str, ...] = ()) -> list[Unknown]:
     with reading(engine) as connection:
         rows = connection.execute(
             select(streams)
-            .where(streams.c.network.in_(networks or tuple(NAMES)), streams.c.covered_until > 0)
+            .where(streams.c.network.in_(networks or tuple(_UNHEARD)), streams.c.covered_until > 0)
             .order_by(streams.c.id)
         ).all()
         found = [_of_stream(connection, row) for row in rows]
@@ -104,13 +111,15 @@ def _gap(connection: Connection, stream: Any, last: int) -> int:
 
 
 def _words(network: str, waiting: Any) -> str:
-    if network == "x":
-        words = (
-            "X does not announce removals on its stream: only looking up stored posts finds them."
-        )
-    else:
-        words = f"{NAMES[network]} may have announced removals in a gap, and does not repeat them."
+    words = _UNHEARD[network]
     if waiting is None:
         return words
     total = msgspec.json.decode(waiting.options)["total"]
-    return f"{words} Stored posts are being looked up again: {waiting.done:,} of {total:,}."
+    return joined(
+        words,
+        say(
+            "Stored posts are being looked up again: %(done)s of %(total)s.",
+            done=format(waiting.done, ","),
+            total=format(total, ","),
+        ),
+    )

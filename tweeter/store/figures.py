@@ -15,6 +15,7 @@ from tweeter.store.coverage import Coverage, Stretch, counts, line_of, look_back
 from tweeter.store.engine import db_now, reading
 from tweeter.store.keyword_ledger import Pause
 from tweeter.store.schema import keywords, streams
+from tweeter.texts import counted
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +37,14 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     def words(self, posts: int) -> str:
         """Either "12,480 posts", or "≥ 12,480 posts, 96.2 % covered"."""
-        counted = f"{posts:,} post{'' if posts == 1 else 's'}"
-        return counted if self.is_whole else f"≥ {counted}, {self.percent} % covered"
+        if self.is_whole:
+            return counted("%(count)s post", "%(count)s posts", posts)
+        return counted(
+            "≥ %(count)s post, %(percent)s %% covered",
+            "≥ %(count)s posts, %(percent)s %% covered",
+            posts,
+            percent=self.percent,
+        )
 
 
 NOTHING_SAID = Figure(covered=None)

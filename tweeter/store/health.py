@@ -16,6 +16,7 @@ from tweeter.store.leases import is_dead
 from tweeter.store.ledger import LIVE
 from tweeter.store.overview import Overview, StreamState, overview
 from tweeter.store.schema import intervals, jobs, quarantine, streams
+from tweeter.texts import counted, joined, mark, say
 
 OK, ATTENTION, FAILING = "ok", "attention", "failing"  # attention: a person should look
 CLOCK_OFF_S = 30.0
@@ -160,8 +161,12 @@ def _asked(engine: Engine, data_dir: Path, failing: list[str]) -> Health:
 def _all_well(found: Overview) -> str:
     live = sum(stream.state == "live" for stream in found.streams)
     if not live:
-        return "All is well; nothing is being followed yet."
-    return f"All is well: {live} stream{'s are' if live > 1 else ' is'} followed and stored."
+        return say("All is well; nothing is being followed yet.")
+    return counted(
+        "All is well: %(count)s stream is followed and stored.",
+        "All is well: %(count)s streams are followed and stored.",
+        live,
+    )
 
 
 def _to_look_at(found: Overview, queue: Jobs, storage: Storage, off_s: float) -> list[str]:
@@ -169,29 +174,47 @@ def _to_look_at(found: Overview, queue: Jobs, storage: Storage, off_s: float) ->
     looks = [found.warning] if found.warning else []
     looks += [_of_stream(stream) for stream in found.streams if stream.state in _AMISS]
     if abs(off_s) > CLOCK_OFF_S:
-        way = "behind" if off_s > 0 else "ahead of"
-        looks.append(
-            f"This machine's clock is {abs(off_s):.0f} s {way} the database's: set it right (NTP)."
-        )
+        looks.append(_off(off_s))
     if storage.disk_free_bytes < LOW_BYTES:
         looks.append(
-            f"The disk of the data directory has {storage.disk_free_bytes // 2**20:,} MB left."
+            say(
+                "The disk of the data directory has %(size)s MB left.",
+                size=format(storage.disk_free_bytes // 2**20, ","),
+            )
         )
     if storage.wal_bytes > WAL_BYTES:
         looks.append(
-            f"The database's log has grown to {storage.wal_bytes // 2**20:,} MB: a program that"
-            " reads the file does not end its transaction."
+            say(
+                "The database's log has grown to %(size)s MB: a program that reads the file does"
+                " not end its transaction.",
+                size=format(storage.wal_bytes // 2**20, ","),
+            )
         )
     if queue.oldest_s > JOB_OLD_S:
-        looks.append(f"A job waits for {queue.oldest_s / 60:.0f} min: is a worker running?")
+        looks.append(
+            say(
+                "A job waits for %(minutes)s min: is a worker running?",
+                minutes=format(queue.oldest_s / 60, ".0f"),
+            )
+        )
     return looks
+
+
+def _off(off_s: float) -> str:
+    behind = mark(
+        "This machine's clock is %(seconds)s s behind the database's: set it right (NTP)."
+    )
+    ahead = mark(
+        "This machine's clock is %(seconds)s s ahead of the database's: set it right (NTP)."
+    )
+    return say(behind if off_s > 0 else ahead, seconds=format(abs(off_s), ".0f"))
 
 
 _AMISS = ("down", "limited", "needs_attention", "failed", "lost")
 
 
 def _of_stream(stream: StreamState) -> str:
-    return f"{stream.name}: {stream.words}"
+    return joined(f"{stream.name}:", stream.words)
 
 
 def _leases(connection: Connection, now: int) -> list[LeaseState]:

@@ -7,15 +7,16 @@ write lock: once a process has set it, no other can commit anything to this file
 from sqlalchemy import Connection, Engine
 
 from tweeter.errors import Held, MustEnd
+from tweeter.texts import say
 
 FREE, HOLD, MOVED = 0, 1, 2
 MOVER = "tweeter_mover"  # execution option of the connection that moves
 
-HOLD_WORDS = (
+HOLD_WORDS = say(
     "Writing is held back while the database is moved to a server; it goes on by itself."
     " If the move was interrupted, run it again, or: tweeter db move --cancel"
 )
-MOVED_WORDS = (
+MOVED_WORDS = say(
     "This SQLite database was moved to a server by `tweeter db move`: set TWEETER_DATABASE_URL"
     " to that server's URL and start again. To go on with the file: tweeter db move --cancel"
 )

@@ -25,6 +25,7 @@ from tweeter.store.schema import (
     keywords,
     positions,
 )
+from tweeter.texts import say
 
 UNDO_S = 600  # a removed keyword's posts are purged no sooner than this
 
@@ -68,7 +69,11 @@ class KeywordNotFound(TweeterError):
     """No keyword has this id."""
 
     def __init__(self, keyword_id: int) -> None:
-        super().__init__(f"There is no keyword {keyword_id}. List them: tweeter keyword list")
+        super().__init__(
+            say(
+                "There is no keyword %(number)s. List them: tweeter keyword list", number=keyword_id
+            )
+        )
 
 
 class KeywordExists(TweeterError):
@@ -76,7 +81,14 @@ class KeywordExists(TweeterError):
 
     def __init__(self, keyword_id: int, expression: str, state: str) -> None:
         self.keyword_id = keyword_id
-        super().__init__(f"Keyword {keyword_id} ({expression}, {state}) already says the same.")
+        super().__init__(
+            say(
+                "Keyword %(number)s (%(expression)s, %(state)s) already says the same.",
+                number=keyword_id,
+                expression=expression,
+                state=say(state),
+            )
+        )
 
 
 class TooManyKeywords(TweeterError):
@@ -151,8 +163,11 @@ def add(
             living = select(keywords.c.id).where(keywords.c.state != "removed")
             if len(connection.execute(living).all()) >= max_keywords:
                 raise TooManyKeywords(
-                    f"This installation follows at most {max_keywords} keywords"
-                    " (TWEETER_MAX_KEYWORDS). Remove one first."
+                    say(
+                        "This installation follows at most %(most)s keywords"
+                        " (TWEETER_MAX_KEYWORDS). Remove one first.",
+                        most=max_keywords,
+                    )
                 )
         now = connection.execute(select(db_now(connection))).scalar_one()
         new_id = insert_row(connection, expression, text, options, int(now), demo=demo)

@@ -11,6 +11,7 @@ from tweeter.store import streams, trouble, workers
 from tweeter.store.engine import db_now, reading
 from tweeter.store.leases import is_dead
 from tweeter.store.streams import Stream
+from tweeter.texts import joined, say
 
 START_A_WORKER = "celery -A tweeter.views.flask_tasks worker"
 
@@ -48,7 +49,10 @@ def overview(engine: Engine) -> Overview:
 
 
 def _no_worker() -> str:
-    return f"No worker is running, so nothing is being followed. Start one: {START_A_WORKER}"
+    return say(
+        "No worker is running, so nothing is being followed. Start one: %(command)s",
+        command=START_A_WORKER,
+    )
 
 
 def _state(stream: Stream, now: int, workers_live: bool) -> StreamState:
@@ -56,10 +60,20 @@ def _state(stream: Stream, now: int, workers_live: bool) -> StreamState:
     held = stream.lease_until >= now and not is_dead(stream.owner)
     if stream.wanted and not held and state not in ("off", *streams.ENDED):
         state = "waiting"
-        words = "A worker takes it within seconds." if workers_live else "Waiting for a worker."
+        words = (
+            say("A worker takes it within seconds.")
+            if workers_live
+            else say("Waiting for a worker.")
+        )
     unreadable = stream.counts["quarantined"]
     if unreadable:
-        words += f" Events that could not be read, kept in quarantine: {unreadable:,}."
+        words = joined(
+            words,
+            say(
+                "Events that could not be read, kept in quarantine: %(events)s.",
+                events=format(unreadable, ","),
+            ),
+        )
     return StreamState(
         id=stream.id,
         name=stream.name,

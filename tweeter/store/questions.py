@@ -10,6 +10,7 @@ from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.filters import Filter, Question
 from tweeter.keywords import accounts, network_of
 from tweeter.store import identities, searches
+from tweeter.texts import say
 
 
 class Meaning(NamedTuple):
@@ -59,10 +60,12 @@ def _of_column(engine: Engine, column: Column) -> Meaning:
     try:
         row = searches.get(engine, column.search_id)
     except searches.SearchNotFound:
-        return Meaning(None, trouble="The saved search that this column shows was deleted.")
+        return Meaning(None, trouble=say("The saved search that this column shows was deleted."))
     try:
         found = Filter.from_args(searches.args_of(row.query))
         found.read()
     except (KeywordSyntaxError, TweeterError) as error:
-        return Meaning(None, row.name, f"The saved search cannot be read: {error}")
+        return Meaning(
+            None, row.name, say("The saved search cannot be read: %(error)s", error=error.args[0])
+        )
     return Meaning(of_filters(engine, found, column.filter), row.name)

@@ -10,6 +10,7 @@ from tweeter.errors import TweeterError
 from tweeter.filters import Filter
 from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
 from tweeter.store.schema import positions, searches
+from tweeter.texts import say
 
 NAME_CHARACTERS = 100
 QUERY_CHARACTERS = 4_000
@@ -65,7 +66,7 @@ def _get(connection: Connection, search_id: int) -> SavedSearch:
     statement = select(searches).where(searches.c.id == search_id)
     row = connection.execute(statement).mappings().first()
     if row is None:
-        raise SearchNotFound(f"There is no saved search {search_id}.")
+        raise SearchNotFound(say("There is no saved search %(number)s.", number=search_id))
     return SavedSearch(**row)
 
 
@@ -78,7 +79,7 @@ def save(engine: Engine, name: str, chosen: Filter) -> SavedSearch:
     chosen.read()
     values = {"name": _checked(name), "query": query_of(chosen)}
     if len(values["query"]) > QUERY_CHARACTERS:
-        raise BadSearch("The search is too long to be kept.")
+        raise BadSearch(say("The search is too long to be kept."))
     with writing(engine) as connection:
         _refuse_twin(connection, values["name"])
         now = int(connection.execute(select(db_now(connection))).scalar_one())
@@ -136,15 +137,15 @@ def _remember(connection: Connection, search_id: int) -> None:
 def _checked(name: str) -> str:
     name = " ".join(name.split())
     if not name:
-        raise BadSearch("The search needs a name.")
+        raise BadSearch(say("The search needs a name."))
     if len(name) > NAME_CHARACTERS:
-        raise BadSearch(f"A name has at most {NAME_CHARACTERS} characters.")
+        raise BadSearch(say("A name has at most %(most)s characters.", most=NAME_CHARACTERS))
     return name
 
 
 def _refuse_twin(connection: Connection, name: str, but: int = 0) -> None:
     rows = connection.execute(select(searches.c.id, searches.c.name)).all()
     if any(row.name == name and row.id != but for row in rows):
-        raise SearchExists(f"Another search is called “{name}”.")
+        raise SearchExists(say("Another search is called “%(name)s”.", name=name))
     if not but and len(rows) >= MOST:
-        raise BadSearch(f"{MOST} searches are kept already: delete one first.")
+        raise BadSearch(say("%(most)s searches are kept already: delete one first.", most=MOST))

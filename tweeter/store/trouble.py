@@ -11,28 +11,36 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from tweeter.errors import StoreError
+from tweeter.texts import joined, say
 
 FULL_BYTES = 4 * 1024 * 1024  # a disk with less free counts as full
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
-GOES_ON = "What comes is kept or waits, and tweeter goes on by itself."
-FULL = "The disk is full, so nothing can be stored. Free some space. " + GOES_ON
+GOES_ON = say("What comes is kept or waits, and tweeter goes on by itself.")
+FULL = say(
+    "The disk is full, so nothing can be stored. Free some space. What comes is kept or waits, and"
+    " tweeter goes on by itself."
+)
 
 _SQLITE = {
     "SQLITE_FULL": FULL,
-    "SQLITE_BUSY": "Another program holds the lock of the database. " + GOES_ON,
-    "SQLITE_LOCKED": "Another program holds the lock of the database. " + GOES_ON,
-    "SQLITE_READONLY": "The database file cannot be written: look at its owner and its disk.",
-    "SQLITE_CANTOPEN": "The database file cannot be opened: look at its folder and its disk.",
-    "SQLITE_IOERR": "The disk of the database fails to read or write: look at the system's log.",
-    "SQLITE_CORRUPT": "The database file is damaged: stop tweeter and restore a backup.",
-    "SQLITE_NOTADB": "The database file is damaged: stop tweeter and restore a backup.",
+    "SQLITE_BUSY": joined(say("Another program holds the lock of the database."), GOES_ON),
+    "SQLITE_LOCKED": joined(say("Another program holds the lock of the database."), GOES_ON),
+    "SQLITE_READONLY": say("The database file cannot be written: look at its owner and its disk."),
+    "SQLITE_CANTOPEN": say("The database file cannot be opened: look at its folder and its disk."),
+    "SQLITE_IOERR": say(
+        "The disk of the database fails to read or write: look at the system's log."
+    ),
+    "SQLITE_CORRUPT": say("The database file is damaged: stop tweeter and restore a backup."),
+    "SQLITE_NOTADB": say("The database file is damaged: stop tweeter and restore a backup."),
 }
 _SQLSTATE = {
     "53100": FULL,
-    "55P03": "Another program holds a lock in the database for too long. " + GOES_ON,
-    "25006": "The database server is read-only: is it a standby? Point tweeter to the primary.",
-    "53300": "The database server has no connection left: raise max_connections.",
+    "55P03": joined(say("Another program holds a lock in the database for too long."), GOES_ON),
+    "25006": say(
+        "The database server is read-only: is it a standby? Point tweeter to the primary."
+    ),
+    "53300": say("The database server has no connection left: raise max_connections."),
 }
 
 
@@ -49,7 +57,9 @@ def words(error: SQLAlchemyError | StoreError) -> str:
     state = getattr(cause, "sqlstate", None) or ""
     if state in _SQLSTATE:
         return _SQLSTATE[state]
-    return f"The database does not answer ({type(error).__name__}). " + GOES_ON
+    return joined(
+        say("The database does not answer (%(error)s).", error=type(error).__name__), GOES_ON
+    )
 
 
 def folder(engine: Engine) -> Path | None:
@@ -82,7 +92,9 @@ def writes(path: Path) -> str:
     except OSError as error:
         if error.errno in DISK_FULL:
             return FULL
-        return f"The folder {path} cannot be written to ({error.strerror})."
+        return say(
+            "The folder %(path)s cannot be written to (%(error)s).", path=path, error=error.strerror
+        )
     finally:
         probe.unlink(missing_ok=True)
     return disk(path)

@@ -12,6 +12,7 @@ from tweeter.keywords.x_limits import SEARCH
 from tweeter.store import coverage, ledger, past
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.schema import intervals, jobs, keywords, streams
+from tweeter.texts import say
 
 REACH_US = SEARCH.days * 86_400_000_000
 MARGIN_US = 60_000_000  # clocks differ: what is older than the reach is refused as a whole
@@ -86,9 +87,9 @@ def ask_look_back(engine: Engine, keyword_id: int, days: int) -> int:
     with writing(engine) as connection:
         state = select(keywords.c.state).where(keywords.c.id == keyword_id)
         if connection.execute(state).scalar() != "active":
-            raise TweeterError("Only a keyword that is followed can be searched for at X.")
+            raise TweeterError(say("Only a keyword that is followed can be searched for at X."))
         if window is None:
-            raise TweeterError("Nothing to search for: X was followed for it all that time.")
+            raise TweeterError(say("Nothing to search for: X was followed for it all that time."))
         # Two clicks must not pay twice: the second waits here, and finds the first one's job.
         held = select(streams.c.id).where(streams.c.id == window.stream_id)
         connection.execute(held.with_for_update())
@@ -117,8 +118,11 @@ def ask_repair(engine: Engine, interval_id: int) -> int:
         window = _gap_window(connection, interval_id)
         if window is None:
             raise TweeterError(
-                f"This gap cannot be searched for: X's search reaches back {SEARCH.days} days, and"
-                " only for what was lost."
+                say(
+                    "This gap cannot be searched for: X's search reaches back %(days)s days, and"
+                    " only for what was lost.",
+                    days=SEARCH.days,
+                )
             )
         connection.execute(
             update(intervals)

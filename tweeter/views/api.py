@@ -15,6 +15,7 @@ from tweeter import moments, problems
 from tweeter.errors import TweeterError
 from tweeter.problems import Problem
 from tweeter.records import now_us
+from tweeter.texts import plain
 from tweeter.views.show import readable
 
 PREFIX = "/api/v1"
@@ -37,7 +38,7 @@ class Refused(Exception):
 
 def answer(value: Any, status: int = 200, **headers: str) -> Response:
     """A value as JSON."""
-    body = msgspec.json.encode(readable(msgspec.to_builtins(value)))
+    body = msgspec.json.encode(readable(msgspec.to_builtins(value, enc_hook=plain)))
     return Response(body, status, headers, mimetype="application/json")
 
 
@@ -100,7 +101,7 @@ def fault(error: Exception) -> Response:
         return problem_answer(problems.of(error))
     status = error.code or 500
     code = _OF_STATUS.get(status, "bad_request" if status < 500 else "internal")
-    response = problem_answer(problems.of_request(code, error.description or error.name))
+    response = problem_answer(problems.of_request(code, str(error.description or error.name)))
     for name, value in error.get_headers():
         if name == "Allow":
             response.headers[name] = value

@@ -11,6 +11,7 @@ from tweeter.columns import Column
 from tweeter.store import backlog, decks, questions
 from tweeter.store.decks import Deck
 from tweeter.store.searches import SearchNotFound
+from tweeter.texts import plain
 from tweeter.views.api import MOST, Refused, answer, api, body_of, number
 from tweeter.views.pages import engine
 
@@ -100,8 +101,8 @@ def column_posts() -> Response:
 
 def _with_cards(found: Any) -> Response:
     """Posts, each with the card that the page draws; its moments are microseconds."""
-    value = msgspec.to_builtins(found)
-    for plain, post in zip(value["posts"], found.posts, strict=True):
-        card = msgspec.to_builtins(cards.card(post))
-        plain["card"] = card | {"removed_us": card.pop("removed_at")}
+    value = msgspec.to_builtins(found, enc_hook=plain)
+    for one, post in zip(value["posts"], found.posts, strict=True):
+        card = msgspec.to_builtins(cards.card(post), enc_hook=plain)
+        one["card"] = card | {"removed_us": card.pop("removed_at")}
     return answer(value)

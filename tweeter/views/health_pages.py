@@ -11,6 +11,7 @@ import msgspec
 from flask import Response, current_app, render_template
 
 from tweeter.store.health import FAILING, Health, health
+from tweeter.texts import plain
 from tweeter.views.pages import Answer, engine, pages
 
 
@@ -30,7 +31,7 @@ def health_page() -> Answer:
 def health_json() -> Response:
     """The same for programs."""
     found, status = _look()
-    value: dict[str, Any] = msgspec.to_builtins(found)
+    value: dict[str, Any] = msgspec.to_builtins(found, enc_hook=plain)
     seen = value.pop("overview")
     value |= {"workers": seen["workers"], "worker_list": value["workers"]}
     value |= {"warning": seen["warning"], "streams": seen["streams"]}

@@ -165,7 +165,9 @@ class LiveHandler(RequestHandler):
     async def _send_trouble(self) -> None:
         words = {n: one.trouble for n, one in enumerate(self._meanings) if one.trouble}
         if words:
-            data = msgspec.json.encode({"in": list(words), "words": list(words.values())})
+            data = msgspec.json.encode(
+                {"in": list(words), "words": [str(one) for one in words.values()]}
+            )
             await self._send(b"event: trouble\ndata: %b\n\n" % data)
 
     async def _tell_missed(self, reader: Reader) -> None:
