@@ -56,7 +56,7 @@ pictures: $(VENV)/dev.stamp
 
 words: $(VENV)/dev.stamp
 	mkdir -p build
-	$(BIN)/pybabel -q extract -F babel.cfg -k mark -o build/words.pot tweeter
+	$(BIN)/pybabel -q extract -F babel.cfg -k mark -k say -k flash -k counted:1,2 -o build/words.pot tweeter
 
 requirements: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate pyproject.toml -o requirements.txt

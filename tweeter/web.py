@@ -17,6 +17,7 @@ from tweeter.harmless import harmless
 from tweeter.store import trouble
 from tweeter.store.decks import DeckNotFound
 from tweeter.store.keywords import KeywordNotFound
+from tweeter.texts import Said, joined, mark, say
 from tweeter.views import (
     annotation_pages,
     api,
@@ -134,35 +135,53 @@ def _problem(status: int, title: str, detail: str) -> tuple[str, int]:
 
 
 def _not_found(error: KeywordNotFound) -> tuple[str, int]:
-    return _problem(404, "There is no such keyword", str(error))
+    return _problem(404, say("There is no such keyword"), error.args[0])
 
 
 def _no_deck(error: DeckNotFound) -> tuple[str, int]:
-    return _problem(404, "There is no such deck", str(error))
+    return _problem(404, say("There is no such deck"), error.args[0])
 
 
 def _bad_column(error: BadColumn) -> tuple[str, int]:
-    return _problem(400, "The address has a column that is none", str(error))
+    return _problem(400, say("The address has a column that is none"), error.args[0])
 
 
 def _stale_form(_: CSRFError) -> tuple[str, int]:
+    went_wrong = say("The form was too old, or another site sent it.")
     return _problem(
-        400,
-        "Nothing was changed",
-        "The form was too old, or another site sent it. Go back, reload the page, send it again.",
+        400, _UNCHANGED, joined(went_wrong, say("Go back, reload the page, send it again."))
     )
+
+
+_UNCHANGED = say("Nothing was changed")
+# What Werkzeug says, for translators: words of its own for a status and for what is wrong.
+_OF_STATUS = (
+    mark("Bad Request"),
+    mark("Not Found"),
+    mark("Method Not Allowed"),
+    mark("Request Entity Too Large"),
+    mark("Internal Server Error"),
+    mark(
+        "The requested URL was not found on the server. If you entered the URL manually please"
+        " check your spelling and try again."
+    ),
+    mark("The method is not allowed for the requested URL."),
+    mark("The data value transmitted exceeds the capacity limit."),
+)
 
 
 def _http_error(error: HTTPException) -> tuple[str, int] | Response:
     if _for_programs():  # a route that does not exist is none of the blueprint's
         return api.fault(error)
-    return _problem(error.code or 500, error.name, error.description or "")
+    said = error.description or ""
+    detail = said if isinstance(said, Said) else words.looked_up(said)
+    return _problem(error.code or 500, words.looked_up(error.name), detail)
 
 
 def _held(error: StoreError) -> tuple[str, int]:
-    return _problem(503, "Nothing was changed", str(error))
+    return _problem(503, _UNCHANGED, error.args[0])
 
 
 def _database_away(error: SQLAlchemyError) -> tuple[str, int]:
-    words = f"{trouble.words(error)} Reload this page then."
-    return _problem(503, "The database cannot be used now", words)
+    detail = joined(trouble.words(error), say("Reload this page then."))
+    return _problem(503, say("The database cannot be used now"), detail)

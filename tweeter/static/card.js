@@ -2,6 +2,7 @@
 // text can become markup. What is on it was worked out by tweeter/cards.py.
 
 import { localise } from "./times.js";
+import { heard, say } from "./words.js";
 
 function element(name, properties, ...children) {
   const node = document.createElement(name);
@@ -51,31 +52,36 @@ function content(card) {
   if (card.rest.length > 0) {
     const whole = text(card, card.rest);
     whole.tabIndex = 0; // it scrolls
-    const all = element("summary", {}, `All ${card.length} characters`);
+    const all = element("summary", {}, say("All {count} characters", { count: card.length }));
     nodes.push(element("details", { className: "rest" }, all, whole));
   }
   if (card.links.length > 0) {
-    nodes.push(list("Links", "links", card.links.map(([words, url]) => outside(url, words))));
+    nodes.push(list(say("Links"), "links", card.links.map(([words, url]) => outside(url, words))));
   }
   if (card.media.length > 0) {
-    const words = card.media.map((one) => element("bdi", { dir: "auto" }, one));
-    nodes.push(list("Media", "links media", words));
+    const words = card.media.map((one) => element("bdi", { dir: "auto" }, heard(one)));
+    nodes.push(list(say("Media"), "links media", words));
   }
   return nodes;
 }
 
+// Labels are ours to say; what an author wrote as a warning is not.
+function cover({ network, cover: words }) {
+  return network === "Bluesky" ? words.split(", ").map(heard).join(", ") : heard(words);
+}
+
 function body(card) {
-  if (card.gone) return [element("p", { className: "gone" }, `${card.gone}, `, moment(card.removed_at), ".")];
-  if (card.hidden) return [element("p", { className: "gone" }, card.hidden)];
+  if (card.gone) return [element("p", { className: "gone" }, `${heard(card.gone)}, `, moment(card.removed_at), ".")];
+  if (card.hidden) return [element("p", { className: "gone" }, heard(card.hidden))];
   if (!card.cover) return content(card);
-  const summary = element("summary", { dir: "auto" }, card.cover);
+  const summary = element("summary", { dir: "auto" }, cover(card));
   return [element("details", { className: "covered" }, summary, ...content(card))];
 }
 
 function base(card) {
   const at = moment(card.at);
   if (!card.url) return element("p", { className: "base" }, element("span", { className: "when" }, at));
-  const original = outside(card.url, card.view, "original");
+  const original = outside(card.url, heard(card.view), "original");
   return element("p", { className: "base" }, outside(card.url, at, "original when"), " ", original);
 }
 
@@ -86,13 +92,13 @@ function keyword(id, name) {
 // post: as the live feed sends it; names: expressions of keywords by id.
 export function card(post, names) {
   const it = post.card;
-  const marks = it.marks.map((mark) => element("span", { className: "kind" }, mark));
-  const network = element("span", { className: "network" }, it.network);
+  const marks = it.marks.map((mark) => element("span", { className: "kind" }, heard(mark)));
+  const network = element("span", { className: "network" }, heard(it.network));
   const head = element("header", {}, author(it), ...marks, network);
   const leaf = element("div", { className: "leaf" }, head, ...body(it), base(it));
   const node = element(
     "article",
-    { className: "post", id: `p${it.id}`, "aria-label": `Post by ${it.who}`, tabIndex: 0 },
+    { className: "post", id: `p${it.id}`, "aria-label": say("Post by {author}", { author: it.who }), tabIndex: 0 },
     leaf,
   );
   node.dataset.id = it.id;
@@ -107,7 +113,7 @@ export function card(post, names) {
 // What a removal leaves: that it happened. Everything that the post said or was called goes.
 export function bury(node, words) {
   const mark = element("p", { className: "gone" }, words);
-  node.setAttribute("aria-label", "Removed post");
+  node.setAttribute("aria-label", say("Removed post"));
   for (const part of node.querySelectorAll(".leaf > :not(header), .author, .kind")) part.remove();
   node.querySelector("header").after(mark);
 }

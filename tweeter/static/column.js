@@ -1,7 +1,8 @@
 // One column. It follows (at the top, posts slide in at most every 300 ms) or is held (nothing
 // moves; what comes waits). Of many posts it shows one in n and counts all.
 
-import { dividerRow, gapRow, item, note, promoted, sameRow, tombstone, words as say } from "./items.js";
+import { dividerRow, gapRow, gapWords, item, note, promoted, sameRow, tombstone } from "./items.js";
+import { heard, say } from "./words.js";
 
 const SHOWN = 100; // cards kept in a column
 const CALM = 5; // posts a second that are all shown
@@ -56,7 +57,7 @@ export class Column {
 
   stop(words) { // it shows nothing new any more
     if (!words || !this.trouble.hidden) return;
-    this.trouble.querySelector("span").textContent = words;
+    this.trouble.querySelector("span").textContent = heard(words);
     this.trouble.hidden = false;
     this.nothing.hidden = true;
     this.draw();
@@ -113,12 +114,12 @@ export class Column {
     }
   }
 
-  why() { // it is held, as the end of a sentence; "" while it follows
-    if (this.manual) return "you held it";
+  why() { // it is held, as a text with {waits}; "" while it follows
+    if (this.manual) return "Held because you held it · {waits} waiting";
     if (this.deck.wall || this.released) return "";
-    if (this.scrolled) return "you scrolled";
-    if (this.focused) return "a post has the focus";
-    return this.pointed ? "the pointer is on it" : "";
+    if (this.scrolled) return "Held because you scrolled · {waits} waiting";
+    if (this.focused) return "Held because a post has the focus · {waits} waiting";
+    return this.pointed ? "Held because the pointer is on it · {waits} waiting" : "";
   }
 
   toggle() {
@@ -226,7 +227,7 @@ export class Column {
       }
       if (this.folds.get(fold) !== undefined) fresh.dataset.fold = "";
       this.adopt(fresh);
-      note(fresh, isMine ? "" : "It was edited and belongs no more to this column.");
+      note(fresh, isMine ? "" : say("It was edited and belongs no more to this column."));
       if (hadFocus) fresh.querySelector("article").focus({ preventScroll: true });
     });
     this.number();
@@ -314,7 +315,7 @@ export class Column {
   }
 
   gapNode(gap) {
-    const row = gapRow(say(gap), () => this.loadGap(row, gap), this.deck.link(this.section.dataset.of));
+    const row = gapRow(gapWords(gap), () => this.loadGap(row, gap), this.deck.link(this.section.dataset.of));
     Object.assign(row, { gap });
     return row;
   }
@@ -395,18 +396,18 @@ export class Column {
   drawBottom() {
     const { count, from, until } = this.trimmed;
     this.bottom.hidden = !count && !this.more;
-    this.bottom.querySelector("span").textContent = count ? say({ count, from, until }) : "older posts";
+    this.bottom.querySelector("span").textContent = count ? gapWords({ count, from, until }) : say("older posts");
   }
 
   draw() {
     const why = this.why();
-    const rate = this.rate();
+    const rate = Math.round(this.rate());
     const n = this.oneIn();
     const waits = this.waits();
-    let words = rate >= 1 ? `Following · ${Math.round(rate)}/s` : "Following";
-    if (n > 1) words = `Following · ${Math.round(rate)}/s · showing 1 in ${n} · all stored`;
-    if (why) words = `Held because ${why} · ${waits} waiting`;
-    if (why && n > 1) words += ` · ${Math.round(rate)}/s`;
+    let words = this.rate() >= 1 ? say("Following · {rate}/s", { rate }) : say("Following");
+    if (n > 1) words = say("Following · {rate}/s · showing 1 in {n} · all stored", { rate, n });
+    if (why) words = say(why, { waits });
+    if (why && n > 1) words += ` · ${rate}/s`;
     if (this.words.textContent !== words) this.words.textContent = words;
     this.hold.hidden = why !== "";
     this.go.hidden = why === "";
@@ -450,10 +451,10 @@ export class Column {
       this.put(posts, row);
       gap.before = before;
       gap.count = Math.max(0, gap.count - posts.length);
-      row.update(forgotten ? "Older ones are no longer kept in this order" : say(gap), before > 0);
+      row.update(forgotten ? say("Older ones are no longer kept in this order") : gapWords(gap), before > 0);
       if (before === 0 && !forgotten) this.keep(() => row.remove());
     } catch {
-      row.update("The server did not answer: try again", true);
+      row.update(say("The server did not answer: try again"), true);
     }
   }
 
@@ -468,9 +469,9 @@ export class Column {
       this.trimmed.top = null;
       this.trimmed.count = found.older ? Math.max(0, this.trimmed.count - count) : 0;
       this.drawBottom();
-      if (found.posts.length === 0 && found.older) words.textContent = "none found yet among older posts";
+      if (found.posts.length === 0 && found.older) words.textContent = say("none found yet among older posts");
     } catch {
-      words.textContent = "The server did not answer: try again";
+      words.textContent = say("The server did not answer: try again");
     }
   }
 

@@ -1,6 +1,7 @@
 // What stands in a column: a post with those that say the same, a gap, a divider.
 
 import { bury, card } from "./card.js";
+import { say } from "./words.js";
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const NAMED = 50; // cards with the same text that are kept
@@ -47,7 +48,7 @@ export function sameRow(made, article = null) {
   const count = 1 + Math.min(there.length, NAMED) + more;
   if (count === 1) same.remove();
   else {
-    const words = node("span", "visually-hidden", " with the same text");
+    const words = node("span", "visually-hidden", ` ${say("with the same text")}`);
     same.querySelector("summary").replaceChildren(`×${count}`, words);
   }
 }
@@ -65,7 +66,7 @@ export function promoted(made) {
 }
 
 export function tombstone(made) { // text and names go, the place stays
-  bury(made.querySelector("article"), "Removed by its author or network.");
+  bury(made.querySelector("article"), say("Removed by its author or network."));
   made.querySelector(".note")?.remove();
 }
 
@@ -75,18 +76,17 @@ export function note(made, words) {
   if (words) made.append(node("p", "note", words));
 }
 
-export function words(gap) {
-  const [from, until] = [gap.from, gap.until].map((us) => (us ? time(us) : ""));
-  const span = from === until ? ` at ${from}` : ` between ${from} and ${until}`;
-  if (gap.missed) {
-    return `${gap.whole ? "" : "At least "}${gap.count} posts of all columns passed while this page was away`;
-  }
-  return `${gap.count}${span}`;
+export function gapWords({ count, missed, whole, from, until }) {
+  if (missed && whole) return say("{count} posts of all columns passed while this page was away", { count });
+  if (missed) return say("At least {count} posts of all columns passed while this page was away", { count });
+  const [since, to] = [from, until].map((us) => (us ? time(us) : ""));
+  if (since === to) return say("{count} at {time}", { count, time: since });
+  return say("{count} between {since} and {until}", { count, since, until: to });
 }
 
 export function gapRow(text, load, link = null) {
   const span = node("span", "", text);
-  const button = node("button", "quiet", "load");
+  const button = node("button", "quiet", say("load"));
   button.type = "button";
   button.addEventListener("click", load);
   const row = node("p", "gap", span, button);
@@ -99,5 +99,6 @@ export function gapRow(text, load, link = null) {
 }
 
 export function dividerRow(away) {
-  return node("p", "divider", `arrived while away: ${away.count}, ${time(away.from)} to ${time(away.until)}`);
+  const values = { count: away.count, since: time(away.from), until: time(away.until) };
+  return node("p", "divider", say("arrived while away: {count}, {since} to {until}", values));
 }

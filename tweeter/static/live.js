@@ -4,6 +4,7 @@ import { Column } from "./column.js";
 import { listen } from "./keys.js";
 import { Line } from "./line.js";
 import { STATES, draw as drawStreams } from "./streams.js";
+import { say } from "./words.js";
 
 const SLIDE_MS = 300; // posts come in at most so often
 const SAY_MS = 10_000; // and are said at most so often
@@ -77,7 +78,7 @@ const deck = {
     if (kind !== "keyword" && kind !== "tag") return null;
     const link = document.createElement("a");
     link.href = kind === "tag" ? `/search?tag=${encodeURIComponent(id)}` : `/keywords/${id}`;
-    link.textContent = kind === "tag" ? "the search for it" : "the keyword's page";
+    link.textContent = kind === "tag" ? say("the search for it") : say("the keyword's page");
     return link;
   },
 };
@@ -135,7 +136,7 @@ function told(kind, data, seq, filters) {
 
 // The lamp.
 
-function say(state, words) {
+function shine(state, words) {
   const text = `${STATES[state]} ${words}`;
   if (lamp.textContent === text) return;
   lamp.className = `state state-${state}`;
@@ -145,18 +146,19 @@ function say(state, words) {
 let announced = true;
 function changed(line) {
   if (line.up && Date.now() - line.heardAt < GREEN_MS) {
-    say("live", "Connected");
-    if (!announced) said.textContent = "The line is up again.";
+    shine("live", say("Connected"));
+    if (!announced) said.textContent = say("The line is up again.");
     announced = true;
   } else if (line.lostAt && !line.up) {
     wasLost = true;
-    const last = lastPostAt ? `, last post ${clock.format(lastPostAt)}` : "";
     const wait = Math.max(0, Math.ceil((line.retryAt - Date.now()) / 1000));
-    const next = wait > 0 ? `retry in ${wait} s` : "trying again";
-    say("down", `Connection lost ${clock.format(line.lostAt)}${last}, ${next}`);
-    if (announced) said.textContent = "The line is down; what comes meanwhile is fetched later.";
+    const lost = say("Connection lost {time}", { time: clock.format(line.lostAt) });
+    const last = lastPostAt ? [say("last post {time}", { time: clock.format(lastPostAt) })] : [];
+    const next = wait > 0 ? say("retry in {seconds} s", { seconds: wait }) : say("trying again");
+    shine("down", [lost, ...last, next].join(", "));
+    if (announced) said.textContent = say("The line is down; what comes meanwhile is fetched later.");
     announced = false;
-  } else say("waiting", "Connecting");
+  } else shine("waiting", say("Connecting"));
 }
 
 changed({ up: false, lostAt: 0 });
@@ -174,7 +176,10 @@ window.setInterval(() => {
 
 window.setInterval(() => { // counts only, for who hears the page
   const news = deck.columns.filter((column) => column.news > 0);
-  if (news.length > 0) said.textContent = news.map((column) => `${column.news} new in ${column.title}`).join(", ");
+  if (news.length > 0) {
+    const words = news.map(({ news: count, title }) => say("{count} new in {column}", { count, column: title }));
+    said.textContent = words.join(", ");
+  }
   for (const column of news) column.news = 0;
 }, SAY_MS);
 

@@ -1,6 +1,7 @@
 // The sources page keeps itself up to date while it is looked at.
 
 import { draw } from "./streams.js";
+import { say } from "./words.js";
 
 const EVERY_MS = 3_000;
 const stale = document.getElementById("stale");
@@ -22,7 +23,7 @@ async function ask() {
     since = new Date();
     if (stale.textContent) age("");
   } catch {
-    age(`tweeter does not answer. As of ${since.toLocaleTimeString()}.`);
+    age(`${say("tweeter does not answer.")} ${say("As of {time}.", { time: since.toLocaleTimeString() })}`);
   }
 }
 

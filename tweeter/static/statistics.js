@@ -3,6 +3,7 @@
 
 import { ask } from "./ask.js";
 import { localise } from "./times.js";
+import { say } from "./words.js";
 
 const KEYS = { "[": "earlier", "]": "later", "-": "wider" };
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
@@ -40,7 +41,7 @@ function tell(bucket) {
       const said = posts.toLocaleString();
       return index === undefined ? `${name} ${said}` : `${name} ${index.toFixed(1)} (${said})`;
     });
-  state.readout.textContent = `${clock.format(at)}: ${parts.join(", ") || "no post"}`;
+  state.readout.textContent = `${clock.format(at)}: ${parts.join(", ") || say("no post")}`;
 }
 
 let from = null; // bucket where a drag began
@@ -60,23 +61,23 @@ let asking = null;
 let ageing = 0;
 
 // A line above the statistics: what is going on with them, and the one thing to do about it.
-function say(words, label = "", address = "") {
-  const note = document.getElementById("statistics-note");
-  note.replaceChildren(words);
+function note(words, label = "", address = "") {
+  const place = document.getElementById("statistics-note");
+  place.replaceChildren(words);
   if (label) {
     const link = document.createElement("a");
     link.href = address;
     link.textContent = label;
-    note.append(" ", link);
+    place.append(" ", link);
   }
-  note.hidden = !words;
+  place.hidden = !words;
 }
 
 function age(words, label, address) {
   const section = document.getElementById("statistics");
   const at = new Date(Number(section.dataset.asOf) * 1000);
   section.classList.add("stale");
-  say(`${words} As of ${clock.format(at)}.`, label, address);
+  note(`${words} ${say("As of {time}.", { time: clock.format(at) })}`, label, address);
 }
 
 // What ends "now" grows old: after a bar's time it says so, and is not changed under the reader.
@@ -86,7 +87,7 @@ function watchAge() {
   if (!section.dataset.running) return;
   const wait = Math.max(state?.size ?? 0, LEAST_S) * 1000;
   ageing = window.setTimeout(
-    () => age("A newer bar has begun.", "Show it", window.location.href),
+    () => age(say("A newer bar has begun."), say("Show it"), window.location.href),
     wait,
   );
 }
@@ -108,13 +109,13 @@ async function go(address) {
   const mine = (asking = new AbortController());
   const section = document.getElementById("statistics");
   section.setAttribute("aria-busy", "true");
-  const slow = window.setTimeout(() => say("Loading …"), SLOW_MS);
+  const slow = window.setTimeout(() => note(say("Loading …")), SLOW_MS);
   try {
     const { page } = await ask(address, { signal: mine.signal });
     if (!replaced(page, address)) window.location.assign(address); // the server says what is wrong
   } catch {
     if (mine.signal.aborted) return; // a newer one is asked for
-    age("tweeter does not answer.", "Try again", address);
+    age(say("tweeter does not answer."), say("Try again"), address);
     section.removeAttribute("aria-busy");
   } finally {
     window.clearTimeout(slow);

@@ -1,6 +1,7 @@
 // The table of streams, drawn as templates/parts.html draws it: on the live page and on sources.
 
 import { countDown, localise } from "./times.js";
+import { heard, say } from "./words.js";
 
 export const STATES = {
   live: "●", waiting: "◌", down: "▲", limited: "▲", needs_attention: "■", off: "○",
@@ -22,10 +23,16 @@ function time(value, className = "") {
   return node;
 }
 
+// A text with nodes in the places of its values.
+function between(text, nodes) {
+  return text.split(/\{(\w+)\}/).map((part, n) => (n % 2 ? nodes[part] : part));
+}
+
 function words(stream) {
-  const hint = cell("span", "hint", "since ", time(stream.since));
-  if (stream.retry_at) hint.append(", next try ", time(stream.retry_at, "countdown"));
-  return cell("td", "words", stream.words, " ", hint);
+  const text = stream.retry_at ? say("since {moment}, next try {next}") : say("since {moment}");
+  const next = stream.retry_at ? time(stream.retry_at, "countdown") : "";
+  const hint = cell("span", "hint", ...between(text, { moment: time(stream.since), next }));
+  return cell("td", "words", heard(stream.words), " ", hint);
 }
 
 function row(stream) {
@@ -35,9 +42,9 @@ function row(stream) {
   name.scope = "row";
   const mark = cell("span", "", STATES[stream.state] ?? "·");
   mark.ariaHidden = "true";
-  const state = cell("span", `state state-${stream.state}`, mark, ` ${stream.state.replaceAll("_", " ")}`);
+  const state = cell("span", `state state-${stream.state}`, mark, ` ${say(stream.state.replaceAll("_", " "))}`);
   const stored = cell("td", "number", stream.counts.stored.toLocaleString("en"));
-  stored.dataset.label = "Stored";
+  stored.dataset.label = say("Stored");
   const node = cell("tr", "", name, cell("td", "", state), stored, words(stream));
   localise(node);
   countDown(node);
@@ -46,7 +53,7 @@ function row(stream) {
 
 export function draw(streams, warning) {
   const place = document.getElementById("warning");
-  place.textContent = warning;
+  place.textContent = heard(warning);
   place.hidden = !warning;
   const body = document.querySelector("#streams tbody");
   if (streams.length === 0 || body.contains(document.activeElement)) return; // keep the focus

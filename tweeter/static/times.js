@@ -1,6 +1,8 @@
 // Times in the viewer's own zone and language, the ISO form stays in the title; and the time
 // until something happens, counted down.
 
+import { say } from "./words.js";
+
 const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 export function localise(root) {
@@ -12,10 +14,11 @@ export function localise(root) {
 
 export function left(ms) {
   const seconds = Math.ceil(ms / 1000);
-  if (seconds <= 0) return "now";
+  if (seconds <= 0) return say("now");
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
-  if (hours > 0) return `in ${hours} h ${minutes} min`;
-  return minutes > 0 ? `in ${minutes} min ${seconds % 60} s` : `in ${seconds} s`;
+  if (hours > 0) return say("in {hours} h {minutes} min", { hours, minutes });
+  if (minutes > 0) return say("in {minutes} min {seconds} s", { minutes, seconds: seconds % 60 });
+  return say("in {seconds} s", { seconds });
 }
 
 export function countDown(root) {

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import flask
 import msgspec
-from flask import flash, redirect, request
+from flask import redirect, request
 
 from tweeter import moments
 from tweeter.errors import TweeterError
@@ -11,7 +12,8 @@ from tweeter.moments import BadMoment
 from tweeter.records import now_us
 from tweeter.store import annotations, keywords
 from tweeter.store.annotations import EVERY, AnnotationNotFound, BadAnnotation
-from tweeter.views import asked
+from tweeter.texts import say
+from tweeter.views import asked, words
 from tweeter.views.forms import KeywordForm
 from tweeter.views.keyword_pages import keyword_page
 from tweeter.views.pages import Answer, engine, pages
@@ -33,8 +35,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "keyword_id": EVERY if self.everywhere else keyword_id,
             "text": self.text,
-            "since": moments.read(self.since, now, "“From”"),
-            "until": moments.read(self.until, now, "“To”") if self.until.strip() else 0,
+            "since": moments.read(self.since, now, say("“From”")),
+            "until": moments.read(self.until, now, say("“To”")) if self.until.strip() else 0,
         }
 
 
@@ -51,7 +53,7 @@ def _draft(annotation_id: int = 0) -> Draft:
 
 def _wrong(keyword_id: int, draft: Draft, error: TweeterError) -> Answer:
     """The page again, with what was written and what is wrong with it."""
-    wrong = msgspec.structs.replace(draft, error=str(error))
+    wrong = msgspec.structs.replace(draft, error=words.of_error(error))
     form = KeywordForm(formdata=None)
     form.show(keywords.get(engine(), keyword_id))
     return keyword_page(keyword_id, form, {"draft": wrong}), 422
@@ -70,7 +72,7 @@ def annotate(keyword_id: int) -> Answer:
         annotations.add(engine(), **draft.values(keyword_id))
     except (BadAnnotation, BadMoment) as error:
         return _wrong(keyword_id, draft, error)
-    flash("The note is kept.")
+    words.flash("The note is kept.")
     return _back(keyword_id)
 
 
@@ -82,12 +84,12 @@ def change_annotation(keyword_id: int, annotation_id: int) -> Answer:
     try:
         if request.form.get("act") == "remove":
             annotations.remove(engine(), annotation_id)
-            flash("The note is removed.")
+            words.flash("The note is removed.")
         else:
             annotations.change(engine(), annotation_id, **draft.values(keyword_id))
-            flash("The note is changed.")
+            words.flash("The note is changed.")
     except AnnotationNotFound as error:
-        flash(str(error))
+        flask.flash(words.of_error(error))
     except (BadAnnotation, BadMoment) as error:
         return _wrong(keyword_id, draft, error)
     return _back(keyword_id)

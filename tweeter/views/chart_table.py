@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from tweeter.filters import KINDS
 from tweeter.harmless import cell
-from tweeter.statistics.volume import Volume
+from tweeter.statistics.volume import OTHER, Volume
 from tweeter.store.annotations import Annotation
 from tweeter.store.cells import US
+from tweeter.texts import say
 from tweeter.views.show import iso
 
 
@@ -65,8 +67,10 @@ def _missed(found: Volume, start: int) -> str:
 def heads(found: Volume, names: Mapping[str, str]) -> list[str]:
     """What each series is called. names: of those that are called otherwise than in the numbers."""
     is_whole = bool(found.indexes and found.others)
-    nameless = "not said" if found.by == "lang" and not is_whole else "posts"
-    return [names.get(one.name, one.name) or nameless for one in found.drawn]
+    nameless = say("not said") if found.by == "lang" and not is_whole else say("posts")
+    ours: dict[str, str] = {name: say(name) for name in (*KINDS, OTHER)}
+    ours[""] = nameless
+    return [names.get(one.name) or ours.get(one.name, one.name) for one in found.drawn]
 
 
 def as_csv(found: Volume, names: Mapping[str, str]) -> Iterator[str]:

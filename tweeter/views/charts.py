@@ -16,6 +16,7 @@ from tweeter.statistics.voice import Voice
 from tweeter.statistics.volume import Volume
 from tweeter.store.annotations import Annotation
 from tweeter.store.cells import DAY, HOUR, US
+from tweeter.texts import say
 
 HIGH = 1_000
 GAP = 0.12  # of a bucket, between bars
@@ -107,7 +108,11 @@ def of_volume(found: Volume) -> Chart:
         ],
         before=_place(span, found.followed_since),
         edits=[
-            Tick(_place(span, at), f"version {version}: {expression}", at)
+            Tick(
+                _place(span, at),
+                say("version %(number)s: %(expression)s", number=version, expression=expression),
+                at,
+            )
             for at, version, expression in found.edits
         ],
         notes=_notes(span, found.annotations),

@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
-from flask import flash, jsonify, redirect, render_template, request, url_for
+import flask
+from flask import jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from tweeter import columns
@@ -19,6 +20,8 @@ from tweeter.store import backlog, decks, feed, keywords, questions, searches
 from tweeter.store.decks import Deck
 from tweeter.store.posts import StoredPost
 from tweeter.store.questions import Meaning
+from tweeter.texts import joined, say
+from tweeter.views import words
 from tweeter.views.pages import Answer, engine, names_of, pages
 from tweeter.views.search_show import NETWORKS, label
 
@@ -104,7 +107,7 @@ def _show(
         edit=edit if _place(edit, state.columns) is not None else "",
         given=given or _given(state.columns, edit),
         error=error,
-        networks=NETWORKS,
+        networks={name: words.told(label) for name, label in NETWORKS.items()},
         kinds=KINDS,
         states=STATES,
         saved=searches.list_all(engine()),
@@ -123,7 +126,7 @@ def _view(
     if meaning.question is not None:
         found = backlog.newest(engine(), meaning.question, limit=limit)
     if column.keyword_id is not None and column.keyword_id not in names:
-        trouble = "There is no such keyword any more."
+        trouble = say("There is no such keyword any more.")
     return View(
         number,
         column,
@@ -140,26 +143,40 @@ def title(column: Column, names: Mapping[int, str], search: str = "") -> str:
     """What a column is called that has no name of its own; search: the saved search's."""
     kind, _, value = column.of.partition(":")
     if kind == "search":
-        return search or f"search {value}"
-    return label(kind, value, names) if value else "Everything"
+        return search or say("search %(number)s", number=value)
+    return label(kind, value, names) if value else say("Everything")
 
 
 def in_words(column: Column, names: Mapping[int, str]) -> str:
     """A column's filter for people; "" if it has none."""
-    parts = []
+    parts: list[str] = []
     for name in MANY:
         values = getattr(column, name)
         wanted = [label(name, one, names) for one in values if not one.startswith("-")]
-        parts.append(" or ".join(wanted))
-        parts += [f"not {label(name, one[1:], names)}" for one in values if one.startswith("-")]
+        parts.append(_either(wanted))
+        parts += [
+            say("not %(value)s", value=label(name, one[1:], names))
+            for one in values
+            if one.startswith("-")
+        ]
     parts += [
-        f"with {column.q}" if column.q else "",
-        f"without {column.without}" if column.without else "",
-        {"media": "only with media", "link": "only with links"}.get(column.only, ""),
-        f"since {column.since}" if column.since else "",
-        f"until {column.until}" if column.until else "",
+        say("with %(expression)s", expression=column.q) if column.q else "",
+        say("without %(expression)s", expression=column.without) if column.without else "",
+        _ONLY.get(column.only, ""),
+        say("since %(moment)s", moment=column.since) if column.since else "",
+        say("until %(moment)s", moment=column.until) if column.until else "",
     ]
-    return " · ".join(part for part in parts if part)
+    return joined(*parts, between=" · ") if any(parts) else ""
+
+
+_ONLY = {"media": say("only with media"), "link": say("only with links")}
+
+
+def _either(words: Sequence[str]) -> str:
+    found, *more = words or [""]
+    for one in more:
+        found = say("%(first)s or %(second)s", first=found, second=one)
+    return found
 
 
 def fold_all(found: Sequence[StoredPost]) -> list[Card]:
@@ -203,11 +220,18 @@ def _changed(present: tuple[Column, ...], act: str, word: str) -> tuple[Column, 
     if act == "order":
         places = [int(one) - 1 for one in word.split(",") if one.isascii() and one.isdigit()]
         if sorted(places) != list(range(len(now))):
-            raise BadColumn("of", "The columns are others now: reload the page.")
+            raise BadColumn("of", say("The columns are others now: reload the page."))
         return tuple(now[place] for place in places)
     place = _place(word, present)
     if place is None:
-        raise BadColumn("of", f"A deck has at most {COLUMNS} columns, and no column {word[:10]}.")
+        raise BadColumn(
+            "of",
+            say(
+                "A deck has at most %(columns)s columns, and no column %(word)s.",
+                columns=COLUMNS,
+                word=word[:10],
+            ),
+        )
     if act == "put":
         now[place : place + 1] = [Column.from_args(_of_put())]
         return tuple(now)
@@ -218,7 +242,7 @@ def _changed(present: tuple[Column, ...], act: str, word: str) -> tuple[Column, 
         return tuple(now[:place] + now[place + 1 :])
     if act in ("left", "right"):
         return tuple(_moved(now, place, -1 if act == "left" else 1))
-    raise BadColumn("of", "The last column stays: change what it shows instead.")
+    raise BadColumn("of", say("The last column stays: change what it shows instead."))
 
 
 def _of_put() -> dict[str, list[str]]:
@@ -274,16 +298,16 @@ def change_deck() -> Answer:
         return _go(State(deck.columns, deck))
     except (BadColumn, decks.DeckExists, decks.DeckChanged) as error:
         if act == "put" and isinstance(error, BadColumn):
-            return _show(state, word, request.form.to_dict(flat=False), str(error))
-        flash(str(error))
+            return _show(state, word, request.form.to_dict(flat=False), words.of_error(error))
+        flask.flash(words.of_error(error))
         if _from_script():  # the page is reloaded then, and shows what it says
-            return str(error), 409
+            return words.of_error(error), 409
     return _go(state)
 
 
 def _save(state: State) -> Answer:
     deck = decks.add(engine(), request.form.get("name", ""), state.columns)
-    flash(f"Kept as “{deck.name}”.")
+    words.flash("Kept as “%(name)s”.", name=deck.name)
     return _go(State(deck.columns, deck))
 
 
@@ -298,7 +322,7 @@ def _forget(state: State) -> Answer:
     """What is shown stays, in the address: keeping it again is the way back."""
     if state.deck is not None:
         decks.remove(engine(), state.deck.id)
-        flash(f"“{state.deck.name}” is kept no more. Keep it again to undo this.")
+        words.flash("“%(name)s” is kept no more. Keep it again to undo this.", name=state.deck.name)
     return _go(State(state.columns, None))
 
 

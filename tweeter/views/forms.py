@@ -1,5 +1,6 @@
 """Forms: what a person may send, checked; CSRF protection comes with each."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask_wtf import FlaskForm
@@ -12,10 +13,12 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length, NumberRange
+from wtforms.validators import InputRequired, ValidationError
 from wtforms.validators import Optional as MayBeEmpty
 
 from tweeter.store.keywords import KeywordRow, Options
+from tweeter.texts import say
+from tweeter.views.words import told
 
 EXPRESSION_CHARACTERS = 1024
 NETWORKS = [("x", "X"), ("bluesky", "Bluesky"), ("mastodon", "Mastodon"), ("demo", "demo")]
@@ -28,32 +31,48 @@ class _Whole(IntegerField):  # type: ignore[misc]
         try:
             super().process_formdata([value.strip().replace(",", "") for value in valuelist])
         except ValueError as error:
-            raise ValueError("A whole number, such as 500.") from error
+            raise ValueError(say("A whole number, such as 500.")) from error
 
 
 def _number(label: str, most: int) -> Any:
-    words = f"A whole number from 0 to {most:,}."
-    return _Whole(label, default=0, validators=[MayBeEmpty(), NumberRange(0, most, words)])
+    return _Whole(label, default=0, validators=[MayBeEmpty(), _up_to(most)])
+
+
+# WTForms fills its own values into a message, and makes a plain string of it: hence these.
+
+
+def _up_to(most: int) -> Callable[[Any, Any], None]:
+    def check(_form: Any, field: Any) -> None:
+        if field.data is None or not 0 <= field.data <= most:
+            raise ValidationError(say("A whole number from 0 to %(most)s.", most=format(most, ",")))
+
+    return check
+
+
+def _not_too_long(_form: Any, field: Any) -> None:
+    if len(field.data or "") > EXPRESSION_CHARACTERS:
+        most = f"{EXPRESSION_CHARACTERS:,}"
+        raise ValidationError(say("At most %(most)s characters.", most=most))
 
 
 class KeywordForm(FlaskForm):  # type: ignore[misc]
     """A keyword's expression and what is chosen beside it; the grammar is the store's matter."""
 
     expression = StringField(
-        "Keyword",
+        say("Keyword"),
         filters=[lambda value: value.strip() if value else value],
         validators=[
-            InputRequired("Write a word, a “phrase”, or several joined by OR, AND, NOT."),
-            Length(max=EXPRESSION_CHARACTERS, message="At most 1,024 characters."),
+            InputRequired(say("Write a word, a “phrase”, or several joined by OR, AND, NOT.")),
+            _not_too_long,
         ],
     )
     networks = SelectMultipleField(
-        "Networks (none chosen: all)",
+        say("Networks (none chosen: all)"),
         choices=[SelectChoice(name, label) for name, label in NETWORKS],
     )
-    day_budget = _number("Posts read at X a day, at most (0: no limit)", 100_000_000)
-    month_budget = _number("A month, at most", 1_000_000_000)
-    keep_days = _number("Delete its posts after so many days (0: never)", 36_500)
+    day_budget = _number(say("Posts read at X a day, at most (0: no limit)"), 100_000_000)
+    month_budget = _number(say("A month, at most"), 1_000_000_000)
+    keep_days = _number(say("Delete its posts after so many days (0: never)"), 36_500)
 
     def options(self) -> Options:
         """What is chosen beside the expression."""
@@ -75,9 +94,9 @@ class KeywordForm(FlaskForm):  # type: ignore[misc]
 class ImportForm(FlaskForm):  # type: ignore[misc]
     """Many keywords: pasted, or a file."""
 
-    lines = TextAreaField("One keyword a line, or CSV with the columns expression, networks")
-    file = FileField("Or a file")
-    all_or_none = BooleanField("Add none if a line is wrong")
+    lines = TextAreaField(say("One keyword a line, or CSV with the columns expression, networks"))
+    file = FileField(say("Or a file"))
+    all_or_none = BooleanField(say("Add none if a line is wrong"))
 
     def given(self) -> str:
         """The text; raises ValueError for a file that is none."""
@@ -86,7 +105,7 @@ class ImportForm(FlaskForm):  # type: ignore[misc]
             try:
                 self.lines.data = file.read().decode("utf-8-sig")
             except UnicodeDecodeError as error:
-                raise ValueError("The file is not UTF-8 text.") from error
+                raise ValueError(say("The file is not UTF-8 text.")) from error
         return self.lines.data or ""
 
 
@@ -97,7 +116,7 @@ class ButtonForm(FlaskForm):  # type: ignore[misc]
 class RemoveForm(FlaskForm):  # type: ignore[misc]
     """Removing asks whether the posts go too."""
 
-    purge = BooleanField("Also delete its posts")
+    purge = BooleanField(say("Also delete its posts"))
 
 
 def mark(expression: str, position: int) -> tuple[str, str, str]:
@@ -106,7 +125,7 @@ def mark(expression: str, position: int) -> tuple[str, str, str]:
 
 
 def _named(field: Any, message: object) -> str:
-    return f"{field.label.text}: {message}"
+    return f"{told(field.label.text)}: {told(message)}"
 
 
 def first_error(form: Any) -> str:
@@ -114,5 +133,7 @@ def first_error(form: Any) -> str:
     for name, messages in form.errors.items():
         for message in messages:
             field = form._fields.get(name)
-            return str(message) if field is None or name == "expression" else _named(field, message)
-    return "The form was not understood: reload the page and send it again."
+            if field is None or name == "expression":
+                return str(told(message))
+            return _named(field, message)
+    return str(told(say("The form was not understood: reload the page and send it again.")))

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import abort, current_app, flash, redirect, render_template, request, url_for
+import flask
+from flask import abort, current_app, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from tweeter import forecast, names
@@ -27,7 +28,8 @@ from tweeter.store.coverage import Coverage
 from tweeter.store.engine import one_moment
 from tweeter.store.keywords import KeywordExists, KeywordRow
 from tweeter.store.preview import preview
-from tweeter.views import removal_pages, stat_pages
+from tweeter.texts import counted, say
+from tweeter.views import removal_pages, stat_pages, words
 from tweeter.views.forms import ImportForm, KeywordForm, RemoveForm, first_error, mark
 from tweeter.views.pages import Answer, engine, names_under, pages
 
@@ -51,7 +53,7 @@ def add_keyword() -> Answer:
     elif request.method == "POST":
         row, found = _save(form, None)
         if row is not None:
-            flash(f"“{row.expression}” is followed from now on.")
+            words.flash("“%(keyword)s” is followed from now on.", keyword=row.expression)
             _flash_names(row)
             return redirect(url_for("pages.keyword", keyword_id=row.id), 303)
     page = render_template("add_keyword.html", form=form, **_lists(), **found)
@@ -105,15 +107,16 @@ def _flash_names(row: KeywordRow) -> None:
     """Say which accounts are not known yet, and what that means."""
     for account in followed.of_keyword(engine(), row.id):
         if not account.author_id:
-            flash(f"from:{account.name}: {account.words}")
+            unknown = f"from:{account.name}: {account.words}"
+            flask.flash(unknown)
 
 
 def _wrong(error: TweeterError, expression: str) -> dict[str, Any]:
     if isinstance(error, KeywordSyntaxError):
-        return {"error": str(error), "marked": mark(expression, error.position)}
+        return {"error": words.of_error(error), "marked": mark(expression, error.position)}
     if isinstance(error, KeywordExists):
-        return {"error": str(error), "twin": error.keyword_id}
-    return {"error": str(error)}
+        return {"error": words.of_error(error), "twin": error.keyword_id}
+    return {"error": words.of_error(error)}
 
 
 def _preview(form: KeywordForm, keyword_id: int | None) -> dict[str, Any]:
@@ -150,11 +153,14 @@ def _whole_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str
     try:
         found = posts.page(engine(), keyword_id=keyword_id, older=request.args.get("older", ""))
     except ValueError:
-        abort(400, "The address of this page is damaged: “older” is not a position.")
+        abort(400, say("The address of this page is damaged: “older” is not a position."))
     try:
         statistics = stat_pages.of_keyword(row)
     except (BadQuestion, BadMoment) as error:
-        abort(400, f"{error} Take it out of the address to see the last day.")
+        abort(
+            400,
+            say("%(error)s Take it out of the address to see the last day.", error=error.args[0]),
+        )
     return render_template(
         "keyword.html",
         row=row,
@@ -200,7 +206,7 @@ def edit_keyword(keyword_id: int) -> Answer:
     row, wrong = _save(form, keyword_id)
     if row is None:
         return keyword_page(keyword_id, form, wrong), 422
-    flash(f"Changed to “{row.expression}”. Stored posts are matched again.")
+    words.flash("Changed to “%(keyword)s”. Stored posts are matched again.", keyword=row.expression)
     _flash_names(row)
     return redirect(url_for("pages.keyword", keyword_id=keyword_id), 303)
 
@@ -211,9 +217,12 @@ def change_keyword(keyword_id: int, act: str) -> Answer:
     state = "paused" if act == "pause" else "active"
     try:
         row = keywords.set_state(engine(), keyword_id, state)
-        flash(f"“{row.expression}” is {'paused' if act == 'pause' else 'followed again'}.")
+        if act == "pause":
+            words.flash("“%(keyword)s” is paused.", keyword=row.expression)
+        else:
+            words.flash("“%(keyword)s” is followed again.", keyword=row.expression)
     except KeywordExists as error:
-        flash(str(error))
+        flask.flash(words.of_error(error))
     return _back(keyword_id)
 
 
@@ -222,10 +231,18 @@ def remove_keyword(keyword_id: int) -> Answer:
     """Remove; the posts stay or go, as the person said. Both can be undone for a while."""
     form = RemoveForm()
     row = keywords.set_state(engine(), keyword_id, "removed", purge=bool(form.purge.data))
-    kept = "Its posts stay."
     if row.purge_at:
-        kept = f"Its posts will be deleted in {keywords.UNDO_S // 60} minutes."
-    flash(f"“{row.expression}” is removed. {kept} Restore it below to undo this.")
+        words.flash(
+            "“%(keyword)s” is removed. Its posts will be deleted in %(minutes)s minutes."
+            " Restore it below to undo this.",
+            keyword=row.expression,
+            minutes=keywords.UNDO_S // 60,
+        )
+    else:
+        words.flash(
+            "“%(keyword)s” is removed. Its posts stay. Restore it below to undo this.",
+            keyword=row.expression,
+        )
     return redirect(url_for("pages.add_keyword"), 303)
 
 
@@ -247,14 +264,19 @@ def import_keywords() -> Answer:
     try:
         lines = bulk.read(form.given())
     except (TweeterError, ValueError) as error:
-        return render_template("import.html", form=form, error=str(error)), 422
+        return render_template("import.html", form=form, error=words.of_error(error)), 422
     answers = names.look_up_many(_config(), lines)
     if request.form.get("act") != "add":
         verdicts = bulk.check(engine(), lines, answers)
         return render_template("import.html", form=form, verdicts=verdicts)
     done = bulk.add(engine(), lines, answers, all_or_none=bool(form.all_or_none.data))
     if not done.ids:
-        words = "Nothing was added: see the lines below."
-        return render_template("import.html", form=form, verdicts=done.verdicts, error=words), 422
-    flash(f"{len(done.ids):,} keywords are followed from now on.")
+        wrong = say("Nothing was added: see the lines below.")
+        return render_template("import.html", form=form, verdicts=done.verdicts, error=wrong), 422
+    added = counted(
+        "%(count)s keywords are followed from now on.",
+        "%(count)s keywords are followed from now on.",
+        len(done.ids),
+    )
+    flask.flash(words.told(added))
     return redirect(url_for("pages.add_keyword"), 303)

@@ -12,8 +12,8 @@ from flask import Flask, current_app, redirect, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from tweeter.texts import mark
 from tweeter.views.pages import pages
-from tweeter.views.words import mark
 
 THEMES = ("light", "dark", "system")
 THEME_COOKIE = "tweeter_theme"

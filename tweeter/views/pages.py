@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
@@ -20,7 +20,8 @@ from tweeter.store.engine import one_moment
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.overview import Overview, overview
 from tweeter.store.posts import StoredPost
-from tweeter.views import charts, voice_charts
+from tweeter.texts import say
+from tweeter.views import charts, voice_charts, words
 from tweeter.views.forms import ButtonForm
 
 pages = Blueprint("pages", __name__)
@@ -70,7 +71,10 @@ def _home() -> str:
     try:
         shares = voice_charts.asked_for(engine(), request.args.to_dict(flat=False), rows)
     except (BadQuestion, BadMoment) as error:
-        abort(400, f"{error} Take it out of the address to see the overview.")
+        abort(
+            400,
+            say("%(error)s Take it out of the address to see the overview.", error=error.args[0]),
+        )
     return render_template(
         "home.html",
         keywords=rows,
@@ -103,7 +107,7 @@ def start_demo() -> Answer:
 def remove_demo() -> Answer:
     """Remove the invented posts, their keywords and their stream without trace."""
     count = demo.remove(engine())
-    flash(f"The demo is gone, with its {count} posts.")
+    words.flash("The demo is gone, with its %(posts)s posts.", posts=count)
     return redirect(url_for("pages.home"), 303)
 
 

@@ -11,10 +11,25 @@ import msgspec
 from tweeter.errors import BadQuestion
 from tweeter.statistics.panels import PANELS
 from tweeter.store.sums import SERIES
+from tweeter.texts import say
+from tweeter.views.vocabulary import WORDS
 
 NAMES = (*SERIES, *PANELS)
 OFF, PIN = "off", "pin"
 MOST = 50  # of each
+
+# In words; as addresses name them.
+_NAMED = {
+    "network": say("network"),
+    "lang": say("lang"),
+    "kind": say("kind"),
+    "tag": say("tag"),
+    "link": say("link"),
+    "domain": say("domain"),
+    "author": say("author"),
+    "mention": say("mention"),
+    "media": say("media"),
+}
 
 State = dict[str, list[str]]
 
@@ -35,8 +50,12 @@ class Pill(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """For people: "not network: x", "lang: not said"."""
-        bare = self.value.removeprefix("!") or "not said"
-        return f"{'not ' if self.value.startswith('!') else ''}{self.name}: {bare}"
+        bare = self.value.removeprefix("!")
+        is_ours = self.name in ("kind", "media") and bare in WORDS
+        value = say(bare) if is_ours else bare or say("not said")
+        if self.value.startswith("!"):
+            return say("not %(name)s: %(value)s", name=_NAMED[self.name], value=value)
+        return say("%(name)s: %(value)s", name=_NAMED[self.name], value=value)
 
 
 def of(state: Mapping[str, Sequence[str]]) -> list[Pill]:
@@ -66,12 +85,25 @@ def _settled(state: Mapping[str, Sequence[str]]) -> State:
 def _keys(state: Mapping[str, Sequence[str]], name: str) -> list[tuple[str, str]]:
     given = state.get(name, ())
     if len(given) > MOST:
-        raise BadQuestion(f"“{name}” is given {len(given)} times: at most {MOST}.")
+        raise BadQuestion(
+            say(
+                "“%(name)s” is given %(count)s times: at most %(most)s.",
+                name=name,
+                count=len(given),
+                most=MOST,
+            )
+        )
     found = []
     for key in given:
         which, colon, value = key.partition(":")
         if which not in NAMES or not colon or not (value or which in SERIES):
-            raise BadQuestion(f"“{name}” is {key[:30]!r}: expected a filter such as network:x.")
+            raise BadQuestion(
+                say(
+                    "“%(name)s” is %(key)s: expected a filter such as network:x.",
+                    name=name,
+                    key=repr(key[:30]),
+                )
+            )
         found.append((which, value))
     return found
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import flask
 import msgspec
-from flask import current_app, flash, redirect, url_for
+from flask import current_app, redirect, url_for
 from werkzeug.wrappers import Response
 
 from tweeter import x_costs
@@ -14,6 +15,7 @@ from tweeter.store import deletions, rechecks, retention, streams, x_past
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.ledger import Interval
 from tweeter.store.streams import Stream
+from tweeter.views import words
 from tweeter.views.pages import engine, pages
 from tweeter.x_costs import Cost
 
@@ -78,9 +80,9 @@ def recheck_source(stream_id: int) -> Response:
     """Look up a source's stored posts now."""
     try:
         rechecks.ask(engine(), stream_id)
-        flash("Stored posts are looked up again. How far that is stands below.")
+        words.flash("Stored posts are looked up again. How far that is stands below.")
     except TweeterError as error:
-        flash(str(error))
+        flask.flash(words.of_error(error))
     return _to_source(stream_id)
 
 
@@ -90,9 +92,9 @@ def search_gap(interval_id: int) -> Response:
     window = x_past.gap_window(engine(), interval_id)
     try:
         x_past.ask_repair(engine(), interval_id)
-        flash("X is searched for what the gap missed, within the budget.")
+        words.flash("X is searched for what the gap missed, within the budget.")
     except TweeterError as error:
-        flash(str(error))
+        flask.flash(words.of_error(error))
     return _to_source(window.stream_id if window else 0)
 
 
@@ -101,9 +103,9 @@ def search_keyword(keyword_id: int, days: int) -> Response:
     """Search X's last days for a keyword."""
     try:
         x_past.ask_look_back(engine(), keyword_id, days)
-        flash("X is searched for it, within the budget. How far that is stands below.")
+        words.flash("X is searched for it, within the budget. How far that is stands below.")
     except TweeterError as error:
-        flash(str(error))
+        flask.flash(words.of_error(error))
     return redirect(url_for("pages.keyword", keyword_id=keyword_id), 303)
 
 

@@ -2,17 +2,20 @@
 
 from typing import Any
 
-from flask import abort, flash, redirect, render_template, request, url_for
+import flask
+from flask import abort, redirect, render_template, request, url_for
 
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.filters import Filter
 from tweeter.store import decks, keywords, searches
 from tweeter.store.search import Found, marked
 from tweeter.store.search import search as find
+from tweeter.texts import say
 from tweeter.views import search_show
 from tweeter.views.forms import mark
 from tweeter.views.pages import Answer, engine, names_under, pages
 from tweeter.views.show import total_of
+from tweeter.views.words import flash, of_error
 
 RANGES = (("1h", "hour"), ("1d", "day"), ("7d", "week"), ("30d", "month"))
 
@@ -25,13 +28,13 @@ def search() -> Answer:
         chosen = Filter.from_args(args)
     except TweeterError as error:
         words = Filter(q=request.args.get("q", ""))
-        return render_template("search.html", **_ground(words), error=str(error)), 422
+        return render_template("search.html", **_ground(words), error=of_error(error)), 422
     try:
         found = find(engine(), chosen, older=request.args.get("older", ""))
     except TweeterError as error:
         return render_template("search.html", **_ground(chosen), **_wrong(error, chosen)), 422
     except ValueError:
-        abort(400, "The address of this page is damaged: “older” is not a position.")
+        abort(400, say("The address of this page is damaged: “older” is not a position."))
     return render_template("search.html", **_ground(chosen), **_results(chosen, found))
 
 
@@ -60,8 +63,8 @@ def _ground(chosen: Filter) -> dict[str, Any]:
 
 def _wrong(error: TweeterError, chosen: Filter) -> dict[str, Any]:
     if isinstance(error, KeywordSyntaxError):
-        return {"error": str(error), "marked": mark(chosen.q, error.position)}
-    return {"error": str(error)}
+        return {"error": of_error(error), "marked": mark(chosen.q, error.position)}
+    return {"error": of_error(error)}
 
 
 def _results(chosen: Filter, found: Found) -> dict[str, Any]:
@@ -99,9 +102,9 @@ def save_search() -> Answer:
         chosen = Filter.from_args(searches.args_of(query))
         row = searches.save(engine(), request.form.get("name", ""), chosen)
     except TweeterError as error:
-        flash(str(error))
+        flask.flash(of_error(error))
         return redirect(f"{url_for('pages.search')}?{query}", 303)
-    flash(f"“{row.name}” is kept among the saved searches.")
+    flash("“%(name)s” is kept among the saved searches.", name=row.name)
     return redirect(search_show.address(chosen), 303)
 
 
@@ -111,9 +114,9 @@ def change_search(search_id: int, act: str) -> Answer:
     try:
         if act == "rename":
             row = searches.rename(engine(), search_id, request.form.get("name", ""))
-            flash(f"It is called “{row.name}” now.")
+            flash("It is called “%(name)s” now.", name=row.name)
         else:
-            flash(f"“{searches.remove(engine(), search_id).name}” is deleted.")
+            flash("“%(name)s” is deleted.", name=searches.remove(engine(), search_id).name)
     except TweeterError as error:
-        flash(str(error))
+        flask.flash(of_error(error))
     return redirect(url_for("pages.saved_searches"), 303)

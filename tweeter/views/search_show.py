@@ -11,22 +11,23 @@ from tweeter.columns import BadColumn, Column
 from tweeter.filters import MANY, NO_LANGUAGE, Filter
 from tweeter.store.search import Counts, Histogram
 from tweeter.store.searches import SavedSearch, query_of
+from tweeter.texts import counted, say
 from tweeter.views.show import duration, iso
 
 WIDTH, HEIGHT = 600, 80  # of the histogram, in its own units
-TITLES = {
-    "network": "Network",
-    "lang": "Language",
-    "kind": "Kind",
-    "keyword": "Keyword",
-    "state": "State",
-    "tag": "Hashtag",
-    "without": "Without",
-    "only": "Only with",
-    "since": "Since",
-    "until": "Until",
+TITLES: dict[str, str] = {
+    "network": say("Network"),
+    "lang": say("Language"),
+    "kind": say("Kind"),
+    "keyword": say("Keyword"),
+    "state": say("State"),
+    "tag": say("Hashtag"),
+    "without": say("Without"),
+    "only": say("Only with"),
+    "since": say("Since"),
+    "until": say("Until"),
 }
-NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "demo": "demo"}
+NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "demo": say("demo")}
 
 Names = Mapping[int, str]  # expressions by keyword id
 
@@ -81,9 +82,11 @@ def label(name: str, value: str, names: Names) -> str:
     if name == "network":
         return NETWORKS.get(value, value)
     if name == "keyword":
-        return names.get(int(value), f"keyword {value}")
+        return names.get(int(value)) or say("keyword %(number)s", number=value)
     if name == "lang" and value == NO_LANGUAGE:
-        return "not said"
+        return say("not said")
+    if name in ("kind", "state"):
+        return say(value)
     return f"#{value}" if name == "tag" else value
 
 
@@ -160,7 +163,7 @@ def step_words(histogram: Histogram) -> str:
     days, rest = divmod(histogram.step_s, 86_400)
     if rest or not days:
         return duration(histogram.step_s)
-    return "a day" if days == 1 else f"{days} days"
+    return counted("a day", "%(count)s days", days)
 
 
 def as_column(chosen: Filter, saved: Sequence[SavedSearch]) -> tuple[list[tuple[str, str]], str]:
@@ -173,7 +176,7 @@ def as_column(chosen: Filter, saved: Sequence[SavedSearch]) -> tuple[list[tuple[
     try:
         column = Column(of=f"search:{kept.id}") if kept else Column.of_search(chosen)
     except BadColumn as error:
-        return [], str(error)
+        return [], error.args[0]
     return column.to_args(), ""
 
 

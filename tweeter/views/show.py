@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tweeter.store.search import Counts
+from tweeter.texts import counted, say
 
 
 def iso(moment: int) -> str:
@@ -61,11 +62,19 @@ def duration(seconds: float) -> str:
 
 def total_of(counts: Counts) -> str:
     """How many hits a search has, as far as it is known: "About 48,000 posts"."""
-    posts = "post" if counts.counted == 1 else "posts"
+    if counts.partial and counts.counted:
+        return counted(
+            "At least %(count)s post, counted back to %(moment)s: the time was over",
+            "At least %(count)s posts, counted back to %(moment)s: the time was over",
+            counts.counted,
+            moment=clock(counts.back_to_us),
+        )
     if counts.partial:
-        back = f", counted back to {clock(counts.back_to_us)}" if counts.counted else ""
-        return f"At least {counts.counted:,} {posts}{back}: the time was over"
+        return say("At least 0 posts: the time was over")
     if counts.about:
         figures = 10 ** max(len(str(counts.about)) - 2, 0)
-        return f"About {max(counts.about // figures * figures, counts.counted):,} {posts}"
-    return f"{counts.counted:,} {posts}"
+        about = max(counts.about // figures * figures, counts.counted)
+        return counted(
+            "About %(about)s post", "About %(about)s posts", counts.counted, about=f"{about:,}"
+        )
+    return counted("%(count)s post", "%(count)s posts", counts.counted)

@@ -13,6 +13,7 @@ from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
 from tweeter.store.report import DAY_US
 from tweeter.store.streams import Stream
+from tweeter.texts import say
 from tweeter.views import removal_pages
 from tweeter.views.forms import ButtonForm
 from tweeter.views.pages import Answer, engine, pages
@@ -31,13 +32,13 @@ def source(name: str) -> Answer:
     """One stream: its state, its last day, its gaps, and a check on request."""
     stream = next((s for s in streams.list_all(engine()) if s.name == name), None)
     if stream is None:
-        abort(404, f"There is no source “{name}”.")
+        abort(404, say("There is no source “%(name)s”.", name=name))
     rows: list[Row] = []
     if request.method == "POST" and ButtonForm().validate():
         try:
             rows = checked(name)
         except UnknownSource as error:
-            abort(404, str(error))
+            abort(404, error.args[0])
     found = facts(stream)
     asked = [job for job in past.progress(engine()) if job.stream == stream.name]
     more = removal_pages.of_stream(stream, found["gaps"])

@@ -15,6 +15,7 @@ from tweeter.store.keywords import KeywordRow
 from tweeter.views import asked, chart_table, charts, pills
 from tweeter.views.pages import engine
 from tweeter.views.show import iso
+from tweeter.views.words import told
 
 OTHERS = 50  # keywords offered for comparison
 ALONG = 10  # keywords offered to go to with the filters that are pinned
@@ -47,7 +48,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
     called = {"": row.expression} if question.scale and volume.others else {}
     others, _ = keywords.page(engine(), limit=OTHERS)
     names = {str(other.id): other.expression for other in others} | asked.names(question)
-    heads = chart_table.heads(volume, names | called)
+    heads = [told(one) for one in chart_table.heads(volume, names | called)]
     return {
         "range": _preset(),
         "from": request.args.get("from", ""),

@@ -1,36 +1,83 @@
-"""The interface's texts, ready to be translated: `_()` and `{% trans %}` in templates.
+"""The pages' texts in the reader's language: `_()` and `{% trans %}` in templates, `say` in Python.
 
 Python's own gettext and Jinja's own extension: nothing more is needed at run time. English is
-the language of the templates and the only one there is; `make words` collects what to translate.
-In a text that is translated a per cent sign is written twice.
+the language of the texts and the only one there is; `make words` collects what to translate.
 """
 
+import re
 from gettext import NullTranslations
+from typing import Any
 
+import flask
 from flask import Flask, current_app
+
+from tweeter.texts import Said, say
+from tweeter.views.vocabulary import HEARD, OF_SCRIPTS, WORDS
 
 KEY = "words"
 
 
-def mark(text: str) -> str:
-    """A text that a template will translate: here only found by `make words`."""
-    return text
+def _language() -> NullTranslations:
+    found: NullTranslations = current_app.extensions[KEY]
+    return found
 
 
 def _one(text: str) -> str:
-    found: NullTranslations = current_app.extensions[KEY]
-    return found.gettext(text)
+    return _language().gettext(text)
 
 
 def _many(one: str, many: str, count: int) -> str:
-    found: NullTranslations = current_app.extensions[KEY]
-    return found.ngettext(one, many, count)
+    return _language().ngettext(one, many, count)
+
+
+def told(value: Any) -> Any:
+    """A value as a page shows it: what `say` made in the reader's language, the rest as it is."""
+    if not isinstance(value, Said):
+        return value
+    text = _one(value.text) if value.number is None else _many(value.text, value.many, value.number)
+    return text % {name: told(one) for name, one in value.values.items()}
+
+
+def of_error(error: Exception) -> str:
+    """What is wrong, as a page says it."""
+    return str(told(error.args[0])) if error.args else ""
+
+
+def looked_up(text: str) -> str:
+    """A text of somebody else's that `make words` was told of, with no value in it."""
+    return _one(text)
+
+
+def word(code: str) -> str:
+    """A state, a verdict or another name of ours as a word: "needs_attention"."""
+    words = code.replace("_", " ")
+    return _one(words) if words in WORDS else words
+
+
+def flash(text: str, /, **values: Any) -> None:
+    """Say it on the next page: "%(name)s" in the text stands for a value."""
+    flask.flash(told(say(text, **values)))
+
+
+def of_scripts(language: NullTranslations) -> dict[str, str]:
+    """The texts of the scripts that are others in a language."""
+    texts = dict.fromkeys((*OF_SCRIPTS, *HEARD, *sorted(WORDS)))
+    found = {_for_scripts(text): _for_scripts(language.gettext(text)) for text in texts}
+    return {text: other for text, other in found.items() if other != text}
+
+
+def _for_scripts(text: str) -> str:
+    return re.sub(r"%\((\w+)\)s", r"{\1}", text).replace("%%", "%")
 
 
 def speak(app: Flask, language: NullTranslations | None = None) -> None:
-    """Give the templates a language; without one they say what stands in them."""
-    app.extensions[KEY] = language or NullTranslations()
+    """Give the pages a language; without one they say what stands in them."""
+    found = app.extensions[KEY] = language or NullTranslations()
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         _one, _many, newstyle=True
     )
+    app.jinja_env.finalize = told
+    app.jinja_env.filters.update(told=told, word=word)
+    name = found.info().get("language", "en")
+    app.jinja_env.globals.update(language=name, words_of_scripts=of_scripts(found))
