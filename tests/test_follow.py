@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
-from tests.simulators.jetstream import JetstreamSimulator
+from tests.simulators.jetstream import JetstreamSimulator, post_event
 from tests.simulators.mastodon import MastodonSimulator, status
 from tweeter.follow import Follow
 from tweeter.pipeline import KeywordBook, Pipeline
@@ -18,9 +18,11 @@ from tweeter.sources.bluesky import BlueskySource
 from tweeter.sources.inbox import JournalInbox, MemoryInbox
 from tweeter.sources.journal import Journal
 from tweeter.sources.mastodon import MastodonSource
-from tweeter.store import streams
-from tweeter.store.engine import reading
+from tweeter.store import ledger, streams
+from tweeter.store.engine import reading, writing
+from tweeter.store.ledger import Turn
 from tweeter.store.schema import intervals
+from tweeter.store.schema import streams as stream_table
 from tweeter.writing import Writing
 
 
@@ -101,3 +103,36 @@ def test_coverage_is_promised_from_the_first_connection_on(engine: Engine) -> No
                     assert stream.covered_until == connection.execute(began).scalar_one()
 
     asyncio.run(story())
+
+
+def test_of_a_long_absence_the_beginning_is_lost_and_the_rest_replayed(engine: Engine) -> None:
+    """The server has the last five minutes; we were away for an hour."""
+    now, minute_us = now_us(), 60_000_000
+
+    async def story() -> None:
+        async with JetstreamSimulator(lookback_us=5 * minute_us) as jetstream:
+            stream_id = streams.ensure(engine, "bluesky", "bluesky", {"urls": [jetstream.url]})
+            since = now - 60 * minute_us
+            ledger.enter(engine, stream_id, Turn(state="live", cause="", at=since - minute_us))
+            with writing(engine) as connection:
+                connection.execute(
+                    update(stream_table).values(
+                        cursor=str(since), covered_until=since, created_at=since
+                    )
+                )
+            await jetstream.publish([post_event("calm", 1, time_us=now - 4 * minute_us)])
+            async with following(engine, jetstream.url):
+                await _until_live(engine)
+                async with asyncio.timeout(10):
+                    while (outcomes := _outcomes(engine)) != ["lost", "replayed"]:
+                        assert len(outcomes) < 3
+                        await asyncio.sleep(0.05)
+
+    asyncio.run(story())
+
+
+def _outcomes(engine: Engine) -> list[str]:
+    """What became of the gaps, the first first."""
+    statement = select(intervals.c.outcome).where(intervals.c.outcome != "")
+    with reading(engine) as connection:
+        return list(connection.execute(statement.order_by(intervals.c.started_at)).scalars())

@@ -309,7 +309,6 @@ class Follow:
         return "The process that followed it ended."
 
     async def _went_live(self, words: str, at: int, line: Line) -> None:
-        await self._say("live", words)
         if self.source.settles_s:  # what it sends by then is stored, and asked for all the same
             await asyncio.sleep(self.source.settles_s)
             at += int(self.source.settles_s * 1e6)
@@ -326,6 +325,7 @@ class Follow:
             outcome, repair = "lost", "The network cannot send it again."
         self._was_live = True
         await self._turn("live", "", at, outcome=outcome, repair=repair)
+        await self._say("live", words)
 
     async def _promise(self, at: int) -> None:
         """From the first connection on: a process that dies in the next second leaves a gap."""
