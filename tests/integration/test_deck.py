@@ -201,6 +201,39 @@ def held_by_scrolling(page: Any, served: Any, events: list[dict[str, Any]]) -> N
     says(page, 2, "Following")
 
 
+# Scrolls down as soon as a card has come, while it slides in.
+SCROLL_WHILE_IT_SLIDES = """
+([number, to]) => new Promise((done) => {
+  const scroller = document.querySelector(`#column-${number} .scroller`);
+  new MutationObserver((_, observer) => {
+    observer.disconnect();
+    setTimeout(() => { scroller.scrollTo({ top: to, behavior: "instant" }); done(); }, 60);
+  }).observe(scroller.querySelector(".cards"), { childList: true });
+})
+"""
+
+
+def test_who_scrolls_while_posts_slide_in_is_not_taken_back_to_the_top(
+    context: Any, tweeter: Running, served: Any
+) -> None:
+    page = context.new_page()
+    page.goto(f"{tweeter.url}/live?c1=keyword:2")
+    page.get_by_text("Connected").wait_for()
+    said(served, *(f"flood to read {n}\n\n\nlong" for n in range(8)))
+    card(page, 1, "flood to read 7").wait_for()
+    at_rest(page, 1)
+    page.evaluate(f"args => {{ window.scrolled = ({SCROLL_WHILE_IT_SLIDES})(args); }}", [1, 700])
+    said(served, "flood that slides in")
+    page.evaluate("() => window.scrolled")
+    says(page, 1, "Held because you scrolled")
+    read = card(page, 1, "flood to read 4")
+    before = read.evaluate(TOP)
+    said(served, "flood that waits")
+    says(page, 1, "1 waiting")
+    assert read.evaluate(TOP) == before
+    page.close()
+
+
 def test_a_deck_is_kept_under_a_name_and_changed_in_place(context: Any, tweeter: Running) -> None:
     with watched(context, tweeter.url) as page:
         page.goto(f"{tweeter.url}/live?{QUERY}")

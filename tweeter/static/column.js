@@ -73,13 +73,19 @@ export class Column {
     }
     scroller.addEventListener("scroll", () => {
       const away = scroller.scrollTop > NEAR_PX;
-      if (this.sliding && away) return;
+      if (this.sliding && away && scroller.scrollTop <= this.slideTop) {
+        this.slideTop = scroller.scrollTop; // a slide only goes up; what goes down is the reader
+        return;
+      }
       if (this.sliding) cards.style.minHeight = "";
       this.sliding = false;
       if (away !== this.scrolled) this.released = false;
       this.scrolled = away;
       this.draw();
     }, { passive: true });
+    for (const kind of ["wheel", "touchmove"]) {
+      scroller.addEventListener(kind, () => { this.sliding = false; }, { passive: true });
+    }
     // A pointer that merely rests where a column appears reads nothing: it must move.
     scroller.addEventListener("pointermove", (event) => {
       const at = `${event.screenX} ${event.screenY}`;
@@ -341,6 +347,7 @@ export class Column {
     scroller.scrollTop += moved;
     moved = stays.getBoundingClientRect().top - before;
     if (Math.abs(moved) >= 0.5) scroller.scrollTop += moved;
+    if (this.sliding) this.slide(); // what is set ends a scroll that is under way
   }
 
   slide() { // to the top; a scroll is no shift of the layout
@@ -350,6 +357,7 @@ export class Column {
       return;
     }
     this.sliding = true;
+    this.slideTop = scroller.scrollTop;
     const calm = quiet.matches || document.hidden;
     scroller.scrollTo({ top: 0, behavior: calm ? "instant" : "smooth" });
   }
