@@ -102,7 +102,7 @@ def shoot_waiting(browser: Any, place: World, pages: list[Shown]) -> None:
             for shown in pages:
                 page, held = opened(browser, width, theme), []
                 page.goto(place.url + shown.address)
-                page.route("**/*", held.append)
+                page.route("**/*", lambda route, held=held: held.append(route))
                 settle(page, shown, "-loading", f"{width}-{theme}", then=held)
 
 
