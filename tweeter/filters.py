@@ -39,7 +39,6 @@ Args = Mapping[str, Sequence[str]]  # a query or a form, as parse_qs gives it
 
 _CHOICES = {"network": NETWORKS, "kind": KINDS, "state": STATES}
 _LANGUAGE = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 # As programs read and write the filter of a column.
 _IN_JSON = {
     "q": "contains",
@@ -227,8 +226,6 @@ def span(filters: Iterable[Filter], now: int) -> tuple[int, int]:
 
 
 def _moment(text: str, now: int, name: str) -> int:
-    if _DATE.fullmatch(text):
-        text = f"{text}T00:00:00Z"
     return moments.read(text, now, name) if text else 0
 
 

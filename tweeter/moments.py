@@ -1,4 +1,4 @@
-"""Moments as people write them: "2d" ago, or ISO 8601 with a zone."""
+"""Moments as people write them: "2d" ago, a day, or ISO 8601 with a zone."""
 
 import re
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from tweeter.errors import TweeterError
 from tweeter.texts import say
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _FIRST_US, LAST_US = 0, 253_402_300_799_000_000  # 1970 to the end of 9999
 
 
@@ -24,8 +25,13 @@ class BadMoment(TweeterError):
 
 
 def read(text: str, now_us: int, name: str = _TIME) -> int:
-    """Microseconds of "30m", "36h", "2d", "1w" (so long ago) or of ISO 8601; raises BadMoment."""
+    """Microseconds of "30m", "36h", "2d", "1w" (so long ago) or of ISO 8601; raises BadMoment.
+
+    A day alone is its beginning, in UTC.
+    """
     text = text.strip()
+    if _DAY.fullmatch(text):
+        text = f"{text}T00:00:00Z"
     ago = re.fullmatch(r"(\d{1,6})([smhdw])", text)
     if ago:
         return max(now_us - int(ago[1]) * _UNITS_S[ago[2]] * 1_000_000, _FIRST_US)

@@ -8,6 +8,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import IntegerConverter, Map
 
 from tweeter import __version__, cards
 from tweeter.columns import BadColumn
@@ -63,6 +64,13 @@ API = (
 IMPORT_BYTES = 16 * 1024 * 1024  # 10,000 lines of up to 1,024 characters
 
 
+class _RowId(IntegerConverter):
+    """A number in a path, up to the largest that a database holds: others are no page."""
+
+    def __init__(self, url_map: Map, *, min: int = 0, max: int = (1 << 63) - 1) -> None:
+        super().__init__(url_map, min=min, max=max)
+
+
 def create_app(config: Config, engine: Engine) -> Flask:
     """Make the application; opens nothing but the file of the secret key and the static files."""
     app = Flask(__name__, static_folder=None)
@@ -89,6 +97,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
         number=show.number,
     )
     app.jinja_env.globals.update(version=__version__, now=lambda: datetime.now(UTC))
+    app.url_map.converters["int"] = _RowId
     app.before_request(_take_long_imports)  # before CSRFProtect reads the form
     csrf = CSRFProtect(app)
     for of_pages in PAGES:

@@ -142,7 +142,10 @@ def as_post(row: Any) -> Post:
 def position(value: str) -> tuple[int, int]:
     """Read "occurred_at.id" as `Page.older` gives it; raises ValueError."""
     occurred_at, _, post_id = value.partition(".")
-    return int(occurred_at), int(post_id)
+    found = int(occurred_at), int(post_id)
+    if not all(abs(number) < 1 << 63 for number in found):
+        raise ValueError(f"{value[:50]!r}: no database has such numbers.")
+    return found
 
 
 def page(

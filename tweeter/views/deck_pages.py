@@ -22,7 +22,7 @@ from tweeter.store.posts import StoredPost
 from tweeter.store.questions import Meaning
 from tweeter.texts import joined, say
 from tweeter.views import words
-from tweeter.views.pages import Answer, engine, names_of, pages
+from tweeter.views.pages import Answer, engine, names_of, pages, row_id
 from tweeter.views.search_show import NETWORKS, label
 
 FEW = 4  # columns that begin with MANY_POSTS each
@@ -70,7 +70,7 @@ def _args() -> dict[str, list[str]]:
 
 def _state() -> State:
     """What the address asks for; raises BadColumn, DeckNotFound and KeywordNotFound."""
-    deck_id, chosen = request.args.get("deck", type=int), request.args.get("keyword", type=int)
+    deck_id, chosen = row_id("deck"), row_id("keyword")
     if deck_id is not None:
         deck = decks.get(engine(), deck_id)
         return State(deck.columns, deck)

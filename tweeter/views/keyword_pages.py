@@ -31,7 +31,7 @@ from tweeter.store.preview import preview
 from tweeter.texts import counted, say
 from tweeter.views import removal_pages, stat_pages, words
 from tweeter.views.forms import ImportForm, KeywordForm, RemoveForm, first_error, mark
-from tweeter.views.pages import Answer, engine, names_under, pages
+from tweeter.views.pages import Answer, engine, names_under, pages, row_id
 
 TABLE_ROWS = 200  # stretches of the ledger on a page
 LIST_ROWS = 100  # keywords on a page
@@ -63,7 +63,7 @@ def add_keyword() -> Answer:
 def _lists() -> dict[str, Any]:
     """A page of the keywords, what their totals stand for, and the newest removed ones."""
     rows, older = keywords.page(
-        engine(), older=request.args.get("older", 0, type=int), limit=LIST_ROWS
+        engine(), older=row_id("older") or 0, limit=LIST_ROWS
     )
     ids = [row.id for row in rows]
     held = keyword_ledger.open_ones(engine(), *ids) if ids else []
@@ -81,7 +81,7 @@ def _lists() -> dict[str, Any]:
 @pages.post("/keywords/preview")
 def preview_keyword() -> Answer:
     """The preview by itself, for the page's script: of a form that is being filled in."""
-    keyword_id = request.args.get("keyword", type=int)
+    keyword_id = row_id("keyword")
     return render_template("preview.html", **_preview(KeywordForm(), keyword_id))
 
 

@@ -43,6 +43,17 @@ def engine() -> Engine:
     return made
 
 
+def row_id(name: str) -> int | None:
+    """The number of a row that the address gives by this name; None if it gives none.
+
+    Aborts with 404 for what can be no row's.
+    """
+    given = request.args.get(name, "")
+    if given and not (given.isascii() and given.isdigit() and len(given) < 19):
+        abort(404, f"“{name}” is {given[:30]!r}: expected a number.")
+    return int(given) if given else None
+
+
 @pages.context_processor
 def _everywhere() -> dict[str, Any]:
     """What each page shows in its head: the warning, and whether demo data is there."""

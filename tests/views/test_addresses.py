@@ -1,0 +1,49 @@
+"""Addresses that people wrote or cut themselves: each is answered with a page that says what is wrong."""
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from tests.store.posts import post, store, take
+from tweeter import moments
+from tweeter.store import keywords
+
+HUGE = "9" * 23
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "words"),
+    [
+        (f"/keywords/{HUGE}", 404, "Not Found"),
+        (f"/keywords/1?older={HUGE}.1", 400, "“older” is not a position"),
+        (f"/keywords/1?older=1.{HUGE}", 400, "“older” is not a position"),
+        (f"/search?older={HUGE}.1", 400, "“older” is not a position"),
+        (f"/add_keyword?older={HUGE}", 404, "“older” is"),
+        (f"/live?deck={HUGE}", 404, "“deck” is"),
+        ("/live?deck=mine", 404, "“deck” is"),
+        (f"/live?keyword={HUGE}", 404, "“keyword” is"),
+        (f"/api/v1/keywords/{HUGE}", 404, "not_found"),
+        (f"/api/v1/decks/{HUGE}", 404, "not_found"),
+        (f"/api/v1/annotations/{HUGE}", 404, "not_found"),
+        (f"/api/v1/posts?older={HUGE}.1", 422, "“older” is not a position"),
+        (f"/api/v1/search?older={HUGE}.1", 422, "“older” is not a position"),
+        (f"/api/v1/decks/posts?c1=all&older={HUGE}.1", 422, "“older” is not a position"),
+    ],
+)
+def test_numbers_that_no_row_can_have_are_no_fault_of_the_server(
+    client: FlaskClient, engine: Engine, address: str, status: int, words: str
+) -> None:
+    keywords.add(engine, "storm")
+    found = client.get(address)
+    assert (found.status_code, words in found.text) == (status, True), found.text
+
+
+def test_a_day_is_understood_as_its_beginning_in_utc(client: FlaskClient, engine: Engine) -> None:
+    assert moments.read("2026-11-24", 0) == moments.read("2026-11-24T00:00Z", 0)
+    with pytest.raises(moments.BadMoment, match="no time zone"):
+        moments.read("2026-11-24T05:00", 0)
+    keyword = keywords.add(engine, "storm")
+    store(engine, take(engine), post(1))
+    page = client.get(f"/keywords/{keyword.id}?from=2026-11-18&to=2026-11-19")
+    assert page.status_code == 200
+    assert 'data-since="1794960000" data-until="1795046400"' in page.text
