@@ -1,4 +1,4 @@
-"""Addresses that people wrote or cut themselves: each is answered with a page that says what is wrong."""
+"""Addresses that people wrote or cut themselves: each is answered with words of what is wrong."""
 
 import pytest
 from flask.testing import FlaskClient
