@@ -291,7 +291,7 @@ MUTANTS: dict[str, Mutant] = {
         "if number not in hits and stands_alone(hay, start, end, kind):",
         "if number not in hits:",
         "'art' is found in 'party'",
-        test="tests/keywords/test_language.py::test_the_fast_engine_equals_the_obvious_one",
+        test="tests/keywords/test_docs.py::test_example",
     ),
     "retention-leaves-the-counters": Mutant(
         "tweeter/store/matches.py",
