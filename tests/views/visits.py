@@ -58,6 +58,7 @@ VISITS = [
     Visit("/?sort=usual&with=1&with=4"),
     Visit("/add_keyword?older=2"),
     Visit("/add_keyword?older=1"),
+    Visit("/add_keyword?older=soon"),
     Visit("/add_keyword", {"expression": "(harbour", "act": "save"}),
     Visit("/add_keyword", {"expression": "", "act": "save"}),
     Visit("/add_keyword", {"expression": "quay", "act": "save"}),

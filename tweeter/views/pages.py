@@ -50,7 +50,8 @@ def row_id(name: str) -> int | None:
     """
     given = request.args.get(name, "")
     if given and not (given.isascii() and given.isdigit() and len(given) < 19):
-        abort(404, f"“{name}” is {given[:30]!r}: expected a number.")
+        shown = repr(given[:30])
+        abort(404, say("“%(name)s” is %(given)s: expected a number.", name=name, given=shown))
     return int(given) if given else None
 
 
