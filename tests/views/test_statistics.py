@@ -2,14 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import msgspec
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, delete, event, update
 
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, store
-from tweeter.store import figures, keywords
+from tweeter.statistics import spans
+from tweeter.statistics.spikes import Spike
+from tweeter.store import figures, keyword_ledger, keywords
+from tweeter.store.engine import writing
 from tweeter.store.keywords import Options
+from tweeter.store.schema import keywords as keyword_table
+from tweeter.store.schema import matches, volumes
+from tweeter.views import charts
 from tweeter.views.show import iso
 
 US = 1_000_000
@@ -42,9 +50,8 @@ def test_the_page_asks_once_what_was_covered_of_its_stretch(
     assert page.status_code == 200
     whole = [values for text, values in statements if "FROM intervals" in text]
     assert len([values for values in whole if str(since // US * US) in values]) == 1, whole
-    assert (
-        page.text.count("83.3 % covered") == 4
-    )  # the figure, the strip (twice), the words to copy
+    # The figure, the strip (twice), the words to copy; and each panel that has an n.
+    assert page.text.count("83.3 % covered") == 4 + 3 + 6
     figure = figures.of_keyword(engine, keyword.id, since // US * US, until // US * US)
     assert figure.percent == "83.3"
 
@@ -95,3 +102,95 @@ def test_a_theme_chosen_on_a_keywords_page_leads_back_to_it(
 ) -> None:
     address = f"/keywords/{keywords.add(engine, 'storm').id}?range=week"
     assert f'name="back" value="{address}"' in client.get(address).text
+
+
+def hourly(engine: Engine, since: int, counts: tuple[int, ...], **gap: tuple[int, int]) -> None:
+    """So many posts in each hour; the first of an hour has a tag."""
+    lease = follow(engine, **gap)
+    for hour, count in enumerate(counts):
+        at = since + hour * HOUR_US
+        some = [
+            post(100 * hour + n, occurred_at=at + n, tags=("quay",) if n == 0 else ())
+            for n in range(count)
+        ]
+        store(engine, lease, *some)
+
+
+def statistics(client: FlaskClient, keyword_id: int, query: str) -> Any:
+    answer = client.get(f"/api/v1/keywords/{keyword_id}/statistics?{query}")
+    assert answer.status_code == 200, answer.text
+    return answer.json["statistics"]
+
+
+def test_a_value_of_a_panel_can_be_left_out(engine: Engine, client: FlaskClient) -> None:
+    storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "flood").id
+    since = (AT // HOUR_US + 1) * HOUR_US
+    hourly(engine, since, (3, 0, 4))
+    times = f"from={iso(since)}&to={iso(since + 3 * HOUR_US)}&bucket=3600"
+    having = statistics(client, storm, f"{times}&tag=quay&with={flood}")["volume"]
+    assert [one["posts"] for one in having["stacks"]] == [[1, 0, 1]]
+    assert [one["posts"] for one in having["others"]] == [[1, 0, 1]]  # compared is the same
+    without = statistics(client, storm, f"{times}&tag=!quay&compare=previous")["volume"]
+    assert [one["posts"] for one in without["stacks"]] == [[2, 0, 3]]
+    assert without["total"] == 5
+    assert statistics(client, storm, f"{times}&tag=!quay&network=x")["volume"]["total"] == 0
+    page = client.get(f"/keywords/{storm}?{times}").text
+    assert "tag=!quay" in page.replace("%21", "!")
+    page = client.get(f"/keywords/{storm}?{times}&tag=!quay").text
+    assert "Posts over time: not tag" in page
+    assert "tag=-quay" in page  # the search for these posts
+
+
+def test_what_is_not_known_is_drawn_as_no_zero(engine: Engine, client: FlaskClient) -> None:
+    storm, later = keywords.add(engine, "storm").id, keywords.add(engine, "flood").id
+    since = (AT // HOUR_US + 1) * HOUR_US
+    first = (since - AT) // US
+    hourly(engine, since, (2, 0, 2, 0, 2, 2), gap_s=(first + 3_600, first + 7_200))
+    with writing(engine) as connection:
+        made = update(keyword_table).where(keyword_table.c.id == later)
+        connection.execute(made.values(created_at=since + 5 * HOUR_US))
+        connection.execute(delete(matches).where(matches.c.keyword_id == later))
+        connection.execute(delete(volumes).where(volumes.c.keyword_id == later))
+        for state, hour in (("paused", 3), ("active", 4)):
+            keyword_ledger.turn(connection, storm, state, "by hand", since + hour * HOUR_US)
+    times = f"from={iso(since)}&to={iso(since + 6 * HOUR_US)}&bucket=3600"
+    found = statistics(client, storm, f"{times}&with={later}&scale=index")["volume"]
+    assert found["stacks"][0]["unknown"] == [1, 3]
+    assert found["others"][0]["unknown"] == [0, 1, 2, 3, 4]
+    assert [one["since"][:19] for one in found["pauses"]] == [iso(since + 3 * HOUR_US)[:19]]
+    assert found["indexes"][0]["mean"] == 2  # of the hours that are known
+    page = client.get(f"/keywords/{storm}?{times}&with={later}").text
+    assert "Not followed. by hand" in page
+    line = page.partition('<path class="line s2" d="')[2].partition('"')[0]
+    assert line == "M5.25 1000h.5"
+    data = client.get(f"/api/v1/keywords/{storm}/chart.csv?{times}&with={later}").text.splitlines()
+    assert data[2] == f"{iso(since + HOUR_US)},,,wholly,"
+
+
+def test_the_form_keeps_the_range_and_nothing_leads_into_the_future(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm = keywords.add(engine, "storm").id
+    page = client.get(f"/keywords/{storm}?range=week").text
+    assert '<input type="hidden" name="range" value="week">' in page
+    assert 'id="later"' not in page
+    page = client.get(f"/keywords/{storm}?from=3d&to=2d").text
+    assert 'name="range"' not in page.partition("<form")[2].partition("</form>")[0]
+    assert 'id="later"' in page
+    assert client.get(f"/keywords/{storm}?with=99").status_code == 404
+
+
+def test_words_of_spikes_stand_apart() -> None:
+    span = spans.cut(0, 100 * 3_600, 3_600)
+    spike = {"until": 0, "posts": 30, "total": 60, "usual": 3.0, "times": 10.0, "deviations": 9.0}
+    found = [Spike(since=at, peak=at * 3_600, **spike) for at in (10, 50, 53, 80, 98)]
+    marks = charts.spike_marks(span, found)
+    assert [(mark.place, mark.room) for mark in marks] == [
+        (10, 9),
+        (50, 0),
+        (53, 9),
+        (80, 9),
+        (98, -9),
+    ]
+    crowded = [msgspec.structs.replace(found[0], peak=at * 3_600) for at in (95, 98)]
+    assert [mark.room for mark in charts.spike_marks(span, crowded)] == [0, 0]

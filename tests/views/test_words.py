@@ -71,21 +71,28 @@ class Invented(NullTranslations):
 
 
 class Shown(HTMLParser):
-    """The texts of a page that are not data, and what stands in its attributes."""
+    """The texts of a page that are not data, and what stands in its attributes.
+
+    of_names: attributes of links on a value; they may say one of names, the values of the page.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[tuple[str, bool]] = []
         self.said: list[str] = []
+        self.of_names: list[str] = []
+        self.names: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         classes = set((found.get("class") or "").split())
         is_data = tag in DATA or bool(DATA_CLASSES & classes) or (tag == "th" and "dir" in found)
+        is_of_name = tag == "a" and self.is_in_data
         if tag not in VOID:
             self.open.append((tag, is_data))
         if tag != "time" and not (tag == "a" and is_data):
-            self.said += [found[name] or "" for name in SHOWN if name in found]
+            attributes = [found[name] or "" for name in SHOWN if name in found]
+            (self.of_names if is_of_name else self.said).extend(attributes)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -97,8 +104,19 @@ class Shown(HTMLParser):
             pass
 
     def handle_data(self, data: str) -> None:
-        if not any(is_data for _, is_data in self.open):
+        if not self.is_in_data:
             self.said.append(data)
+        elif self.open[-1][0] == "bdi":
+            self.names |= {data, data.lstrip("@#"), f"https://{data}"}
+
+    @property
+    def is_in_data(self) -> bool:
+        return any(is_data for _, is_data in self.open)
+
+    def texts(self) -> list[str]:
+        """What is said, without the names in it."""
+        names = sorted(self.names, key=len, reverse=True)
+        return [*self.said, *(without(text, names) for text in self.of_names)]
 
 
 def stored(engine: Engine) -> list[str]:
@@ -148,7 +166,7 @@ def english(page: str, data: Iterable[str]) -> Iterator[str]:
     names = NAMES.union(one for one in data if len(one) <= 3)
     shown = Shown()
     shown.feed(page)
-    for text in shown.said:
+    for text in shown.texts():
         rest = without(text, (one for one in known if " " in one))
         rest = without(QUOTED.sub(" ", rest), known)
         if set(re.findall(r"[A-Za-z]{2,}", rest)) - names:

@@ -72,6 +72,7 @@ VISITS = [
     *[Visit(f"/keywords/{number}") for number in (2, 4, 5, 6, 7, 8, 9)],
     Visit("/keywords/1?range=year&by=kind&network=!x&off=lang:en&tag=harbour&pin=tag:harbour"),
     Visit("/keywords/5?range=month&scale=index&compare=week"),
+    Visit("/keywords/1?range=month&tag=!harbour&lang=en"),
     Visit("/keywords/1?from=2020-01-01T00:00Z&to=2020-01-02T00:00Z&lang=en"),
     Visit("/keywords/1?range=century"),
     Visit("/keywords/1?older=1"),

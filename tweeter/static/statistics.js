@@ -32,6 +32,10 @@ function bucketAt(event) {
   return Math.min(Math.max(Math.floor(share * state.count), 0), state.count - 1);
 }
 
+function isUnknown(bucket) {
+  return state.unknown.length > 0 && state.unknown.every((buckets) => buckets.includes(bucket));
+}
+
 function tell(bucket) {
   const at = new Date((state.since + bucket * state.size) * 1000);
   const parts = state.names
@@ -41,7 +45,8 @@ function tell(bucket) {
       const said = posts.toLocaleString();
       return index === undefined ? `${name} ${said}` : `${name} ${index.toFixed(1)} (${said})`;
     });
-  state.readout.textContent = `${clock.format(at)}: ${parts.join(", ") || say("no post")}`;
+  const none = isUnknown(bucket) ? say("nothing is known") : say("no post");
+  state.readout.textContent = `${clock.format(at)}: ${parts.join(", ") || none}`;
 }
 
 let from = null; // bucket where a drag began

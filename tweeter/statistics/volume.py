@@ -9,10 +9,10 @@ from sqlalchemy import Engine
 from tweeter.statistics import indexed
 from tweeter.statistics.indexed import Indexed
 from tweeter.statistics.spans import WEEK, Span
-from tweeter.store import annotations, figures, sums
+from tweeter.store import annotations, coverage, figures, keywords, sums
 from tweeter.store.annotations import Annotation
 from tweeter.store.cells import HOUR, US
-from tweeter.store.coverage import Coverage
+from tweeter.store.coverage import Coverage, Stretch
 from tweeter.store.figures import Figure
 from tweeter.store.sums import Cell, Narrow
 from tweeter.texts import counted, joined, say
@@ -24,7 +24,8 @@ OTHER = "other"
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked: a span, what to stack by, what to narrow to and what to compare with.
 
-    which: ("", "") or a (facet, value) that the volume is of; it is counted by whole hours.
+    which: ("", "") or a (facet, value) that the volume is of, or with "!" before the value of all
+    other posts; it is counted by whole hours.
     compare: "", "previous", "week", or ids of keywords. scale: "" for posts, "index" for each
     series in percent of its own mean.
     """
@@ -39,10 +40,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
-    """Posts in each bucket of the span."""
+    """Posts in each bucket of the span. unknown: the buckets that have no post because nothing
+    was covered, or not followed yet: what was said then nobody knows.
+    """
 
     name: str
     posts: list[int]
+    unknown: list[int] = []
 
     @property
     def total(self) -> int:
@@ -73,6 +77,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     before: int
     figure: Figure
     bands: list[Band]
+    pauses: list[Band]  # in which a person had it paused or removed
     followed_since: int  # seconds; before it nothing was looked for
     edits: list[tuple[int, int, str]]
     annotations: list[Annotation]  # in microseconds
@@ -94,8 +99,9 @@ def volume(
     """The chart's numbers: stacks, comparisons, and what was not covered of the span."""
     span = question.span
     cells = _cells(engine, keyword_id, span, question)
-    stacks, others = _series(cells, span), _others(engine, keyword_id, question)
-    missed = bands(covered)
+    missed, paused = bands(covered), pauses(covered)
+    stacks = [_known(one, span, [*missed, *paused]) for one in _series(cells, span)]
+    others = _others(engine, keyword_id, created_s, question)
     previous = span.before()
     if question.which[0]:
         before = sum(c.posts for c in _cells(engine, keyword_id, previous, question))
@@ -112,12 +118,15 @@ def volume(
         before=before,
         figure=figures.of_coverage(covered),
         bands=missed,
+        pauses=paused,
         followed_since=created_s,
         edits=sums.edits(engine, keyword_id, (span.since, span.until)),
         annotations=annotations.between(
             engine, span.since * US, span.until * US, keyword_id=keyword_id
         ),
-        indexes=_indexes(stacks, others, question, missed) if question.scale == "index" else [],
+        indexes=_indexes(stacks, others, question, [*missed, *paused])
+        if question.scale == "index"
+        else [],
     )
 
 
@@ -128,7 +137,11 @@ def _compared(
     if not as_index or not others:
         return [*stacks, *others]
     sums = [sum(values) for values in zip(*(one.posts for one in stacks), strict=True)]
-    return [Series(name="", posts=sums or [0] * span.count), *others]
+    unknown = stacks[0].unknown if stacks else []
+    whole = Series(
+        name="", posts=sums or [0] * span.count, unknown=[n for n in unknown if not sums[n]]
+    )
+    return [whole, *others]
 
 
 def _indexes(
@@ -144,20 +157,40 @@ def _indexes(
     before = indexed.judged(span, [])
     of_before = len(found) - len(others) if question.compare else len(found)
     return [
-        indexed.against_mean(one.name, one.posts, now if n < of_before else before)
+        indexed.against_mean(
+            one.name, one.posts, _without(now if n < of_before else before, one.unknown)
+        )
         for n, one in enumerate(found)
     ]
 
 
+def _without(buckets: Sequence[int], unknown: Sequence[int]) -> Sequence[int]:
+    return [bucket for bucket in buckets if bucket not in unknown] or buckets
+
+
 def _cells(engine: Engine, keyword_id: int, span: Span, question: Question) -> list[Cell]:
-    if question.which[0]:
+    facet, value = question.which
+    if facet:
         whole_hours = msgspec.structs.replace(span.grid, base=HOUR)
         networks = question.narrow.network
-        return sums.value_over_time(
-            engine, keyword_id, question.which, whole_hours, networks=networks
-        )
+        which = facet, value.removeprefix("!")
+        having = sums.value_over_time(engine, keyword_id, which, whole_hours, networks=networks)
+        if which[1] == value:
+            return having
+        narrow = Narrow(network=networks)
+        every = sums.over_time(engine, [keyword_id], whole_hours, by="network", narrow=narrow)
+        return _but(every[keyword_id], having)
     found = sums.over_time(engine, [keyword_id], span.grid, by=question.by, narrow=question.narrow)
     return found[keyword_id]
+
+
+def _but(every: Sequence[Cell], having: Sequence[Cell]) -> list[Cell]:
+    """The posts that do not have a value: a post counts once for each of its values."""
+    had = {(cell.start, cell.name): cell.posts for cell in having}
+    return [
+        Cell(cell.start, cell.name, cell.posts - had.get((cell.start, cell.name), 0), 0)
+        for cell in every
+    ]
 
 
 def _series(cells: Sequence[Cell], span: Span) -> list[Series]:
@@ -176,18 +209,41 @@ def _series(cells: Sequence[Cell], span: Span) -> list[Series]:
     return [Series(name=name, posts=line) for name, line in lines.items()]
 
 
-def _others(engine: Engine, keyword_id: int, question: Question) -> list[Series]:
+def _others(engine: Engine, keyword_id: int, created_s: int, question: Question) -> list[Series]:
     span = question.span
     if question.compare in ("previous", "week"):
         earlier = span.before(WEEK if question.compare == "week" else 0)
         together = msgspec.structs.replace(question, by="")
         cells = _cells(engine, keyword_id, earlier, together)
         name = say("a week before") if question.compare == "week" else say("the time before")
-        return [Series(name=name, posts=_line(cells, earlier))]
-    if not question.keywords:
-        return []
-    found = sums.over_time(engine, question.keywords, span.grid, narrow=question.narrow)
-    return [Series(name=str(number), posts=_line(found[number], span)) for number in found]
+        line = Series(name=name, posts=_line(cells, earlier))
+        return [_known(line, earlier, _missed(engine, keyword_id, earlier), created_s)]
+    together = msgspec.structs.replace(question, by="")
+    found = []
+    for number in dict.fromkeys(question.keywords):
+        posts = _line(_cells(engine, number, span, together), span)
+        since = keywords.get(engine, number).created_at // US
+        missed = _missed(engine, number, span)
+        found.append(_known(Series(name=str(number), posts=posts), span, missed, since))
+    return found
+
+
+def _missed(engine: Engine, keyword_id: int, span: Span) -> list[Band]:
+    since, until = (moment * US for moment in span.asked)
+    found = coverage.of_keyword(engine, keyword_id, since, until)
+    return [*bands(found), *pauses(found)]
+
+
+def _known(one: Series, span: Span, missed: Sequence[Band], followed_since: int = 0) -> Series:
+    """With the buckets that are empty because nothing was covered, or not followed yet."""
+    nothing = [(0, followed_since), *((band.since, band.until) for band in missed if band.whole)]
+    unknown = [
+        bucket
+        for bucket, start in enumerate(span.starts())
+        if not one.posts[bucket]
+        and any(since <= start and start + span.size <= until for since, until in nothing)
+    ]
+    return msgspec.structs.replace(one, unknown=unknown)
 
 
 def _line(cells: Sequence[Cell], span: Span) -> list[int]:
@@ -228,3 +284,20 @@ def bands(found: Sequence[Coverage]) -> list[Band]:
 
 def _more(count: int) -> str:
     return counted("And %(count)s more.", "And %(count)s more.", count) if count > 0 else ""
+
+
+def pauses(found: Sequence[Coverage]) -> list[Band]:
+    """Where a person had the keyword paused or removed, on all of its streams."""
+    first, *rest = [
+        [stretch for stretch in one.stretches if stretch.state in ("paused", "removed")]
+        for one in found
+    ] or [[]]
+    return [
+        Band(since=-(-pause.since // US), until=pause.until // US, whole=True, words=pause.words)
+        for pause in first
+        if all(any(_overlap(pause, other) for other in others) for others in rest)
+    ]
+
+
+def _overlap(one: Stretch, other: Stretch) -> bool:
+    return one.since < other.until and other.since < one.until

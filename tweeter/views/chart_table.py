@@ -18,13 +18,14 @@ from tweeter.views.show import iso
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A bucket: when it begins (seconds), posts of each series, and the notes that begin in it.
 
-    index: of each series, if the chart is of indexes; None for one that has none.
+    posts: None where nothing is known of a series. index: of each series, if the chart is of
+    indexes; None for one that has none.
     missed: "", "partly" (on some stream, or for a part of it) or "wholly" not covered. A note
     that began before the first bucket stands there.
     """
 
     start: int
-    posts: list[int]
+    posts: list[int | None]
     index: list[float | None]
     missed: str
     notes: list[Annotation]
@@ -43,11 +44,18 @@ def rows(found: Volume) -> list[Row]:
         bucket = (one.since // US - span.since) // span.size
         notes.setdefault(max(bucket, 0), []).append(one)
     series = found.drawn
+    unknown = [set(one.unknown) for one in series]
     return [
         Row(
             start=start,
-            posts=[one.posts[bucket] for one in series],
-            index=[one.values[bucket] if one.values else None for one in found.indexes],
+            posts=[
+                None if bucket in gaps else one.posts[bucket]
+                for one, gaps in zip(series, unknown, strict=True)
+            ],
+            index=[
+                one.values[bucket] if one.values and bucket not in gaps else None
+                for one, gaps in zip(found.indexes, unknown, strict=False)
+            ],
             missed=_missed(found, start),
             notes=notes.get(bucket, []),
         )
@@ -81,7 +89,8 @@ def as_csv(found: Volume, names: Mapping[str, str]) -> Iterator[str]:
     for row in rows(found):
         notes = cell(" | ".join(_words(one) for one in row.notes))
         index = ["" if value is None else f"{value:g}" for value in row.index]
-        yield _line([iso(row.start * US), *map(str, row.posts), *index, row.missed, notes])
+        posts = ["" if value is None else str(value) for value in row.posts]
+        yield _line([iso(row.start * US), *posts, *index, row.missed, notes])
 
 
 def _words(one: Annotation) -> str:

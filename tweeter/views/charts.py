@@ -12,8 +12,9 @@ import msgspec
 
 from tweeter.statistics.indexed import HUNDRED
 from tweeter.statistics.spans import Span
+from tweeter.statistics.spikes import Spike
 from tweeter.statistics.voice import Voice
-from tweeter.statistics.volume import Volume
+from tweeter.statistics.volume import Band, Volume
 from tweeter.store.annotations import Annotation
 from tweeter.store.cells import DAY, HOUR, US
 from tweeter.texts import say
@@ -65,6 +66,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     down: list[Tick]
     along: list[Tick]
     gaps: list[Region]
+    pauses: list[Region]
     hundred: float | None  # where the mean of indexes is, in percent from the top
     before: float  # percent of the width before the keyword was followed
     edits: list[Tick]
@@ -85,10 +87,16 @@ def of_volume(found: Volume) -> Chart:
     span = found.span
     top = nice(math.ceil(_most(found)))
     first = len(found.stacks) + 1
-    bars, lines = [], [(n, _line(one.values, top)) for n, one in enumerate(found.indexes, 1)]
+    bars, lines = (
+        [],
+        [
+            (n, _line(one.values, top, series.unknown))
+            for n, (one, series) in enumerate(zip(found.indexes, found.drawn, strict=False), 1)
+        ],
+    )
     if not found.indexes:
         bars = _stacked([one.posts for one in found.stacks], top)
-        lines = [(first + n, _line(s.posts, top)) for n, s in enumerate(found.others)]
+        lines = [(first + n, _line(s.posts, top, s.unknown)) for n, s in enumerate(found.others)]
     return Chart(
         count=span.count,
         top=top,
@@ -97,15 +105,8 @@ def of_volume(found: Volume) -> Chart:
         hundred=100 - 100 * HUNDRED / top if found.indexes else None,
         down=[Tick(100 - 100 * part, f"{round(top * part):,}") for part in _parts(top)],
         along=_along(span),
-        gaps=[
-            Region(
-                start=_place(span, band.since),
-                width=_place(span, band.until) - _place(span, band.since),
-                words=band.words,
-                whole=band.whole,
-            )
-            for band in found.bands
-        ],
+        gaps=_regions(span, found.bands),
+        pauses=_regions(span, found.pauses),
         before=_place(span, found.followed_since),
         edits=[
             Tick(
@@ -117,6 +118,28 @@ def of_volume(found: Volume) -> Chart:
         ],
         notes=_notes(span, found.annotations),
     )
+
+
+class SpikeMark(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a spike stands. room: px beside its mark where its word begins; 0: there is no room."""
+
+    place: float
+    word: str
+    room: int
+
+
+def spike_marks(span: Span, found: Sequence[Spike]) -> list[SpikeMark]:
+    """Marks of spikes, left to right; one that stands too near to the next has no word."""
+    places = sorted((_place(span, spike.peak), spike.times) for spike in found)
+    marks = []
+    for number, (place, times) in enumerate(places):
+        before = places[number - 1][0] if number else -100.0
+        after = places[number + 1][0] if number + 1 < len(places) else 100.0
+        room = 9 if place + ROOM < after else 0
+        if after == 100.0 and not room and place - 2 * ROOM > before:  # at the edge: to its left
+            room = -9
+        marks.append(SpikeMark(place=place, word=f"{times:.1f}×", room=room))
+    return marks
 
 
 def of_voice(found: Voice) -> Chart:
@@ -131,10 +154,23 @@ def of_voice(found: Voice) -> Chart:
         down=[Tick(100 - 100 * part, f"{100 * part:.0f} %") for part in (0.5, 1.0)],
         along=_along(span),
         gaps=_runs(span, found.counted),
+        pauses=[],
         before=0.0,
         edits=[],
         notes=[],
     )
+
+
+def _regions(span: Span, bands: Sequence[Band]) -> list[Region]:
+    return [
+        Region(
+            start=_place(span, band.since),
+            width=_place(span, band.until) - _place(span, band.since),
+            words=band.words,
+            whole=band.whole,
+        )
+        for band in bands
+    ]
 
 
 def _runs(span: Span, counted: Sequence[bool]) -> list[Region]:
@@ -196,11 +232,21 @@ def _stacked(stacks: Sequence[Sequence[float]], top: float) -> list[tuple[int, s
     return found
 
 
-def _line(posts: Sequence[float], top: int) -> str:
-    if not posts:
-        return ""
-    places = [f"{n + 0.5:g} {round(HIGH - HIGH * v / top, 1):g}" for n, v in enumerate(posts)]
-    return "M" + "L".join(places)
+def _line(posts: Sequence[float], top: int, unknown: Sequence[int]) -> str:
+    """A line from bucket to bucket, broken where nothing is known: that is no zero.
+
+    A bucket between two that are not known is a dash.
+    """
+    gaps, pieces = {-1, len(posts), *unknown}, []
+    for bucket, value in enumerate(posts):
+        high = f"{round(HIGH - HIGH * value / top, 1):g}"
+        if bucket in gaps:
+            continue
+        if bucket - 1 in gaps and bucket + 1 in gaps:
+            pieces.append(f"M{bucket + 0.25:g} {high}h.5")
+        else:
+            pieces.append(f"{'M' if bucket - 1 in gaps else 'L'}{bucket + 0.5:g} {high}")
+    return "".join(pieces)
 
 
 def _along(span: Span) -> list[Tick]:

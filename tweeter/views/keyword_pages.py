@@ -62,9 +62,7 @@ def add_keyword() -> Answer:
 
 def _lists() -> dict[str, Any]:
     """A page of the keywords, what their totals stand for, and the newest removed ones."""
-    rows, older = keywords.page(
-        engine(), older=row_id("older") or 0, limit=LIST_ROWS
-    )
+    rows, older = keywords.page(engine(), older=row_id("older") or 0, limit=LIST_ROWS)
     ids = [row.id for row in rows]
     held = keyword_ledger.open_ones(engine(), *ids) if ids else []
     gone, more_gone = keywords.page(engine(), removed=True, limit=LIST_ROWS)

@@ -52,12 +52,17 @@ def number(value: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people: "15 s", "12 min", "7.5 h"."""
+    """A length of time for people: "15 s", "12 min", "7.5 h", "7 d"."""
+    for unit_s, unit in ((86_400, "d"), (3_600, "h")):
+        if seconds >= unit_s and not seconds % unit_s:
+            return f"{seconds // unit_s:.0f} {unit}"
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     if seconds < 99.5 * 60:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    if seconds < 72 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86_400:.1f} d"
 
 
 def total_of(counts: Counts) -> str:

@@ -1,5 +1,6 @@
 """The statistics on a keyword's page: what the address asks, and the pictures of the answer."""
 
+from functools import partial
 from typing import Any
 
 from flask import request, url_for
@@ -53,7 +54,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "range": _preset(),
         "from": request.args.get("from", ""),
         "to": request.args.get("to", ""),
-        "search": _search(row, question),
+        "search": _search(row, question, _between(*span.asked)),
         "between": _between,
         "earlier": _moved(span, -1),
         "later": _moved(span, 1),
@@ -68,11 +69,14 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "heads": heads,
         "legend": _legend(question, volume, heads),
         "missed_s": sum(band.until - band.since for band in volume.bands),
-        "place": lambda at: round(100 * (at - span.since) / (span.until - span.since), 2),
+        "spikes": charts.spike_marks(span, [card.spike for card in found.spikes]),
+        "word": partial(_word, row, question),
+        "posts_of": lambda since, until: _search(row, question, _between(since, until)),
         "data": {
             "names": heads,
             "posts": [one.posts for one in series],
             "index": [one.values for one in volume.indexes],
+            "unknown": [one.unknown for one in series],
         },
     }
 
@@ -98,19 +102,31 @@ def _legend(question: Question, found: Volume, heads: list[str]) -> list[dict[st
 _ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keyword language
 
 
-def _search(row: KeywordRow, question: Question) -> str:
-    """The posts behind the chart, as far as a search can ask for them."""
-    (facet, value), span = question.which, question.span
+def _search(row: KeywordRow, question: Question, times: dict[str, str], **more: str) -> str:
+    """The posts behind the chart, as far as a search can ask for them, in a stretch of time."""
+    facet, value = question.which
+    bare, is_not = value.removeprefix("!"), value.startswith("!")
     args: dict[str, Any] = {"keyword": row.id}
     if facet == "tag":
-        args["tag"] = value
+        args["tag"] = f"-{bare}" if is_not else bare
+    elif facet == "media" and (bare == "with") != is_not:
+        args["only"] = "media"
     elif facet in _ASKED_AS:
-        args["q"] = f"{_ASKED_AS[facet]}{value}"
+        args["without" if is_not else "q"] = f"{_ASKED_AS[facet]}{bare}"
     for name in ("network", "lang", "kind"):
         chosen = getattr(question.narrow, name)
         args[name] = [one.replace("!", "-", 1) for one in chosen if one not in ("", "!")]
-    args |= {"since": iso(span.asked[0] * US), "until": iso(span.asked[1] * US)}
+    args |= {"since": times["from"], "until": times["to"]}
+    for name, expression in more.items():
+        between = " " if name == "q" else " OR "
+        args[name] = f"{args[name]}{between}{expression}" if name in args else expression
     return url_for("pages.search", **args)
+
+
+def _word(row: KeywordRow, question: Question, word: str, *, without: bool = False) -> str:
+    """The posts of the chart that have a word, or all others."""
+    times = _between(*question.span.asked)
+    return _search(row, question, times, **{"without" if without else "q": f'"{word}"'})
 
 
 def _preset() -> str:
@@ -127,6 +143,8 @@ def _between(since: int, until: int) -> dict[str, str]:
 def _moved(span: Span, steps: int) -> dict[str, str] | None:
     length = span.asked[1] - span.asked[0]
     since, until = span.asked[0] + steps * length, span.asked[1] + steps * length
+    if steps > 0 and not request.args.get("to"):  # it ends now
+        return None
     if since >= now_us() // US:
         return None
     return _between(since, until)

@@ -133,6 +133,7 @@ OF_SCRIPTS = (
     mark("As of %(time)s."),
     # statistics.js
     mark("no post"),
+    mark("nothing is known"),
     mark("A newer bar has begun."),
     mark("Show it"),
     mark("Loading …"),
