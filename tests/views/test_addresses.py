@@ -47,3 +47,10 @@ def test_a_day_is_understood_as_its_beginning_in_utc(client: FlaskClient, engine
     page = client.get(f"/keywords/{keyword.id}?from=2026-11-18&to=2026-11-19")
     assert page.status_code == 200
     assert 'data-since="1794960000" data-until="1795046400"' in page.text
+
+
+def test_a_view_that_cannot_be_shown_has_a_way_back(client: FlaskClient, engine: Engine) -> None:
+    keyword = keywords.add(engine, "storm")
+    page = client.get(f"/keywords/{keyword.id}?from=yesterday")
+    assert (page.status_code, "“from” is &#39;yesterday&#39;" in page.text) == (400, True)
+    assert f'href="/keywords/{keyword.id}">The last day</a>' in page.text

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import flask
-from flask import abort, current_app, redirect, render_template, request, url_for
+from flask import (
+    abort,
+    current_app,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from werkzeug.wrappers import Response
 
 from tweeter import forecast, names
@@ -155,10 +163,9 @@ def _whole_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str
     try:
         statistics = stat_pages.of_keyword(row)
     except (BadQuestion, BadMoment) as error:
-        abort(
-            400,
-            say("%(error)s Take it out of the address to see the last day.", error=error.args[0]),
-        )
+        shown = {"title": say("This cannot be shown"), "detail": error.args[0]}
+        back = url_for("pages.keyword", keyword_id=keyword_id)
+        abort(make_response(render_template("problem.html", **shown, back=back), 400))
     return render_template(
         "keyword.html",
         row=row,
