@@ -95,15 +95,21 @@ def settle(page: Any, shown: Shown, suffix: str, kind: str, then: Sequence[Any] 
     page.context.close()
 
 
+def hold(page: Any) -> list[Any]:
+    """What the page asks for from now on, which is not answered."""
+    held: list[Any] = []
+    page.route("**/*", lambda route: held.append(route))  # (a method of a list is not taken)
+    return held
+
+
 def shoot_waiting(browser: Any, place: World, pages: list[Shown]) -> None:
     """Pages while they wait for an answer: whatever they ask for once they are there is held."""
     for width in WIDTHS:
         for theme in THEMES:
             for shown in pages:
-                page, held = opened(browser, width, theme), []
+                page = opened(browser, width, theme)
                 page.goto(place.url + shown.address)
-                page.route("**/*", lambda route, held=held: held.append(route))
-                settle(page, shown, "-loading", f"{width}-{theme}", then=held)
+                settle(page, shown, "-loading", f"{width}-{theme}", then=hold(page))
 
 
 def shoot_media(browser: Any, place: World, pages: list[Shown]) -> None:
