@@ -161,6 +161,11 @@ def zoomed(page: Any, figure: Any) -> None:
     page.locator("#statistics:not([aria-busy])").wait_for()
     page.locator("#wider").click()
     page.locator("#statistics:not([aria-busy])").wait_for()
+    bucket = figure.get_attribute("data-size")
+    page.keyboard.press("+")
+    page.locator(f"#volume:not([data-size='{bucket}'])").wait_for()
+    page.keyboard.press("c")
+    assert page.evaluate("document.activeElement.name") == "compare"
 
 
 def narrowed(page: Any) -> None:
@@ -315,6 +320,11 @@ def test_the_page_says_what_is_partial_loading_and_stale(browser: Any, tweeter: 
             page.goto(f"{tweeter.url}/keywords/1?range=month")
             partial = page.locator("#volume.partial > .state-note").inner_text()
             assert re.match(r"Partly covered: 2 h of this time in one stretch", partial), partial
+            page.evaluate("() => { window.same = true; }")
+            page.get_by_role("link", name="What was seen").click()  # a jump is no new page
+            page.go_back()
+            page.wait_for_timeout(300)
+            assert page.evaluate("window.same")
             note, section = page.locator("#statistics-note"), page.locator("#statistics")
             page.route("**/keywords/1?range=week*", lambda _: None)  # no answer comes
             page.get_by_role("link", name="week", exact=True).click()

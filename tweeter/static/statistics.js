@@ -5,7 +5,7 @@ import { ask } from "./ask.js";
 import { localise } from "./times.js";
 import { say } from "./words.js";
 
-const KEYS = { "[": "earlier", "]": "later", "-": "wider" };
+const KEYS = { "[": "earlier", "]": "later", "-": "wider", "+": "closer" };
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 let state = null; // of the chart that is in the page now
@@ -62,6 +62,7 @@ function draw(bucket) {
 const SLOW_MS = 300; // a faster answer needs no word
 const LEAST_S = 60;
 
+let shown = window.location.search; // what the statistics in the page are of
 let asking = null;
 let ageing = 0;
 
@@ -104,6 +105,7 @@ function replaced(page, address) {
   const seen = page.getElementById("seen");
   if (seen) document.getElementById("seen")?.replaceWith(seen);
   if (address !== window.location.href) history.pushState({}, "", address);
+  shown = window.location.search;
   localise(document);
   begin();
   return true;
@@ -179,14 +181,23 @@ document.addEventListener("click", (event) => {
   void go(link.href);
 });
 
+function compare() {
+  document.querySelector("#statistics details.options").open = true;
+  document.querySelector("#statistics select[name=compare]").focus();
+}
+
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
   const link = document.getElementById(KEYS[event.key] ?? "");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey || !link) return;
-  if (document.documentElement.dataset.keys === "off") return;
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.documentElement.dataset.keys === "off" || event.defaultPrevented) return;
+  if (!link && event.key !== "c") return;
   event.preventDefault();
+  if (!link) return compare();
   void go(link.href);
 });
 
-window.addEventListener("popstate", () => window.location.reload());
+window.addEventListener("popstate", () => { // not for a jump within the page
+  if (window.location.search !== shown) window.location.reload();
+});
 begin();

@@ -11,7 +11,7 @@ from tweeter.statistics.report import Report
 from tweeter.statistics.spans import PRESETS, Span
 from tweeter.statistics.volume import Question, Volume
 from tweeter.store import keywords
-from tweeter.store.cells import US
+from tweeter.store.cells import MINUTE, US
 from tweeter.store.keywords import KeywordRow
 from tweeter.views import asked, chart_table, charts, pills
 from tweeter.views.pages import engine
@@ -59,6 +59,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "earlier": _moved(span, -1),
         "later": _moved(span, 1),
         "wider": _wider(span),
+        "closer": _closer(span),
         "running": not request.args.get("to"),
         "unfiltered": dict.fromkeys(pills.NAMES),
         "nearest": {"range": "month"} if row.posts and not volume.total else None,
@@ -154,3 +155,9 @@ def _wider(span: Span) -> dict[str, str]:
     length = span.asked[1] - span.asked[0]
     until = min(span.asked[1] + length, now_us() // US)
     return _between(span.asked[0] - length, max(until, span.asked[1]))
+
+
+def _closer(span: Span) -> dict[str, str] | None:
+    """The middle half, of at least four minutes."""
+    quarter = (span.asked[1] - span.asked[0]) // 4
+    return _between(span.asked[0] + quarter, span.asked[1] - quarter) if quarter >= MINUTE else None
