@@ -10,9 +10,10 @@ from sqlalchemy import Engine, delete, event, update
 
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, store
-from tweeter.statistics import spans
+from tweeter.statistics import report, spans
 from tweeter.statistics.spikes import Spike
 from tweeter.store import figures, keyword_ledger, keywords
+from tweeter.store.cells import DAY, HOUR
 from tweeter.store.engine import writing
 from tweeter.store.keywords import Options
 from tweeter.store.schema import keywords as keyword_table
@@ -194,3 +195,20 @@ def test_words_of_spikes_stand_apart() -> None:
     ]
     crowded = [msgspec.structs.replace(found[0], peak=at * 3_600) for at in (95, 98)]
     assert [mark.room for mark in charts.spike_marks(span, crowded)] == [0, 0]
+
+
+def test_the_usual_is_the_same_whatever_range_is_shown(engine: Engine) -> None:
+    """Hours without a post are known too: the usual is learned from them."""
+    storm = keywords.add(engine, "storm").id
+    lease, now = follow(engine), AT // US + 70 * DAY + 1_234
+    hours = range(now - now % HOUR - 35 * DAY, now, 5 * HOUR)
+    at = [(hour * US + n, n) for hour in hours for n in range(3)]
+    store(engine, lease, *(post(n, occurred_at=moment) for n, (moment, _) in enumerate(at)))
+    found = []
+    for length in (HOUR, DAY, 7 * DAY):
+        span = spans.cut(now - length, now)
+        known = report.past(engine, storm, AT // US, span)
+        assert not any(hour % HOUR for hour in known.hours)
+        found.append(report.rate(known, now))
+    assert found[0].usual == found[1].usual == found[2].usual == 0
+    assert found[0].learned_days >= 14

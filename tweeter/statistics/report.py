@@ -51,6 +51,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 def past(engine: Engine, keyword_id: int, created_s: int, span: Span) -> Past:
     """What spikes and the usual are judged by."""
     since = max(created_s - created_s % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - HOUR)
+    since -= since % HOUR  # a span may begin at any minute
     until = span.asked[1]
     counted = sums.over_time(engine, [keyword_id], sums.hourly(since, until))
     hours = dict.fromkeys(range(since, until - until % HOUR, HOUR), 0)
