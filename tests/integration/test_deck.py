@@ -282,6 +282,7 @@ def test_two_tabs_share_a_line_that_breaks_and_miss_nothing(
         page.get_by_text("Connection lost").wait_for()
         assert "last post" in page.locator("#lamp").inner_text()
         assert "retry" in page.locator("#lamp").inner_text()
+        says(page, 1, "Nothing comes: the connection is lost")  # not "Following"
     said(served, *(f"flood away {n}." for n in range(40)))
     time.sleep(1)
     line.mend()

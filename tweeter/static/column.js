@@ -413,7 +413,8 @@ export class Column {
     const n = this.oneIn();
     const waits = this.waits();
     let words = this.rate() >= 1 ? say("Following · {rate}/s", { rate }) : say("Following");
-    if (n > 1) words = say("Following · {rate}/s · showing 1 in {n} · all stored", { rate, n });
+    if (this.deck.isCut) words = say("Nothing comes: the connection is lost");
+    else if (n > 1) words = say("Following · {rate}/s · showing 1 in {n} · all stored", { rate, n });
     if (why) words = say(why, { waits });
     if (why && n > 1) words += ` · ${rate}/s`;
     if (this.words.textContent !== words) this.words.textContent = words;

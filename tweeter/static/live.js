@@ -29,6 +29,7 @@ const deck = {
   every: place.dataset.every === "1",
   wall: place.dataset.wall === "1",
   columns: [],
+  isCut: false, // the line is lost: no column follows
   of: (node) => deck.columns.find((column) => column.section.contains(node)) ?? null,
   current: () => deck.of(document.activeElement) ?? pointed ?? deck.columns[0],
   settle: () => refresh(),
@@ -145,6 +146,7 @@ function shine(state, words) {
 
 let announced = true;
 function changed(line) {
+  deck.isCut = Boolean(line.lostAt) && !line.up;
   if (line.up && Date.now() - line.heardAt < GREEN_MS) {
     shine("live", say("Connected"));
     if (!announced) said.textContent = say("The line is up again.");

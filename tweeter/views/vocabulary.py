@@ -104,6 +104,7 @@ OF_SCRIPTS = (
     mark("older posts"),
     mark("Following · %(rate)s/s"),
     mark("Following"),
+    mark("Nothing comes: the connection is lost"),
     mark("Following · %(rate)s/s · showing 1 in %(n)s · all stored"),
     mark("Older ones are no longer kept in this order"),
     mark("The server did not answer: try again"),
