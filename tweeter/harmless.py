@@ -1,4 +1,4 @@
-"""Texts of strangers, tamed: control characters, and marks stacked hundreds high.
+"""Texts of strangers, tamed: control characters, marks stacked hundreds high, addresses.
 
 Markup is no danger here: pages escape it, scripts write text, never markup.
 """
@@ -25,6 +25,26 @@ def harmless(text: str) -> str:
         if run <= MARKS:
             shown.append(character)
     return "".join(shown)
+
+
+PICTURE_CHARACTERS = 2_000
+# A name with a dot that ends in letters is no number of a machine nearby. Only what stands in
+# every address as it is; ASCII says that "ſ" is no "s".
+_PICTURE = re.compile(
+    r"https://(?P<host>(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62})"
+    r"(?:[/?][a-z0-9/?#@:;,.!$&()*+=~%_\[\]-]*)?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def picture_host(url: str) -> str:
+    """The host of an address from which a reader may be shown a picture, in small letters.
+
+    "" for all but a plain https address of at most PICTURE_CHARACTERS: a name that has a dot, no
+    credentials, no port, and no character that would end an attribute or a header.
+    """
+    found = _PICTURE.fullmatch(url) if len(url) <= PICTURE_CHARACTERS else None
+    return found["host"].lower() if found else ""
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what begins so

@@ -38,10 +38,11 @@ class Link(msgspec.Struct, frozen=True, gc=False):
 
 
 class Media(msgspec.Struct, frozen=True, gc=False):
-    """A picture or film of a post, in words: it is never loaded. alt: its description, or ""."""
+    """A picture or film of a post, in words, and where a reader can see it: tweeter loads none."""
 
     kind: str  # "picture", "video", "animation", "audio", "media"
-    alt: str = ""
+    alt: str = ""  # its description, or ""
+    url: str = ""  # https address of a small picture of it, at the network's host; "" if none
 
 
 class Post(msgspec.Struct, frozen=True, gc=False, kw_only=True):

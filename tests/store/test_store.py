@@ -132,8 +132,9 @@ def test_a_batch_matched_with_old_keywords_is_matched_again(engine: Engine) -> N
 def test_a_removal_wins_also_over_a_post_that_comes_later(engine: Engine) -> None:
     keyword = keywords.add(engine, "storm")
     lease = take(engine)
-    store(engine, lease, post(1, "early", media=(Media("picture", "a lighthouse"),)))
-    assert posts.latest(engine)[0].media == [Media("picture", "a lighthouse")]
+    picture = Media("picture", "a lighthouse", "https://a.example/1.jpg")
+    store(engine, lease, post(1, "early", media=(picture,)))
+    assert posts.latest(engine)[0].media == [picture]
     outcome = store(engine, lease, removal(1), removal(2), post(2, "late"), post(1, "again"))
     assert (outcome.applied, outcome.ignored) == (2, 2)
     assert shown(engine) == [""]

@@ -157,7 +157,7 @@ def _post(record: Object, raw: RawEvent, *, did: str, rkey: str, **fields: objec
         reply_to=text(inner(inner(record, "reply"), "parent"), "uri"),
         received_at=raw.received_at,
         sort_us=times.tid(rkey, a_day_on) or fields["occurred_at"],
-        media=_media(shown),
+        media=_media(shown, did),
         warning=", ".join(labels),
         sensitive=not set(labels).isdisjoint(_ADULT),
         **fields,
@@ -170,11 +170,26 @@ def _labels(record: Object) -> list[str]:
     return [label for label in dict.fromkeys(found) if label in _LABELS]
 
 
-def _media(shown: Object) -> list[Media]:
-    found = [media("image", text(image, "alt")) for image in items(shown, "images", "items")]
+def _media(shown: Object, did: str) -> list[Media]:
+    found = [
+        media("image", text(image, "alt"), _thumbnail(did, inner(image, "image")))
+        for image in items(shown, "images", "items")
+    ]
     if text(shown, "$type").endswith("video"):
         found.append(media("video", text(shown, "alt")))
     return found
+
+
+def _thumbnail(did: str, blob: Object) -> str:
+    """Where Bluesky's own app loads a small picture from; "" if the blob cannot be named.
+
+    An event says a blob's name only (`ref.$link`, in old ones `cid`). The address is from memory
+    and from what other programs do: no specification has it, and other apps may have no copy there.
+    """
+    cid = text(inner(blob, "ref"), "$link") or text(blob, "cid")
+    if not (_DID.fullmatch(did) and cid.isascii() and cid.isalnum()):
+        return ""
+    return f"https://cdn.bsky.app/img/feed_thumbnail/plain/{did}/{cid}@jpeg"
 
 
 def _kind(record: Object, embed: Object) -> Kind:

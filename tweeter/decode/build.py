@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from tweeter.harmless import picture_host
 from tweeter.records import Link, Media, Post
 
 TEXT_CHARACTERS = 100_000
@@ -75,7 +76,11 @@ def build(*, text: str, also: Iterable[str], **fields: Any) -> Post:
         for link in list(fields.get("links", ()))[:LINKS]
     )
     fields["media"] = tuple(
-        Media(one.kind, mend(one.alt)[: 4 * NAME_CHARACTERS])
+        Media(
+            one.kind,
+            mend(one.alt)[: 4 * NAME_CHARACTERS],
+            one.url if picture_host(one.url) else "",
+        )
         for one in list(fields.get("media", ()))[:MEDIA]
     )
     fields["traits"] = tuple(fields.get("traits", ()))

@@ -12,7 +12,7 @@ from tweeter.decode.build import build
 from tweeter.decode.html import to_text
 from tweeter.decode.values import Object, inner, items, load_object, media, text
 from tweeter.errors import DecodeError
-from tweeter.records import Event, Ignored, Kind, Link, RawEvent, Removal
+from tweeter.records import Event, Ignored, Kind, Link, Media, RawEvent, Removal
 
 NETWORK = "mastodon"
 
@@ -105,13 +105,16 @@ def _post(value: Object, raw: RawEvent, operation: str) -> Event:
         version=f"{edited_at:020d}" if edited_at else "",
         edited_at=edited_at,
         alias=f"{raw.origin}:{post_id}",
-        media=[
-            media(text(one, "type"), text(one, "description"))
-            for one in items(shown, "media_attachments")
-        ],
+        media=[_medium(one) for one in items(shown, "media_attachments")],
         sensitive=shown.get("sensitive") is True,
         flags=["bot"] if account.get("bot") is True else [],
     )
+
+
+def _medium(one: Object) -> Media:
+    kind = text(one, "type")
+    picture = text(one, "preview_url") or (text(one, "url") if kind == "image" else "")
+    return media(kind, text(one, "description"), picture)
 
 
 def _kind(value: Object, boosted: Object) -> Kind:

@@ -100,6 +100,6 @@ def texts(owner: Object, name: str) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def media(kind: str, alt: str) -> Media:
-    """A picture or film in our words."""
-    return Media(_MEDIA.get(kind, "media"), alt)
+def media(kind: str, alt: str, url: str = "") -> Media:
+    """A picture or film in our words. url: where a small picture of it is, as far as is said."""
+    return Media(_MEDIA.get(kind, "media"), alt, url)

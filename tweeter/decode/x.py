@@ -177,7 +177,14 @@ def _media(value: Object, includes: _Includes) -> list[Media]:
     found = [
         includes.media.get(key, {}) for key in texts(inner(value, "attachments"), "media_keys")
     ]
-    return [media(text(one, "type"), text(one, "alt_text")) for one in found]
+    return [media(text(one, "type"), text(one, "alt_text"), _picture(one)) for one in found]
+
+
+def _picture(one: Object) -> str:
+    """Where a picture of it is: of a film its first one, for `url` might be the film."""
+    return text(one, "preview_image_url") or (
+        text(one, "url") if text(one, "type") == "photo" else ""
+    )
 
 
 def _compliance(data: Object, raw: RawEvent) -> Event:

@@ -152,4 +152,7 @@ def _media(value: Object) -> list[Media]:
     """Each once: `extended_entities` says again, and better, what `entities` says."""
     found = [one for entities in _entities(value) for one in items(entities, "media")]
     each = {text(one, "id_str", "id") or str(number): one for number, one in enumerate(found)}
-    return [media(text(one, "type"), text(one, "ext_alt_text")) for one in each.values()]
+    return [
+        media(text(one, "type"), text(one, "ext_alt_text"), text(one, "media_url_https"))
+        for one in each.values()
+    ]

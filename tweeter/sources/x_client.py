@@ -38,7 +38,7 @@ FIELDS = {
     ],
     "expansions": ["author_id,referenced_tweets.id,attachments.media_keys"],
     "user_fields": ["username,name"],
-    "media_fields": ["alt_text"],
+    "media_fields": ["alt_text,preview_image_url,type,url"],
 }
 
 # It writes every header into its debug log, the token too.

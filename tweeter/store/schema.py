@@ -68,7 +68,7 @@ posts = Table(
     Column("author_name", Text, nullable=False),
     Column("tags", LongText, nullable=False),  # JSON list of strings
     Column("links", LongText, nullable=False),  # JSON list of {url, display, short}
-    Column("media", LongText, nullable=False, default="[]"),  # JSON list of {kind, alt}
+    Column("media", LongText, nullable=False, default="[]"),  # JSON list of {kind, alt, url}
     Column("reply_to", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("occurred_at", BigInteger, nullable=False),
