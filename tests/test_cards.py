@@ -6,7 +6,7 @@ import pytest
 
 from tests.pictures import posts as invented
 from tweeter import cards
-from tweeter.cards import Card, Part
+from tweeter.cards import Card, Medium, Part
 from tweeter.records import Link, Media, Post
 from tweeter.store.posts import StoredPost
 
@@ -43,7 +43,7 @@ def test_x_shows_links_as_displayed_and_leads_where_x_wants() -> None:
     assert card.profile == "https://x.com/mara_lind_demo"
     assert card.url == "https://x.com/mara_lind_demo/status/1990000000000000001"
     assert card.links == []
-    assert card.media == ["Picture: A blue engine under snow"]
+    assert card.media == [Medium("Picture: A blue engine under snow", "pictures.varnholm.example")]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_bluesky_facets_are_links_in_the_text() -> None:
         Part(" "),
         Part("quay.example", "https://quay.example/fog"),
     ]
-    assert card.media == ["Picture: A lamp in the fog"]
+    assert card.media == [Medium("Picture: A lamp in the fog")]
 
 
 def test_mastodon_folds_its_warning_names_the_server_and_the_bot() -> None:
@@ -82,7 +82,7 @@ def test_mastodon_folds_its_warning_names_the_server_and_the_bot() -> None:
     assert card.marks == ["bot"]
     assert Part("#harbour", "https://quay.example/tags/harbour") in card.text
     assert Part("faro.example/apagon…", "https://faro.example/apagon?id=7") in card.text
-    assert card.media == ["Picture: Las luces se apagan"]
+    assert card.media == [Medium("Picture: Las luces se apagan", "files.quay.example")]
     quiet = card_of(invented.mastodon_post(AT, spoiler_text=""))
     assert quiet.cover == "Sensitive content"
 
@@ -111,9 +111,9 @@ def test_only_http_becomes_a_link_and_no_text_is_lost() -> None:
 def test_media_that_nobody_described_are_said_to_be_there() -> None:
     post = invented.decoded(invented.x_post(AT), AT)
     assert isinstance(post, Post)
-    media = [Media("video"), Media("new-kind", "a \x07 bell")]
+    media = [Media("video"), Media("new-kind", "a \x07 bell", "http://a.example/b.jpg")]
     card = cards.card(stored(post, media=media))
-    assert card.media == ["Video without a description", "Media: a \ufffd bell"]
+    assert card.media == [Medium("Video without a description"), Medium("Media: a \ufffd bell")]
 
 
 @pytest.mark.parametrize("lang, shown", [("pt-BR", "pt-BR"), ("qme", ""), ("und", ""), ("<b", "")])

@@ -1,7 +1,8 @@
 """A stored post as readers see it: what its network's display rules ask for, in words and links.
 
 Worked out here, once, for the macro that writes cards into pages and for the script that makes
-them from the live feed: both only draw what a `Card` says. Nothing is loaded from a network.
+them from the live feed: both only draw what a `Card` says. Nothing is loaded from a network: a
+picture has a page of its own, which a reader may open (`views/media_pages.py`).
 """
 
 import re
@@ -11,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from tweeter.harmless import harmless
+from tweeter.harmless import harmless, picture_host
 from tweeter.store.posts import StoredPost
 from tweeter.texts import Said, joined, mark, say
 
@@ -81,6 +82,16 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     hit: bool = False
 
 
+class Medium(msgspec.Struct, frozen=True, array_like=True):
+    """A picture or film in words; host: from where a picture of it can be shown, "" if nowhere.
+
+    Its address is not on the card: it stands only on the picture's own page.
+    """
+
+    words: str
+    host: str = ""
+
+
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """All that is drawn. A text that is "" and a list that is empty draw nothing.
 
@@ -94,7 +105,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     text, rest     the text; rest is the whole of it where text is its beginning, length says
                    how long it is
     links          those that the text does not show: (host, address)
-    media          pictures and films, in words
+    media          pictures and films, in the order of the post's
     """
 
     id: str  # over 2^53
@@ -117,7 +128,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     rest: list[Part]
     length: int
     links: list[Part]
-    media: list[str]
+    media: list[Medium]
     keywords: list[int]
 
 
@@ -272,12 +283,12 @@ def _language(claimed: str) -> str:
     return claimed if is_real else ""
 
 
-def _media(post: StoredPost) -> list[str]:
-    found: list[str] = []
+def _media(post: StoredPost) -> list[Medium]:
+    found = []
     for one in post.media:
         kind = one.kind if one.kind in _DESCRIBED else ""
         described = say(_DESCRIBED[kind], words=harmless(one.alt)) if one.alt else ""
-        found.append(described or _UNDESCRIBED[kind])
+        found.append(Medium(described or _UNDESCRIBED[kind], picture_host(one.url)))
     return found
 
 

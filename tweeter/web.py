@@ -33,13 +33,14 @@ from tweeter.views import (
     health_pages,
     keyword_pages,
     look,
+    media_pages,
     pages,
     search_pages,
     show,
     source_pages,
     words,
 )
-from tweeter.views.guard import HEADERS
+from tweeter.views.guard import HEADERS, WITH_CARDS, policy
 
 # Those of a kind share one blueprint.
 PAGES = (
@@ -50,6 +51,7 @@ PAGES = (
     source_pages,
     health_pages,
     search_pages,
+    media_pages,
     look,
 )
 API = (
@@ -128,6 +130,8 @@ def _take_long_imports() -> None:
 
 
 def _harden(response: Response) -> Response:
+    if request.endpoint in WITH_CARDS:
+        response.headers["Content-Security-Policy"] = policy(frames=True)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if response.mimetype == "text/html":

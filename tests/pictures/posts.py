@@ -34,7 +34,8 @@ def x_post(at: int, number: int = 1, **more: Any) -> bytes:
         "attachments": {"media_keys": ["3_1"]},
     }
     users = [{"id": "7001", "name": "Mara Lind", "username": "mara_lind_demo"}]
-    media = [{"media_key": "3_1", "type": "photo", "alt_text": "A blue engine under snow"}]
+    picture = {"type": "photo", "url": "https://pictures.varnholm.example/engine.jpg"}
+    media = [{"media_key": "3_1", "alt_text": "A blue engine under snow"} | picture]
     return _json({"data": data | more, "includes": {"users": users, "media": media}})
 
 
@@ -99,7 +100,14 @@ def mastodon_post(at: int, number: int = 1, **more: Any) -> bytes:
         ),
         "in_reply_to_id": None,
         "tags": [{"name": "harbour", "url": f"{server}/tags/harbour"}],
-        "media_attachments": [{"type": "image", "description": "Las luces se apagan"}],
+        "media_attachments": [
+            {
+                "type": "image",
+                "description": "Las luces se apagan",
+                "url": "https://files.quay.example/original/1.jpg",
+                "preview_url": "https://files.quay.example/small/1.jpg",
+            }
+        ],
         "account": {
             "id": "5",
             "acct": "lucia",

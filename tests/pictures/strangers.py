@@ -28,7 +28,10 @@ def strangers(place: World) -> None:
                 author_name=text[:50],
                 tags=["tag"],
                 links=[Link(url, f"<i>{url}"), Link(f"{url}?more", "more"), Link("data:x", "x")],
-                media=[Media("picture", text[:90]), Media("video")],
+                media=[
+                    Media("picture", text[:90], f"https://a.example/{text[:90]}"),
+                    Media("video", "", f"https://{network}.example/{number}.jpg"),
+                ],
                 warning=["", "", "!hide", text[:40], "!warn, nudity"][number % 5],
                 sensitive=number == 1,
                 flags=["bot"] if number == 4 else [],

@@ -43,8 +43,20 @@ function text(card, parts) {
 }
 
 function list(label, className, items) {
-  const nodes = items.map((item) => element("li", {}, item));
+  const nodes = items.map((item) => element("li", {}, ...[item].flat()));
   return element("ul", { className, "aria-label": label }, ...nodes);
+}
+
+// The link to a picture's own page; static/picture.js shows that page below it.
+function medium(card, [words, host], number) {
+  const said = element("bdi", { dir: "auto" }, heard(words));
+  if (!host) return said;
+  const link = element(
+    "a",
+    { className: "show-picture", href: `/media/${card.id}/${number}`, rel: "noopener noreferrer", target: "_blank" },
+    say("Show picture from {host}", { host }),
+  );
+  return [said, " ", link];
 }
 
 function content(card) {
@@ -59,8 +71,7 @@ function content(card) {
     nodes.push(list(say("Links"), "links", card.links.map(([words, url]) => outside(url, words))));
   }
   if (card.media.length > 0) {
-    const words = card.media.map((one) => element("bdi", { dir: "auto" }, heard(one)));
-    nodes.push(list(say("Media"), "links media", words));
+    nodes.push(list(say("Media"), "links media", card.media.map((one, index) => medium(card, one, index + 1))));
   }
   return nodes;
 }

@@ -1,5 +1,7 @@
-// What every page has around it: the theme, changed without a reload, and the keys.
+// What every page has around it: the theme, changed without a reload, the keys, and pictures by click.
 // No key does anything while one types, and all can be switched off; both are remembered.
+
+import "./picture.js";
 
 const YEAR_S = 31_536_000;
 const CHORD_MS = 1_500; // from "g" to the letter after it

@@ -15,6 +15,7 @@ import msgspec
 from flask import Flask, Response, abort, request
 
 FOLDER = Path(__file__).parents[1] / "static"
+FRAMED = "picture.css"  # of pages in a sandbox, which are of no origin: not even of ours
 FOR_GOOD = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -55,6 +56,8 @@ def serve(app: Flask) -> None:
         answer = Response(asset.packed if is_packed else asset.plain, mimetype=asset.kind)
         answer.headers["Cache-Control"] = FOR_GOOD if digest == version else ASK_AGAIN
         answer.headers["Vary"] = "Accept-Encoding"
+        if filename == FRAMED:
+            answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         if is_packed:
             answer.headers["Content-Encoding"] = "gzip"
         answer.set_etag(f"{version}{'-gzip' if is_packed else ''}")

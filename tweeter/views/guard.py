@@ -10,22 +10,48 @@ from collections.abc import Mapping
 _HERE = ("127.0.0.1", "localhost", "[::1]")
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",
-        "trusted-types 'none'",
+# Pages with posts, which may show a picture's own page below one.
+WITH_CARDS = frozenset(
+    f"pages.{name}"
+    for name in (
+        "home",
+        "keyword",
+        "edit_keyword",
+        "annotate",
+        "change_annotation",
+        "live",
+        "change_deck",
+        "search",
     )
 )
+
+
+def policy(*, frames: bool = False, picture_host: str = "") -> str:
+    """The Content-Security-Policy of a page.
+
+    frames: it may show a page of ours in itself. picture_host (as `harmless.picture_host` gives
+    it): it may load pictures from there over https, and be shown in a page of ours.
+    """
+    pictures = f"'self' https://{picture_host}" if picture_host else "'self'"
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            f"img-src {pictures}",
+            "connect-src 'self'",
+            *(("frame-src 'self'",) if frames else ()),
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'self'" if picture_host else "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    )
+
+
 HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": policy(),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",

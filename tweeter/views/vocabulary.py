@@ -90,6 +90,9 @@ OF_SCRIPTS = (
     mark("Media"),
     mark("Post by %(author)s"),
     mark("Removed post"),
+    mark("Show picture from %(host)s"),
+    # picture.js
+    mark("Hide picture"),
     # items.js
     mark("with the same text"),
     mark("Removed by its author or network."),
