@@ -24,6 +24,7 @@ from tweeter.errors import ConfigError
 log = logging.getLogger("tweeter.broker")
 
 LOOK_S = 1.0
+READY_S = 10.0  # for a server that has just been started to answer
 FIRST_WAIT_S = 0.5  # before a server that died is started again; doubled up to LAST_WAIT_S
 LAST_WAIT_S = 10.0
 
@@ -149,6 +150,15 @@ class BrokerKeeper:
         )
         (self._folder / "server.pid").write_text(str(server.pid))
         return server
+
+
+def await_ours(config: Config) -> None:
+    """Wait a little for the embedded broker, if there is one that another process of `up` starts.
+
+    Who asks before it answers complains in the log, and waits too.
+    """
+    if not config.broker_url and os.environ.get("TWEETER_SUPERVISED"):
+        BrokerKeeper(config).wait_ready(READY_S)
 
 
 def _locked(lock: IO[str]) -> bool:

@@ -103,6 +103,7 @@ def scheduler() -> None:
     config, engine = set_up()
     log_to_stderr(config)
     tasks.join(engine)
+    broker.await_ours(config)
     running = Scheduler(engine, config, tasks.send_job)
     while True:
         try:

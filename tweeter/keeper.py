@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import queues, tasks
-from tweeter.broker import BrokerKeeper
+from tweeter.broker import READY_S, BrokerKeeper, await_ours
 from tweeter.errors import MUST_END, MustEnd, StoreError
 from tweeter.scheduler import TICK_S, Scheduler
 from tweeter.store import migrate, move, workers
@@ -71,7 +71,8 @@ def prepare(instance: Any, **_: Any) -> None:
     if not tasks.config.broker_url and not os.environ.get("TWEETER_SUPERVISED"):
         _broker = BrokerKeeper(tasks.config)
         _broker.start()
-        _broker.wait_ready(10)
+        _broker.wait_ready(READY_S)
+    await_ours(tasks.config)
 
 
 @signals.worker_shutting_down.connect

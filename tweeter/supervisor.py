@@ -18,13 +18,12 @@ from collections.abc import Callable, Sequence
 from typing import IO, NamedTuple
 
 from tweeter.broker import die_with_parent
-from tweeter.config import Config, broker_socket
+from tweeter.config import Config
 from tweeter.errors import MUST_END, AlreadyRunning, ConfigError
 
 FIRST_WAIT_S = 0.5
 LAST_WAIT_S = 30.0
 PORT_WAIT_S = 3.0
-BROKER_WAIT_S = 10.0
 STEADY_S = 30.0  # a child that ran so long is started again at once
 TIER_S = (2.5, 5.5, 1.5)  # for the web, the workers, the broker to end: 9.5 s in all
 
@@ -137,8 +136,6 @@ class Supervisor:
 
     async def _keep(self, role: Role) -> None:
         wait_s = FIRST_WAIT_S
-        if role.tier == 1:
-            await self._broker_listens()
         while not self._stopping.is_set():
             began_at = time.monotonic()
             child = await self._start(role)
@@ -157,17 +154,6 @@ class Supervisor:
             self._say(role.name, f"ended with {code}; starting it again in {wait_s:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait_s)
-
-    async def _broker_listens(self) -> None:
-        """Wait a little for the embedded broker: who comes before it complains, and waits too."""
-        until = time.monotonic() + BROKER_WAIT_S
-        embedded = any(role.name == "broker" for role in self._roles)
-        while embedded and time.monotonic() < until and not self._stopping.is_set():
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_unix_connection(broker_socket(self._config))
-                writer.close()
-                return
-            await asyncio.sleep(0.05)
 
     async def _start(self, role: Role) -> asyncio.subprocess.Process:
         child = await asyncio.create_subprocess_exec(
