@@ -51,8 +51,8 @@ def test_the_page_asks_once_what_was_covered_of_its_stretch(
     assert page.status_code == 200
     whole = [values for text, values in statements if "FROM intervals" in text]
     assert len([values for values in whole if str(since // US * US) in values]) == 1, whole
-    # The figure, the strip (twice), the words to copy; and each panel that has an n.
-    assert page.text.count("83.3 % covered") == 4 + 3 + 6
+    # The figure, the strip (twice), the words to copy; each panel; words and hours.
+    assert page.text.count("83.3 % covered") == 4 + 3 + 6 + 2
     figure = figures.of_keyword(engine, keyword.id, since // US * US, until // US * US)
     assert figure.percent == "83.3"
 
