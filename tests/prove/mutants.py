@@ -115,7 +115,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "slots-are-not-looked-at": Mutant(
         "tweeter/store/workers.py",
-        "            if number in held and not is_dead(held[number]):\n                continue\n",
+        "                if not is_dead(holder):\n                    continue\n",
         "",
         "a slot task that comes again follows streams beside the first",
     ),
