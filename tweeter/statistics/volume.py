@@ -100,7 +100,8 @@ def volume(
     span = question.span
     cells = _cells(engine, keyword_id, span, question)
     missed, paused = bands(covered), pauses(covered)
-    stacks = [_known(one, span, [*missed, *paused]) for one in _series(cells, span)]
+    blank = _blank(span, [*missed, *paused])
+    stacks = [_known(one, blank) for one in _series(cells, span)]
     others = _others(engine, keyword_id, created_s, question)
     previous = span.before()
     if question.which[0]:
@@ -165,7 +166,8 @@ def _indexes(
 
 
 def _without(buckets: Sequence[int], unknown: Sequence[int]) -> Sequence[int]:
-    return [bucket for bucket in buckets if bucket not in unknown] or buckets
+    gaps = set(unknown)
+    return [bucket for bucket in buckets if bucket not in gaps] or buckets
 
 
 def _cells(engine: Engine, keyword_id: int, span: Span, question: Question) -> list[Cell]:
@@ -217,14 +219,14 @@ def _others(engine: Engine, keyword_id: int, created_s: int, question: Question)
         cells = _cells(engine, keyword_id, earlier, together)
         name = say("a week before") if question.compare == "week" else say("the time before")
         line = Series(name=name, posts=_line(cells, earlier))
-        return [_known(line, earlier, _missed(engine, keyword_id, earlier), created_s)]
+        return [_known(line, _blank(earlier, _missed(engine, keyword_id, earlier), created_s))]
     together = msgspec.structs.replace(question, by="")
     found = []
     for number in dict.fromkeys(question.keywords):
         posts = _line(_cells(engine, number, span, together), span)
         since = keywords.get(engine, number).created_at // US
-        missed = _missed(engine, number, span)
-        found.append(_known(Series(name=str(number), posts=posts), span, missed, since))
+        blank = _blank(span, _missed(engine, number, span), since)
+        found.append(_known(Series(name=str(number), posts=posts), blank))
     return found
 
 
@@ -234,15 +236,19 @@ def _missed(engine: Engine, keyword_id: int, span: Span) -> list[Band]:
     return [*bands(found), *pauses(found)]
 
 
-def _known(one: Series, span: Span, missed: Sequence[Band], followed_since: int = 0) -> Series:
-    """With the buckets that are empty because nothing was covered, or not followed yet."""
+def _blank(span: Span, missed: Sequence[Band], followed_since: int = 0) -> list[int]:
+    """The buckets in which nothing was covered, or not followed yet."""
     nothing = [(0, followed_since), *((band.since, band.until) for band in missed if band.whole)]
-    unknown = [
+    return [
         bucket
         for bucket, start in enumerate(span.starts())
-        if not one.posts[bucket]
-        and any(since <= start and start + span.size <= until for since, until in nothing)
+        if any(since <= start and start + span.size <= until for since, until in nothing)
     ]
+
+
+def _known(one: Series, blank: Sequence[int]) -> Series:
+    """A series says which of these buckets are empty in it."""
+    unknown = [bucket for bucket in blank if not one.posts[bucket]]
     return msgspec.structs.replace(one, unknown=unknown)
 
 

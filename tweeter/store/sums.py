@@ -67,9 +67,9 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
     width: int
     offset: int = 0
 
-    def bucket(self, start: int) -> int:
-        """Where the bucket of a moment begins."""
-        return start - (start - self.offset) % self.width
+    def bucket(self, start: Any) -> Any:
+        """Where the bucket of a sum begins that begins at `start`, a number or a column."""
+        return start if self.base == self.width else start - (start - self.offset) % self.width
 
 
 def hourly(since: int, until: int) -> Grid:
@@ -84,12 +84,6 @@ class Cell(msgspec.Struct, frozen=True, gc=False):
     name: str  # of the series; "" where all are together
     posts: int
     gone: int
-
-
-def _bucket(column: Any, grid: Grid) -> Any:
-    if grid.base == grid.width:
-        return column
-    return column - (column - grid.offset) % grid.width
 
 
 def over_time(
@@ -291,7 +285,7 @@ def value_over_time(
     networks: Sequence[str] = (),
 ) -> list[Cell]:
     """Posts of one (facet, value) by bucket and network; its buckets are of whole hours."""
-    start = _bucket(facets.c.start, grid).label("at")
+    start = grid.bucket(facets.c.start).label("at")
     times = grid.since, grid.until
     columns = start, facets.c.network
     statement = _facet(
