@@ -18,19 +18,6 @@ NAMES = (*SERIES, *PANELS)
 OFF, PIN = "off", "pin"
 MOST = 50  # of each
 
-# In words; as addresses name them.
-_NAMED = {
-    "network": say("network"),
-    "lang": say("lang"),
-    "kind": say("kind"),
-    "tag": say("tag"),
-    "link": say("link"),
-    "domain": say("domain"),
-    "author": say("author"),
-    "mention": say("mention"),
-    "media": say("media"),
-}
-
 State = dict[str, list[str]]
 
 
@@ -54,8 +41,8 @@ class Pill(msgspec.Struct, frozen=True, kw_only=True):
         is_ours = self.name in ("kind", "media") and bare in WORDS
         value = say(bare) if is_ours else bare or say("not said")
         if self.value.startswith("!"):
-            return say("not %(name)s: %(value)s", name=_NAMED[self.name], value=value)
-        return say("%(name)s: %(value)s", name=_NAMED[self.name], value=value)
+            return say("not %(name)s: %(value)s", name=say(self.name), value=value)
+        return say("%(name)s: %(value)s", name=say(self.name), value=value)
 
 
 def of(state: Mapping[str, Sequence[str]]) -> list[Pill]:
