@@ -44,6 +44,15 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'tweeter.db'}"
 
 
+@pytest.fixture
+def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
+    """A migrated SQLite database, for what does not differ between databases."""
+    made = make_engine(sqlite_url)
+    migrate.upgrade(made)
+    yield made
+    made.dispose()
+
+
 def server_of(variable: str, name: str) -> str:
     """The URL of a real server, from an environment variable."""
     url = os.environ.get(variable)

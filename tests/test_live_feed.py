@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -18,11 +18,8 @@ from tweeter.store.feed import Entry
 
 
 @pytest.fixture
-def engine(sqlite_url: str) -> Iterator[Engine]:
-    made = make_engine(sqlite_url)
-    migrate.upgrade(made)
-    yield made
-    made.dispose()
+def engine(sqlite_engine: Engine) -> Engine:
+    return sqlite_engine
 
 
 def tails() -> int:

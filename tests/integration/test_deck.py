@@ -96,6 +96,14 @@ def again(served: Any, event: dict[str, Any], text: str = "") -> None:
         served.do(served.it.publish([event | {"commit": gone}]))
 
 
+def connected(context: Any, address: str) -> Any:
+    """A page that follows."""
+    page = context.new_page()
+    page.goto(address)
+    page.get_by_text("Connected").wait_for()
+    return page
+
+
 def column(page: Any, number: int) -> Any:
     return page.locator(f"#column-{number}")
 
@@ -216,9 +224,7 @@ SCROLL_WHILE_IT_SLIDES = """
 def test_who_scrolls_while_posts_slide_in_is_not_taken_back_to_the_top(
     context: Any, tweeter: Running, served: Any
 ) -> None:
-    page = context.new_page()
-    page.goto(f"{tweeter.url}/live?c1=keyword:2")
-    page.get_by_text("Connected").wait_for()
+    page = connected(context, f"{tweeter.url}/live?c1=keyword:2")
     said(served, *(f"flood to read {n}\n\n\nlong" for n in range(8)))
     card(page, 1, "flood to read 7").wait_for()
     at_rest(page, 1)
@@ -302,9 +308,7 @@ def test_two_tabs_share_a_line_that_breaks_and_miss_nothing(
 def test_many_posts_are_shown_one_in_n_and_all_are_counted(
     context: Any, tweeter: Running, served: Any
 ) -> None:
-    page = context.new_page()
-    page.goto(f"{tweeter.url}/live?c1=keyword:1")
-    page.get_by_text("Connected").wait_for()
+    page = connected(context, f"{tweeter.url}/live?c1=keyword:1")
     for first in range(0, 200, 20):
         said(served, *(f"storm much {first + n}." for n in range(20)))
     says(page, 1, "all stored")
@@ -408,9 +412,7 @@ def test_a_phone_shows_one_column_and_a_browser_without_scripts_all(
 ) -> None:
     deck = f"{tweeter.url}/live?c1=all&c2=keyword:2&c2.title=Floods"
     context = chromium.new_context(viewport={"width": 360, "height": 740}, is_mobile=True)
-    page = context.new_page()
-    page.goto(deck)
-    page.get_by_text("Connected").wait_for()
+    page = connected(context, deck)
     page.locator(".tabs a", has_text="Floods").click()
     page.locator(".tabs a[aria-current]", has_text="Floods").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

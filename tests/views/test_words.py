@@ -21,8 +21,8 @@ from tests.views import visits
 from tests.views.visits import BARE, VISITS, Visit
 from tweeter import config
 from tweeter.harmless import harmless
-from tweeter.store import migrate, schema
-from tweeter.store.engine import make_engine, reading
+from tweeter.store import schema
+from tweeter.store.engine import reading
 from tweeter.store.overview import START_A_WORKER
 from tweeter.texts import counted, joined, say
 from tweeter.views import vocabulary, words
@@ -174,12 +174,9 @@ def english(page: str, data: Iterable[str]) -> Iterator[str]:
 
 
 @pytest.fixture
-def engine(sqlite_url: str) -> Iterator[Engine]:
+def engine(sqlite_engine: Engine) -> Engine:
     """One database is enough for words."""
-    made = make_engine(sqlite_url)
-    migrate.upgrade(made)
-    yield made
-    made.dispose()
+    return sqlite_engine
 
 
 X_IS_ON = {"TWEETER_X_BEARER_TOKEN": "A" * 80, "TWEETER_KEEP_DAYS_X": "30"}
