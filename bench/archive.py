@@ -13,8 +13,8 @@ from bench.events import Stream
 from bench.product import Product
 from bench.setting import Bench
 from tests.integration.running import wait_for
+from tweeter.digest import digest
 from tweeter.keywords import Matcher
-from tweeter.pipeline import digest
 from tweeter.records import Keyword, RawEvent, now_us
 
 EVENTS, QUICK_EVENTS = 300_000, 10_000

@@ -13,8 +13,8 @@ from bench.events import Plan, Stream
 from bench.figures import Figure
 from bench.setting import KEYWORDS, SHARES, Bench
 from tweeter import broadcast, changes, decode
+from tweeter.digest import digest
 from tweeter.keywords import Matcher
-from tweeter.pipeline import digest
 from tweeter.records import Keyword, Post, RawEvent, now_us
 from tweeter.store import batches, feed, keywords, migrate, streams
 from tweeter.store.batches import Batch

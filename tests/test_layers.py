@@ -21,6 +21,8 @@ ROWS = [
     {"cards"},
     {"changes"},
     {"broadcast", "broker", "forecast", "memory", "problems", "queues", "scheduler", "x_costs"},
+    {"digest"},
+    {"helper"},
     {"pipeline", "line"},
     {"statistics", "writing"},
     {"balance", "follow", "imports", "look_back", "names", "recheck", "x_search"},

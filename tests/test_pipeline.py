@@ -2,10 +2,15 @@
 
 import json
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.simulators.x import post
+from tests.store.posts import post as stored_post
+from tweeter.digest import digest
 from tweeter.keywords import Matcher
-from tweeter.pipeline import digest
-from tweeter.records import Keyword, Post, RawEvent
+from tweeter.records import Keyword, Link, Post, RawEvent
+from tweeter.store import batches, search_texts
 
 NOW = 1_795_500_000_000_000
 STORM = Matcher([Keyword(id=1, expression="storm")])
@@ -48,3 +53,20 @@ def test_an_old_date_on_a_live_stream_is_not_believed_and_in_a_file_it_is() -> N
 def test_edits_of_posts_that_do_not_match_reach_the_store() -> None:
     edited = post(9, "sunshine", edit_history_tweet_ids=["8", "9"])
     assert len(digest([event(edited)], STORM, 0).items) == 1
+
+
+@given(
+    st.builds(
+        stored_post,
+        st.just(1),
+        st.text(max_size=60),
+        also=st.lists(st.text(max_size=20), max_size=3).map(tuple),
+        author_id=st.text(max_size=200),
+        author_handle=st.text(max_size=10),
+        tags=st.lists(st.text(max_size=8), max_size=2).map(tuple),
+        links=st.lists(st.builds(Link, st.text(max_size=30)), max_size=2).map(tuple),
+    )
+)
+def test_words_made_before_storing_are_those_of_the_row(one: Post) -> None:
+    row = batches._row(one, "", 0)
+    assert search_texts.of_post(one) == search_texts.of_row(row, one.occurred_at)

@@ -136,7 +136,7 @@ class _Part:
             rejected=[],
             revision=revision,
             cursor=str(page[-1].id),
-            checked=[asked.id for asked in page],
+            checked=tuple(asked.id for asked in page),
         )
         for asked in page:
             why = answered.gone.get(asked.name)

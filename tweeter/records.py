@@ -45,7 +45,7 @@ class Media(msgspec.Struct, frozen=True, gc=False):
     url: str = ""  # https address of a small picture of it, at the network's host; "" if none
 
 
-class Post(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Post(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """A post as decoded, before anything is known about keywords.
 
     Identity is (network, key). text is what readers see; `also` holds the other strings that
@@ -83,7 +83,7 @@ class Post(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     cursor: int = 0  # the network's position after this event (Jetstream time_us); 0: none
 
 
-class Removal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Removal(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """The network says that a post is gone. key or alias names it, the other is ""."""
 
     network: str
@@ -94,7 +94,7 @@ class Removal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     cursor: int = 0
 
 
-class AccountChange(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class AccountChange(msgspec.Struct, frozen=True, gc=False, kw_only=True, tag=True):
     """The network hides all posts of an account, or shows them again.
 
     status: "active", or why not: "deleted", "takendown", "suspended", "deactivated".

@@ -25,6 +25,7 @@ from tweeter.balance import Balance
 from tweeter.config import Config
 from tweeter.errors import LeaseLost, MustEnd, SourceError, StoreError
 from tweeter.follow import Follow
+from tweeter.helper import Helper
 from tweeter.line import awake_s
 from tweeter.pipeline import KeywordBook, Pipeline
 from tweeter.records import Keyword, now_us
@@ -36,7 +37,7 @@ from tweeter.store import journals, migrate, reads, shares, streams
 from tweeter.store.leases import RENEW_S, Lease
 from tweeter.store.shares import Shares
 from tweeter.store.streams import Stream
-from tweeter.writing import Writing
+from tweeter.writing import Helping, Writing
 
 T = TypeVar("T")
 
@@ -85,6 +86,7 @@ class Slot:
         self._looked_at = -LOOK_S
         self._writer = ThreadPoolExecutor(1, "writer")
         self._control = ThreadPoolExecutor(1, "control")
+        self._helping = Helping(Helper(), ThreadPoolExecutor(1, "helping"))
 
     async def run(self) -> None:
         """Follow streams; stops within about 5 s of should_stop, with everything read stored."""
@@ -103,8 +105,9 @@ class Slot:
         finally:
             pulse.cancel()
             await self._stop()
-            self._writer.shutdown()
-            self._control.shutdown()
+            self._helping.helper.close()
+            for executor in (self._writer, self._control, self._helping.executor):
+                executor.shutdown()
 
     async def _pulse(self) -> None:
         """Notice when this process stood still: what came meanwhile is not read yet."""
@@ -138,6 +141,7 @@ class Slot:
         await self._aside(self._book.refresh)
         await self._count_reads()
         self._look_for_journals()
+        self._helping.helper.rest()
         if self._book.revision != self._told:  # a batch may have refreshed the book before us
             self._told = self._book.revision
             for _, follow, _ in self._following.values():
@@ -218,7 +222,10 @@ class Slot:
             inbox,
             pipeline,
             writing=Writing(
-                self._writer, self._config.batch_posts, self._config.commit_window_ms / 1000
+                self._writer,
+                self._config.batch_posts,
+                self._config.commit_window_ms / 1000,
+                self._helping,
             ),
         )
         await follow.keywords_changed(self._keywords())

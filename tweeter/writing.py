@@ -3,7 +3,8 @@
 A lone post is stored at once. The next ones wait for each other for a window that grows with what
 a transaction takes: a quick database stores soon, a slow one is given rest, and a flood fills
 batches. What changes nothing but counters and the cursor, as most of what a whole network says,
-waits longer. A batch is repeated until the database takes it.
+waits longer. While a batch is stored the next one is decoded, in a flood by another process. A
+batch is repeated until the database takes it.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter.errors import Held, MustEnd
+from tweeter.helper import Helper
 from tweeter.pipeline import Digested, Pipeline
 from tweeter.sources.inbox import Inbox, Taken
 from tweeter.store import trouble
@@ -30,6 +32,14 @@ LEAST_WINDOW_S = 0.02
 COMPANY = 4  # times what the last transaction took: so long the next posts wait for company
 QUIET_S = 0.5  # what nobody waits for is stored after so long
 EVENTS_A_POST = 10  # events that are stored together, at most, for each post that may be
+FLOOD_EVENTS = 250  # so many at once are digested by the helper
+
+
+class Helping(NamedTuple):
+    """Who digests in a flood, and the thread that asks it."""
+
+    helper: Helper
+    executor: Executor
 
 
 class Writing(NamedTuple):
@@ -38,6 +48,15 @@ class Writing(NamedTuple):
     executor: Executor
     batch_posts: int
     window_s: float
+    helping: Helping | None = None
+
+
+class Waiting(NamedTuple):
+    """What is decoded and not stored: the last of it that was taken, and since when (s)."""
+
+    digested: Digested
+    taken: Taken
+    since: float
 
 
 class Writer:
@@ -60,9 +79,7 @@ class Writer:
         self._inbox = inbox
         self._pipeline = pipeline
         self._how = writing
-        self._digested: Digested | None = None  # decoded, not stored yet
-        self._taken: Taken | None = None  # the last of it
-        self._since = 0.0  # moment of its first events
+        self._waiting: Waiting | None = None
         self._stored_at = 0.0  # moment of the last commit
         self._window_s = 0.0  # how long after it the next one is
 
@@ -76,68 +93,93 @@ class Writer:
         stored is told after each commit: what was taken last, and the cursor after it ("":
         unmoved). damaged is told that a stretch of the journal could not be read.
         """
-        coming: asyncio.Task[Taken | None] | None = None
+        coming: asyncio.Task[bool] | None = None
+        storing: asyncio.Task[None] | None = None
+        is_open = True
         try:
-            while True:
-                coming = coming or asyncio.create_task(self._take())
-                await asyncio.wait({coming}, timeout=self._due_s())
-                if not coming.done():
-                    await self._store(stored)
-                    continue
-                taken, coming = coming.result(), None
-                if taken is None:
-                    await self._store(stored)
-                    return
-                if taken.journal is not None and not taken.events:
-                    await damaged()
-                await self._digest(taken)
-                if self._due_s() == 0:
-                    await self._store(stored)
+            while is_open or self._waiting is not None or storing is not None:
+                if storing is None and self._waiting is not None and self._due_s(is_open) == 0:
+                    storing = asyncio.create_task(self._store(self._waiting, stored))
+                    self._waiting = None
+                if is_open and coming is None and not self._is_full():
+                    coming = asyncio.create_task(self._gather(damaged))
+                under_way = [task for task in (coming, storing) if task is not None]
+                due_s = self._due_s(is_open) if storing is None else None
+                await asyncio.wait(under_way, timeout=due_s, return_when=asyncio.FIRST_COMPLETED)
+                if storing is not None and storing.done():
+                    storing.result()
+                    storing = None
+                if coming is not None and coming.done():
+                    is_open, coming = coming.result(), None
         finally:
-            if coming is not None:
-                coming.cancel()
+            for task in (coming, storing):
+                if task is not None:
+                    task.cancel()
 
-    async def _take(self) -> Taken | None:
-        return await self._inbox.take(max_events=self._how.batch_posts, window_s=GATHER_S)
-
-    async def _digest(self, taken: Taken) -> None:
-        if self._digested is None:
-            self._since = time.monotonic()
+    async def _gather(self, damaged: Callable[[], Awaitable[None]]) -> bool:
+        """Take what has come, and digest it; False if nothing will come any more."""
+        taken = await self._inbox.take(max_events=self._how.batch_posts, window_s=GATHER_S)
+        if taken is None:
+            return False
+        if taken.journal is not None and not taken.events:
+            await damaged()
+        since = time.monotonic()
         taken = msgspec.structs.replace(taken, covered_until=self._sure(taken.covered_until))
-        self._digested = await self._aside(self._pipeline.digest, taken, self._digested)
-        self._taken = taken
+        digested = await self._digest(taken)
+        if self._waiting is not None:
+            digested = self._waiting.digested.joined(digested)
+            since = self._waiting.since
+        self._waiting = Waiting(digested, taken, since)
+        return True
 
-    def _due_s(self) -> float | None:
-        """In how long what is decoded must be stored; None if nothing is."""
-        if self._digested is None:
-            return None
-        events, batch = self._digested
+    async def _digest(self, taken: Taken) -> Digested:
+        helping = self._how.helping
+        if helping is not None and len(taken.events) >= FLOOD_EVENTS:
+            loop, ask = asyncio.get_running_loop(), self._pipeline.digest_by
+            found = await loop.run_in_executor(helping.executor, ask, helping.helper, taken)
+            if found is not None:
+                return found
+        return await self._aside(self._pipeline.digest, taken)
+
+    def _is_full(self) -> bool:
+        if self._waiting is None:
+            return False
+        events, batch = self._waiting.digested
         most = self._how.batch_posts
-        if len(batch.items) >= most or len(events) >= most * EVENTS_A_POST:
+        return len(batch.items) >= most or len(events) >= most * EVENTS_A_POST
+
+    def _due_s(self, is_open: bool) -> float | None:
+        """In how long what is decoded must be stored; None if nothing is."""
+        if self._waiting is None:
+            return None
+        if self._is_full() or not is_open:
             return 0
-        due = self._since + QUIET_S
-        if batch.is_urgent:
+        due = self._waiting.since + QUIET_S
+        if self._waiting.digested.batch.is_urgent:
             due = min(due, self._stored_at + self._window_s)
         return max(due - time.monotonic(), 0)
 
-    async def _store(self, stored: Callable[[Taken, str], Awaitable[None]]) -> None:
+    async def _store(
+        self, waiting: Waiting, stored: Callable[[Taken, str], Awaitable[None]]
+    ) -> None:
         """Store until it is stored; a database that is away stops the cursor, not the stream."""
         wait_s = 0.5
-        while self._digested is not None and self._taken is not None:
+        while True:
             began_at = time.monotonic()
             try:
-                _, cursor = await self._aside(self._pipeline.commit, self._digested)
+                _, cursor = await self._aside(self._pipeline.commit, waiting.digested)
             except (SQLAlchemyError, Held, MustEnd) as error:
                 words = trouble.words(error)
                 log.error("store_failed stream=%s words=%s", self._name, words)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 10.0)
             else:
-                self._digested, self._stored_at = None, time.monotonic()
-                took_s = self._stored_at - began_at
-                self._window_s = min(max(LEAST_WINDOW_S, COMPANY * took_s), self._how.window_s)
-                self._inbox.stored(self._taken)
-                await stored(self._taken, cursor)
+                break
+        self._stored_at = time.monotonic()
+        took_s = self._stored_at - began_at
+        self._window_s = min(max(LEAST_WINDOW_S, COMPANY * took_s), self._how.window_s)
+        self._inbox.stored(waiting.taken)
+        await stored(waiting.taken, cursor)
 
     async def _aside(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._how.executor, work, *args)

@@ -14,9 +14,10 @@ from sqlalchemy import Engine
 
 from tweeter.config import Config
 from tweeter.decode import times
+from tweeter.digest import digest
 from tweeter.errors import LeaseLost, SourceError
 from tweeter.keywords.x_limits import SEARCH
-from tweeter.pipeline import KeywordBook, digest
+from tweeter.pipeline import KeywordBook
 from tweeter.records import Keyword, now_us
 from tweeter.sources.backoff import exponential
 from tweeter.sources.x_client import XClient, open_client

@@ -9,8 +9,8 @@ from sqlalchemy import create_engine, text
 
 from bench import checks
 from bench.events import Plan, Stream
+from tweeter.digest import digest
 from tweeter.keywords import Matcher
-from tweeter.pipeline import digest
 from tweeter.records import RawEvent, now_us
 from tweeter.store import batches, keywords, migrate, streams
 from tweeter.store.engine import make_engine

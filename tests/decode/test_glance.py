@@ -16,10 +16,10 @@ from tests.simulators.jetstream import post_event
 from tests.simulators.x import post
 from tweeter.decode import DECODERS
 from tweeter.decode.glance import GLANCES
+from tweeter.digest import digest
 from tweeter.keywords import Matcher
 from tweeter.keywords.features import features, host_domains
 from tweeter.keywords.haystack import EDGE, haystack, of_parts
-from tweeter.pipeline import digest
 from tweeter.records import Keyword, Post, RawEvent
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"

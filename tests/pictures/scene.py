@@ -17,7 +17,8 @@ from sqlalchemy import Engine, text, update
 
 from tests.integration.running import ROOT, free_port, wait_for
 from tests.pictures import posts
-from tweeter import pipeline
+from tweeter.digest import digest
+from tweeter.pipeline import KeywordBook
 from tweeter.records import RawEvent, now_us
 from tweeter.sources.demo import DEMO_KEYWORDS, demo_events
 from tweeter.store import annotations, batches, demo, keywords, ledger, migrate, streams, workers
@@ -52,11 +53,11 @@ def _take(engine: Engine, name: str, network: str, options: dict[str, Any]) -> L
 
 
 def _store(engine: Engine, lease: Lease, shape: str, bodies: Sequence[bytes], now: int) -> None:
-    book = pipeline.KeywordBook(engine)
+    book = KeywordBook(engine)
     book.refresh()
     revision, matcher = book.current()
     raws = [RawEvent(shape=shape, body=b, received_at=now, origin="quay.example") for b in bodies]
-    batch = pipeline.digest(raws, matcher, revision, is_live=False)
+    batch = digest(raws, matcher, revision, is_live=False)
     batches.commit(engine, lease, batch)
 
 

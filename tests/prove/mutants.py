@@ -48,7 +48,7 @@ MUTANTS: dict[str, Mutant] = {
         "after a break Bluesky is read from now on",
     ),
     "quarantine-keeps-nothing": Mutant(
-        "tweeter/pipeline.py",
+        "tweeter/digest.py",
         "batch.rejected.append(Rejected(raw.body, error.reason, error.detail, raw.place))",
         "pass",
         "what cannot be read vanishes",
@@ -140,7 +140,7 @@ MUTANTS: dict[str, Mutant] = {
     "a-failed-batch-is-dropped": Mutant(
         "tweeter/writing.py",
         "                wait_s = min(wait_s * 2, 10.0)\n",
-        "                self._digested = None\n",
+        "                return\n",
         "what the database did not take at once is forgotten",
     ),
     "a-full-disk-drops-what-is-in-hand": Mutant(
@@ -238,14 +238,14 @@ MUTANTS: dict[str, Mutant] = {
         test="tests/store/test_store.py::test_an_account_hides_its_posts_and_may_show_them_again[sqlite]",
     ),
     "dates-are-believed": Mutant(
-        "tweeter/pipeline.py",
+        "tweeter/digest.py",
         "                event = _dated_now_if_old(event)",
         "                pass",
         "a live post counts in the year that it claims",
         test="tests/test_pipeline.py::test_an_old_date_on_a_live_stream_is_not_believed_and_in_a_file_it_is",
     ),
     "edits-away-are-not-seen": Mutant(
-        "tweeter/pipeline.py",
+        "tweeter/digest.py",
         'if found or event.operation == "update" or event.supersedes:',
         "if found:",
         "a post that no longer matches keeps its old text",

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Engine, select
 
 from tests.store.posts import AT, post, removal, store, take
+from tweeter.digest import digest
 from tweeter.keywords import Matcher
-from tweeter.pipeline import digest
 from tweeter.records import NO_HANDLE, AccountChange, IdentityChange, RawEvent
 from tweeter.store import batches, identities, keywords, posts
 from tweeter.store.engine import reading, writing

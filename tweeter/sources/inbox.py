@@ -12,7 +12,9 @@ from contextlib import suppress
 import msgspec
 
 from tweeter.records import RawEvent
-from tweeter.sources.journal import Journal, JournalFull
+from tweeter.sources.journal import Journal, JournalFull, entry_bytes
+
+FRESH_BYTES = 8 * 1024 * 1024  # of a journal that are also in memory
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -116,7 +118,11 @@ class MemoryInbox(Inbox):
 
 
 class JournalInbox(Inbox):
-    """A queue on the disk; `put` returns when the events are safe."""
+    """A queue on the disk; `put` returns when the events are safe.
+
+    The latest ones are also kept in memory, up to FRESH_BYTES: who keeps up with the network
+    never reads the disk.
+    """
 
     def __init__(self, journal: Journal, position: int) -> None:
         super().__init__()
@@ -126,30 +132,57 @@ class JournalInbox(Inbox):
         self._stored = position
         # What an earlier process left is taken first; how many those are is not known.
         self._untaken = 1 if position < journal.end else 0
+        self._fresh: deque[tuple[int, RawEvent, int]] = deque()  # begin, event, end
+        self._fresh_bytes = 0
 
     async def put(self, events: Sequence[RawEvent]) -> None:
+        begin = self.journal.end
         try:
             await asyncio.to_thread(self.journal.append, events, self._stored)
         except JournalFull:
             self.lost += len(events)
             raise
+        self._keep(begin, events)
         self._untaken += len(events)
         self.last_alive = max(self.last_alive, events[-1].received_at)
         self._changed.set()
+
+    def _keep(self, begin: int, events: Sequence[RawEvent]) -> None:
+        if self._fresh_bytes >= FRESH_BYTES:
+            return
+        for event in events:
+            end = begin + entry_bytes(event)
+            self._fresh.append((begin, event, end))
+            self._fresh_bytes += end - begin
+            begin = end
 
     async def take(self, *, max_events: int, window_s: float) -> Taken | None:
         if not await self._arrived(window_s, max_events):
             return None
         end = self.journal.end
-        events, after = await asyncio.to_thread(
-            self.journal.read, self._position, max_events=max_events
-        )
+        events, after = self._kept(max_events)
+        if not events:
+            events, after = await asyncio.to_thread(
+                self.journal.read, self._position, max_events=max_events
+            )
         if not events:  # unreadable: nothing more can be had from this stretch
             after = end
         self._position = after
         self._untaken = max(self._untaken - len(events), 1) if after < self.journal.end else 0
         covered = self.last_alive if after >= end or not events else events[-1].received_at
         return Taken(events, covered, (self.journal.journal_id, after))
+
+    def _kept(self, max_events: int) -> tuple[list[RawEvent], int]:
+        """Events from the position on that are in memory, and the position after them."""
+        events: list[RawEvent] = []
+        position, fresh = self._position, self._fresh
+        while fresh and len(events) < max_events and fresh[0][0] <= position:
+            begin, event, end = fresh.popleft()
+            self._fresh_bytes -= end - begin
+            if begin == position:  # else it was read from the disk
+                events.append(event)
+                position = end
+        return events, position
 
     def waiting(self) -> int:
         return self._untaken if self._position < self.journal.end else 0

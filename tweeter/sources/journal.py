@@ -1,7 +1,7 @@
 """A bounded, fsynced journal of raw events, for networks that cannot send again.
 
 What is in it survives a kill and a database that is away. It is also the queue between the
-reader and the writer: the writer reads where the reader appends, so nothing is kept twice.
+reader and the writer, who may fall behind by as much as the disk may hold.
 
 Files `<first position>.log` of about SEGMENT_BYTES in one folder a stream; an entry is
 length (4 bytes), CRC-32 of the rest (4), received_at (8), body; big-endian. A position counts
@@ -21,12 +21,14 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from tweeter.errors import TweeterError
 from tweeter.records import RawEvent
 
 SEGMENT_BYTES = 16 * 1024 * 1024
+PIECE_BYTES = 4 * 1024 * 1024  # read at once
 _HEAD = struct.Struct(">IIq")
 
 
@@ -129,22 +131,20 @@ class Journal:
             return [], position
         position = max(position, starts[0])
         first = max(start for start in starts if start <= position)
-        with self._segment(first).open("rb") as file:
-            file.seek(position - first)
-            data = file.read(min(SEGMENT_BYTES * 2, self.end - position))
-        events, used = [], 0
-        for received_at, body, after in _entries(data, 0):
-            event = RawEvent(
-                shape=self.shape, body=body, received_at=received_at, origin=self.origin
-            )
-            events.append(event)
-            used = after
-            if len(events) == max_events:
-                break
-        if not events:  # the segment is read to its end
-            later = [start for start in starts if start > first]
-            return self.read(later[0], max_events=max_events) if later else ([], position)
-        return events, position + used
+        most = self.end - position
+        for size in (min(PIECE_BYTES, most), most):  # a piece may end within its first entry
+            with self._segment(first).open("rb") as file:
+                file.seek(position - first)
+                data = file.read(size)
+            found = list(islice(_entries(data, 0), max_events))
+            if found:
+                return [self._event(*entry[:2]) for entry in found], position + found[-1][2]
+        # The segment is read to its end.
+        later = [start for start in starts if start > first]
+        return self.read(later[0], max_events=max_events) if later else ([], position)
+
+    def _event(self, received_at: int, body: bytes) -> RawEvent:
+        return RawEvent(shape=self.shape, body=body, received_at=received_at, origin=self.origin)
 
     def forget(self, stored: int) -> None:
         """Delete the files that lie wholly before the stored position."""
@@ -161,6 +161,11 @@ class Journal:
         if self._out is not None:
             self._out.close()
         self._lock.close()
+
+
+def entry_bytes(event: RawEvent) -> int:
+    """What the event takes in the journal."""
+    return _HEAD.size + len(event.body)
 
 
 def open_free(base: Path, *, shape: str, origin: str = "", limit_bytes: int) -> list[Journal]:

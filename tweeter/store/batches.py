@@ -52,6 +52,7 @@ class Batch(msgspec.Struct, kw_only=True):
     covered_until  everything received up to this moment is in this or an earlier batch
     reads      posts that X charges for, by keyword id, reads.EVERYTHING for all
     identities what accounts are called now
+    words      search texts of new posts, by (network, key); the store makes what is missing
     checked    posts.id of stored posts that their network was asked about just now
     journal    (journal id, position) after the batch, for sources that cannot replay
     """
@@ -65,7 +66,8 @@ class Batch(msgspec.Struct, kw_only=True):
     journal: tuple[str, int] | None = None
     reads: Counter[int] = msgspec.field(default_factory=Counter)
     identities: list[IdentityChange] = msgspec.field(default_factory=list)
-    checked: Sequence[int] = ()
+    words: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
+    checked: tuple[int, ...] = ()
 
     @property
     def is_urgent(self) -> bool:
@@ -84,6 +86,7 @@ class Batch(msgspec.Struct, kw_only=True):
             journal=later.journal or self.journal,
             reads=self.reads + later.reads,
             identities=self.identities + later.identities,
+            words=later.words | self.words,
             checked=(*self.checked, *later.checked),
         )
 
@@ -184,7 +187,7 @@ def _apply(
                 fresh[name] = item
             else:
                 outcome.unmatched += 1
-    changes = _insert(connection, list(fresh.values()), outcome, salt)
+    changes = _insert(connection, list(fresh.values()), outcome, salt, batch.words)
     changes += _update(connection, updates, outcome, salt)
     changes += removals.apply(connection, removed, now)
     changes += removals.apply_accounts(connection, accounts, now)
@@ -210,6 +213,7 @@ def _insert(
     items: Sequence[tuple[Post, tuple[Match, ...]]],
     outcome: Outcome,
     salt: int,
+    words: search_texts.Made = search_texts.NONE_MADE,
 ) -> list[tuple[str, int]]:
     if not items:
         return []
@@ -220,7 +224,7 @@ def _insert(
         connection, posts, rows, unique=("network", "key"), returning=("id", "network", "key")
     )
     ids = {(network, key) for _, network, key in inserted}
-    search_texts.add(connection, [row for row in rows if (row["network"], row["key"]) in ids])
+    search_texts.add(connection, [r for r in rows if (r["network"], r["key"]) in ids], words)
     outcome.stored += len(ids)
     outcome.duplicates += len(items) - len(ids)
     by_name = {(row["network"], row["key"]): row for row in rows}
@@ -265,7 +269,7 @@ def _row(post: Post, hidden: str, salt: int) -> dict[str, Any]:
         "kind": post.kind,
         "traits": " ".join(post.traits),
         "lang": post.lang[:35],
-        "author_id": post.author_id[:190],
+        "author_id": post.author_id[: search_texts.AUTHOR_LONGEST],
         "author_handle": post.author_handle,
         "author_name": post.author_name,
         "tags": msgspec.json.encode(post.tags).decode(),

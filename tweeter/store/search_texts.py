@@ -12,14 +12,17 @@ from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, se
 
 from tweeter.keywords import PART
 from tweeter.keywords.index_words import words
-from tweeter.records import Link
+from tweeter.records import Link, Post
 from tweeter.store.engine import insert_all, insert_new, reading, repeated, writing
 from tweeter.store.schema import posts, search_texts
 
 CHUNK = 500  # posts in one statement
+AUTHOR_LONGEST = 190  # characters of an author's id that the row holds
 COLUMNS = ("text", "also", "author_id", "author_handle", "links", "tags")  # what it is made of
 
 Row = Mapping[str, Any] | RowMapping
+Made = Mapping[tuple[str, str], str]  # search texts by network and key
+NONE_MADE: Made = {}
 
 _links = msgspec.json.Decoder(list[Link])
 _tags = msgspec.json.Decoder(list[str])
@@ -37,10 +40,29 @@ def of_row(row: Row, occurred_at: int) -> str:
     )
 
 
-def add(connection: Connection, rows: Iterable[Row]) -> None:
-    """Of posts that were inserted just now."""
-    values = [{"post_id": row["id"], "words": of_row(row, row["occurred_at"])} for row in rows]
+def of_post(post: Post) -> str:
+    """The same of a post that is to be stored."""
+    also = PART.join(post.also)
+    return words(
+        (post.text, *also.split(PART)) if also else (post.text,),
+        (post.author_id[:AUTHOR_LONGEST], post.author_handle),
+        [link.url for link in post.links],
+        post.tags,
+        post.occurred_at,
+    )
+
+
+def add(connection: Connection, rows: Iterable[Row], made: Made = NONE_MADE) -> None:
+    """Of posts that were inserted just now. made: such as are there already."""
+    values = [
+        {"post_id": row["id"], "words": _made(row, made) or of_row(row, row["occurred_at"])}
+        for row in rows
+    ]
     insert_all(connection, search_texts, values)
+
+
+def _made(row: Row, made: Made) -> str:
+    return made.get((row["network"], row["key"]), "") if made else ""
 
 
 def replace(connection: Connection, post_id: int, row: Row, occurred_at: int) -> None:
