@@ -243,24 +243,36 @@ def x(body: bytes) -> Glance | None:
             return None
         if one.text is None and one.note_tweet is None:
             return None
-        texts += _said(one, links)
+        _say(one, texts, links)
     texts += [one.alt_text for one in includes.media or ()]
-    names = (user.username for user in includes.users or ())
+    names = [user.username for user in includes.users or ()]
     return _bounded(Glance(texts, (tweet.author_id, *names), links), body)
 
 
-def _said(tweet: _Tweet, links: list[str]) -> Iterator[str]:
+def _say(tweet: _Tweet, texts: list[str], links: list[str]) -> None:
+    """Put a post's texts and links to the others."""
     note = tweet.note_tweet
-    yield unescape((note.text if note else "") or tweet.text or "")
-    for entities in (tweet.entities, note.entities if note else None):
+    texts.append(_plain((note.text if note else "") or tweet.text or ""))
+    for entities in (tweet.entities, note.entities) if note else (tweet.entities,):
         if entities is None:
             continue
-        yield from (f"#{one.tag}" for one in entities.hashtags or ())
-        yield from (f"${one.tag}" for one in entities.cashtags or ())
+        for one in entities.hashtags or ():
+            texts.append(f"#{one.tag}")
+        for one in entities.cashtags or ():
+            texts.append(f"${one.tag}")
         for link in entities.urls or ():
-            links.append(link.expanded_url or link.url)
-            parts = (link.display_url, link.expanded_url, link.unwound_url)
-            yield from map(unescape, (*parts, link.title, link.description))
+            target = link.expanded_url
+            links.append(target or link.url)
+            texts.append(_plain(target))
+            if link.unwound_url != target:
+                texts.append(_plain(link.unwound_url))
+            for part in (link.display_url, link.title, link.description):
+                if part:
+                    texts.append(_plain(part))
+
+
+def _plain(text: str) -> str:
+    return unescape(text) if "&" in text else text
 
 
 def _bounded(glance: Glance, body: bytes) -> Glance | None:

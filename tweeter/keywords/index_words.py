@@ -26,7 +26,7 @@ import msgspec
 
 from tweeter.keywords.boundaries import SPACED, WORD
 from tweeter.keywords.features import host_domains
-from tweeter.keywords.haystack import EDGE
+from tweeter.keywords.haystack import EDGE, of_parts
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, Prefix, Text, pattern, pushed_down
 from tweeter.keywords.normalise import normalise
 
@@ -96,6 +96,8 @@ def _is_sign(character: str) -> bool:
 _NUMBERS, _UNSPACED = _Numbers(), _Unspaced()
 _SPELLED, _CLASS = _Spelled(), _Class()
 _RUNS = re.compile(r"s+|u+|!")
+_PLAIN_SIGNS = "".join(chr(code) for code in range(128) if _CLASS[chr(code)] == "!")
+_PLAIN_RUNS = re.compile(rf"\w+|[{re.escape(_PLAIN_SIGNS)}]", re.ASCII)  # the same in ASCII
 
 
 def _runs(text: str) -> Iterator[tuple[str, str]]:
@@ -120,7 +122,7 @@ def words(
     parts: the texts that keywords are matched against. authors: id and handle. links: addresses.
     """
     # No word goes over a space: what stands between two is looked up, most of it in memory.
-    chunks = normalise(EDGE.join(parts)).replace(EDGE, " ").split()
+    chunks = of_parts(parts).replace(EDGE, " ").split()
     found = dict.fromkeys(chain.from_iterable(map(_CHUNKS.__getitem__, chunks)))
     found.update((_hashed("zf", name.casefold()), None) for name in authors if name)
     found.update((_hashed("zl", d), None) for link in links for d in host_domains(link))
@@ -147,6 +149,13 @@ _CHUNKS = _Chunks()
 
 def _of_chunk(chunk: str) -> list[str]:
     found: list[str] = []
+    if chunk.isascii():  # most are addresses
+        for run in _PLAIN_RUNS.findall(chunk):
+            if run.isalnum():
+                found.append(f"zz{run[:LONGEST]}")
+            else:
+                found.append(_sign(run) if run in _PLAIN_SIGNS else f"zz{_spelled(run)}")
+        return found
     for kind, run in _runs(chunk):
         if kind == "s":
             found.append(f"zz{_spelled(run)}")
