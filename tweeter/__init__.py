@@ -17,6 +17,7 @@ A post travels through these rooms, top to bottom; a module imports only from ro
     forecast  x_costs                 what a keyword, or asking X for its past, would bring and cost
     problems                          errors for programs
     queues                            Celery's settings, and the names of its queues
+    digest  helper                    decode and match, pure; the same in a process of its own
     pipeline                          decode -> match -> store, joined: read this first
     statistics/                       what happened to a keyword, put together from the sums
     names                             accounts' names: asked for, kept, and asked for again
