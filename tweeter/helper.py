@@ -140,7 +140,10 @@ class Helper:
             self._turn.release()
 
     def close(self) -> None:
-        """End the child."""
+        """End the child, whatever it does."""
+        child = self._child
+        if child is not None:
+            child.kill()  # so that who waits for its answer does so no longer
         with self._turn:
             self._end()
 

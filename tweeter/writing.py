@@ -134,7 +134,8 @@ class Writer:
 
     async def _digest(self, taken: Taken) -> Digested:
         helping = self._how.helping
-        if helping is not None and len(taken.events) >= FLOOD_EVENTS:
+        flood = min(FLOOD_EVENTS, self._how.batch_posts)
+        if helping is not None and len(taken.events) >= flood:
             loop, ask = asyncio.get_running_loop(), self._pipeline.digest_by
             found = await loop.run_in_executor(helping.executor, ask, helping.helper, taken)
             if found is not None:

@@ -125,7 +125,7 @@ class Watch:
 
 def _victims(run: Run) -> Iterator[str]:
     while True:
-        roles = list(ROLES)
+        roles = [*ROLES, "helper"]  # which is there in a flood only
         run.dice.shuffle(roles)
         yield from roles
 
@@ -168,7 +168,7 @@ def _choose(run: Run, tweeter: Running, role: str, settings: dict[str, str]) -> 
     elif role == "broker":
         found = tweeter.pids("valkey-server") if not settings else [1]
     else:
-        found = tweeter.pids(f"-m tweeter {role}")
+        found = tweeter.pids(f"-m tweeter[ .]{role}")
     alive = [pid for pid in found if Path(f"/proc/{pid}").exists()]
     return run.dice.choice(alive) if alive else 0
 
