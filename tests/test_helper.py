@@ -46,7 +46,7 @@ EVENTS = [
 
 @pytest.fixture
 def child() -> Iterator[Helper]:
-    it = Helper()
+    it = Helper(2)
     yield it
     it.close()
 
@@ -73,42 +73,36 @@ def test_without_it_the_slot_digests_by_itself_and_a_new_one_comes(
 ) -> None:
     monkeypatch.setattr(helper, "AGAIN_S", 0.2)
     asked(child, 1, STORM)
-    first = _pid(child)
-    os.kill(first, signal.SIGKILL)
+    first = child.pids()
+    os.kill(first[1], signal.SIGKILL)
     assert child.digest(EVENTS, 1, STORM) is None
     assert asked(child, 1, STORM).items
-    assert _pid(child) != first
+    assert not set(child.pids()) & set(first)
 
 
 def test_one_that_is_stuck_is_given_up(child: Helper, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helper, "ANSWER_S", 0.3)
     asked(child, 1, STORM)
-    os.kill(_pid(child), signal.SIGSTOP)
+    os.kill(child.pids()[0], signal.SIGSTOP)
     assert child.digest(EVENTS, 1, STORM) is None
-    assert child._child is None
+    assert not child.pids()
 
 
 def test_it_ends_after_a_rest_and_with_its_parent(
     child: Helper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked(child, 1, STORM)
-    pid = _pid(child)
+    pid = child.pids()[0]
     child.rest()
-    assert _pid(child) == pid
-    assert child._line is not None
-    child._line.close()  # as a killed parent's lines close
+    assert pid in child.pids()
+    child._children[0].line.close()  # as a killed parent's lines close
     until = time.monotonic() + 10
     while not _is_gone(pid) and time.monotonic() < until:
         time.sleep(0.02)
     assert _is_gone(pid)
     monkeypatch.setattr(helper, "REST_S", 0.0)
     child.rest()
-    assert child._child is None
-
-
-def _pid(child: Helper) -> int:
-    assert child._child is not None
-    return child._child.pid
+    assert not child.pids()
 
 
 def _is_gone(pid: int) -> bool:

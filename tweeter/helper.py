@@ -1,17 +1,19 @@
-"""Decoding and matching in a process of its own, for a slot in a flood.
+"""Decoding and matching in processes of their own, for a slot in a flood.
 
 Python computes in one thread at a time: who decodes keeps a slot's reader and writer waiting. So
 when events lie in heaps they go, as they came, over a socket pair to a child that knows the
 keywords and nothing else (no database, no settings), and the batch comes back. The child does
-what `digest` does, for it calls it.
+what `digest` does, for it calls it. Where there are more cores several children share a heap.
 
-It begins with the first flood, ends after a rest or with its parent, and is never needed: until
-it is ready, and whenever it fails, the slot digests by itself.
+They begin with the first flood, end after a rest or with their parent, and are never needed: until
+they are ready, and whenever one fails, the slot digests by itself.
 """
 
 import contextlib
 import gc
 import logging
+import os
+import select
 import signal
 import socket
 import struct
@@ -21,6 +23,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import msgspec
@@ -34,7 +37,8 @@ log = logging.getLogger("tweeter.helper")
 
 ANSWER_S = 30.0  # a part takes a tenth of a second; a child that takes so long is stuck
 REST_S = 30.0  # without a flood: then it ends
-AGAIN_S = 10.0  # between a failure and the next child
+AGAIN_S = 10.0  # between a failure and the next children
+MOST = 4  # children; more would wait for the one who reads and stores
 _LENGTH = struct.Struct(">I")
 _READY = b"\x01"
 
@@ -63,13 +67,15 @@ _answered = msgspec.msgpack.Decoder(Batch, dec_hook=_counter).decode
 
 
 class Helper:
-    """A child that digests; several threads take turns. With none yet, `digest` begins one."""
+    """Children that share what is to be digested; several threads take turns.
 
-    def __init__(self) -> None:
+    With none yet, `digest` begins them. count: how many; 0: one a core, at most MOST.
+    """
+
+    def __init__(self, count: int = 0) -> None:
+        self._count = count or min(os.cpu_count() or 1, MOST)
         self._turn = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._line: socket.socket | None = None
-        self._is_ready = False
+        self._children: list[_Child] = []
         self._learned = -1
         self._used_at = self._failed_at = -AGAIN_S
 
@@ -84,53 +90,43 @@ class Helper:
         """What `digest` makes of them with these keywords; None: it cannot, do it yourself."""
         with self._turn:
             self._used_at = time.monotonic()
-            return self._ask(events, revision, keywords, is_live)
-
-    def _ask(
-        self, events: Sequence[RawEvent], revision: int, keywords: Sequence[Keyword], is_live: bool
-    ) -> Batch | None:
-        try:
-            if not self._stands_by():
+            try:
+                if not self._stand_by():
+                    return None
+                if self._learned != revision:
+                    learn = _encode(Learn(revision, keywords))
+                    for child in self._children:
+                        child.send(learn)
+                    self._learned = revision
+                return self._shared(events, is_live)
+            except (OSError, EOFError, msgspec.MsgspecError) as error:
+                log.warning("helper_failed error=%s", error or type(error).__name__)
+                self._failed_at = time.monotonic()
+                self._end()
                 return None
-            assert self._line is not None  # noqa: S101 (it stands by)
-            if self._learned != revision:
-                _send(self._line, _encode(Learn(revision, keywords)))
-                self._learned = revision
-            _send(self._line, _encode(Work(is_live, events)))
-            return _answered(_receive(self._line))
-        except (OSError, EOFError, msgspec.MsgspecError) as error:
-            log.warning("helper_failed error=%s", error or type(error).__name__)
-            self._failed_at = time.monotonic()
-            self._end()
-            return None
 
-    def _stands_by(self) -> bool:
-        if self._line is None:
-            if time.monotonic() - self._failed_at >= AGAIN_S:
-                self._begin()
-            return False
-        if not self._is_ready:
-            self._line.settimeout(0)
-            with contextlib.suppress(BlockingIOError):
-                if self._line.recv(1) != _READY:
-                    raise EOFError("it ended while it began")
-                self._is_ready = True
-            self._line.settimeout(ANSWER_S)
-        return self._is_ready
+    def _shared(self, events: Sequence[RawEvent], is_live: bool) -> Batch:
+        size = -(-len(events) // len(self._children))
+        parts = [events[start : start + size] for start in range(0, len(events), size)]
+        asked = self._children[: len(parts)]
+        for child, part in zip(asked, parts, strict=True):
+            child.send(_encode(Work(is_live, part)))
+        return reduce(Batch.joined, [_answered(child.receive()) for child in asked])
 
-    def _begin(self) -> None:
-        self._line, its = socket.socketpair()
-        words = [sys.executable, "-m", "tweeter.helper", str(its.fileno())]
-        with its:
-            self._child = subprocess.Popen(  # noqa: S603 (ourselves)
-                words, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
-            )
-        self._is_ready, self._learned = False, -1
-        log.info("helper_begins pid=%d", self._child.pid)
+    def _stand_by(self) -> bool:
+        if not self._children and time.monotonic() - self._failed_at >= AGAIN_S:
+            for _ in range(self._count):
+                self._children.append(_Child())
+            self._learned = -1
+        return bool(self._children) and all(child.is_ready() for child in self._children)
+
+    def pids(self) -> list[int]:
+        """Of the children that there are."""
+        return [child.process.pid for child in self._children]
 
     def rest(self) -> None:
-        """End it if there was no flood for a while. Never waits."""
-        if self._line is None or not self._turn.acquire(blocking=False):
+        """End them if there was no flood for a while. Never waits."""
+        if not self._children or not self._turn.acquire(blocking=False):
             return
         try:
             if time.monotonic() - self._used_at > REST_S:
@@ -140,21 +136,52 @@ class Helper:
             self._turn.release()
 
     def close(self) -> None:
-        """End the child, whatever it does."""
-        child = self._child
-        if child is not None:
-            child.kill()  # so that who waits for its answer does so no longer
+        """End the children, whatever they do."""
+        for child in list(self._children):
+            child.process.kill()  # so that who waits for an answer does so no longer
         with self._turn:
             self._end()
 
     def _end(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
+        while self._children:
+            self._children.pop().end()
+
+
+class _Child:
+    """A process that digests, and our end of its line."""
+
+    def __init__(self) -> None:
+        self.line, its = socket.socketpair()
+        self.line.settimeout(ANSWER_S)
+        words = [sys.executable, "-m", "tweeter.helper", str(its.fileno())]
+        with its:
+            self.process = subprocess.Popen(  # noqa: S603 (ourselves)
+                words, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
+            )
+        self._is_ready = False
+        log.info("helper_begins pid=%d", self.process.pid)
+
+    def is_ready(self) -> bool:
+        """Whether it may be asked. Raises EOFError if it ended while it began."""
+        if not self._is_ready and select.select([self.line], [], [], 0)[0]:
+            if self.line.recv(1) != _READY:
+                raise EOFError("it ended while it began")
+            self._is_ready = True
+        return self._is_ready
+
+    def send(self, frame: bytes) -> None:
+        """Ask it."""
+        _send(self.line, frame)
+
+    def receive(self) -> bytearray:
+        """Its answer. Raises EOFError or OSError."""
+        return _receive(self.line)
+
+    def end(self) -> None:
+        """Kill it; it would leave by itself when its line ends."""
+        self.line.close()
+        self.process.kill()
+        self.process.wait()
 
 
 def _send(line: socket.socket, frame: bytes) -> None:

@@ -79,6 +79,7 @@ class Writer:
         self._inbox = inbox
         self._pipeline = pipeline
         self._how = writing
+        self._next: asyncio.Task[Taken | None] | None = None  # taken while others are digested
         self._waiting: Waiting | None = None
         self._stored_at = 0.0  # moment of the last commit
         self._window_s = 0.0  # how long after it the next one is
@@ -112,19 +113,25 @@ class Writer:
                 if coming is not None and coming.done():
                     is_open, coming = coming.result(), None
         finally:
-            for task in (coming, storing):
+            for task in (coming, storing, self._next):
                 if task is not None:
                     task.cancel()
 
-    async def _gather(self, damaged: Callable[[], Awaitable[None]]) -> bool:
-        """Take what has come, and digest it; False if nothing will come any more."""
+    async def _take(self) -> Taken | None:
         taken = await self._inbox.take(max_events=self._how.batch_posts, window_s=GATHER_S)
         if taken is None:
+            return None
+        return msgspec.structs.replace(taken, covered_until=self._sure(taken.covered_until))
+
+    async def _gather(self, damaged: Callable[[], Awaitable[None]]) -> bool:
+        """Take what has come, and digest it; False if nothing will come any more."""
+        taken = await (self._next or self._take())
+        if taken is None:
             return False
+        self._next = asyncio.create_task(self._take())
         if taken.journal is not None and not taken.events:
             await damaged()
         since = time.monotonic()
-        taken = msgspec.structs.replace(taken, covered_until=self._sure(taken.covered_until))
         digested = await self._digest(taken)
         if self._waiting is not None:
             digested = self._waiting.digested.joined(digested)
