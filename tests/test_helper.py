@@ -114,11 +114,11 @@ class Slow(Pipeline):
 
     def __init__(self, *args: object) -> None:
         super().__init__(*args)  # type: ignore[arg-type]
-        self.under_way = 0
-        self.together = 0
+        self.under_way = self.together = self.asked = 0
 
     def digest_by(self, child: Helper, taken: Taken) -> object:  # type: ignore[override]
         self.together += self.under_way
+        self.asked += 1
         return super().digest_by(child, taken)
 
     def commit(self, *args: object) -> object:  # type: ignore[override]
@@ -139,11 +139,7 @@ def test_in_a_flood_the_next_events_are_digested_while_a_batch_is_stored(
     book = KeywordBook(engine)
     book.refresh()
     asked(child, book.revision, list(book.keywords))
-    flood = [
-        RawEvent(shape="bluesky", body=one.body, received_at=1)
-        for number in range(1_500)
-        for one in [event(jetstream.post_event("storm", number=number), "bluesky")]
-    ]
+    flood = _flood(1_500)
 
     async def story(pipeline: Slow) -> None:
         inbox = MemoryInbox(max_events=10_000, max_bytes=1 << 30)
@@ -160,9 +156,25 @@ def test_in_a_flood_the_next_events_are_digested_while_a_batch_is_stored(
     assert keywords.list_all(engine)[0].posts == len(flood)
 
 
+def _flood(count: int) -> list[RawEvent]:
+    events = (jetstream.post_event("storm", number, time_us=1) for number in range(count))
+    return [event(one, "bluesky") for one in events]
+
+
 async def _told(taken: Taken, cursor: str) -> None:
     """A commit."""
 
 
 async def _undamaged() -> None:
     raise AssertionError("a journal that is none is damaged")
+
+
+def test_what_is_past_is_stored_with_its_help(engine: Engine, child: Helper) -> None:
+    keywords.add(engine, "storm", Options())
+    streams.ensure(engine, "bluesky", "bluesky", {})
+    ((_, lease),) = streams.claim(engine, "nobody", networks=["bluesky"])
+    pipeline = Slow(engine, lease, KeywordBook(engine))
+    for count, helped in ((helper.FLOOD_EVENTS - 1, 0), (helper.FLOOD_EVENTS, 1)):
+        pipeline.store(Taken(_flood(count), 0), child)
+        assert pipeline.asked == helped
+    assert keywords.list_all(engine)[0].posts == helper.FLOOD_EVENTS  # each once

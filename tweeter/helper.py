@@ -35,6 +35,7 @@ from tweeter.store.batches import Batch
 
 log = logging.getLogger("tweeter.helper")
 
+FLOOD_EVENTS = 250  # at once; fewer are digested here sooner than there
 ANSWER_S = 30.0  # a part takes a tenth of a second; a child that takes so long is stuck
 REST_S = 30.0  # without a flood: then it ends
 AGAIN_S = 10.0  # between a failure and the next children

@@ -6,11 +6,13 @@ Killed anywhere, the next part goes on at the stored position; what comes twice 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 
 from sqlalchemy import Engine
 
 from tweeter.config import Config
 from tweeter.errors import LeaseLost, SourceError
+from tweeter.helper import Helper
 from tweeter.pipeline import KeywordBook, Pipeline
 from tweeter.sources import past as networks
 from tweeter.sources.backoff import exponential
@@ -64,13 +66,14 @@ async def _read(engine: Engine, config: Config, past: Past) -> bool:
     pipeline = Pipeline(engine, past.lease, book, is_live=False)
     deadline = time.monotonic() + PART_S
     began_us: list[int] = []
-    async for piece in _pieces(config, past, began_us.append):
-        taken = Taken(piece.events, 0, position=str(piece.position))
-        await asyncio.to_thread(pipeline.store, taken)
-        if time.monotonic() > deadline:
-            await _note_clamp(engine, past, began_us)
-            await asyncio.to_thread(jobs.pause, engine, past, "Under way.")
-            return False
+    with closing(Helper()) as helper:
+        async for piece in _pieces(config, past, began_us.append):
+            taken = Taken(piece.events, 0, position=str(piece.position))
+            await asyncio.to_thread(pipeline.store, taken, helper)
+            if time.monotonic() > deadline:
+                await _note_clamp(engine, past, began_us)
+                await asyncio.to_thread(jobs.pause, engine, past, "Under way.")
+                return False
     await _note_clamp(engine, past, began_us)
     await asyncio.to_thread(jobs.finish, engine, past)
     return True

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter.digest import PAID, digest
-from tweeter.helper import Helper
+from tweeter.helper import FLOOD_EVENTS, Helper
 from tweeter.keywords import Matcher, network_of
 from tweeter.records import Keyword, RawEvent
 from tweeter.sources.inbox import Taken
@@ -122,9 +122,12 @@ class Pipeline:
                 self._learn(batch)
             return outcome, batch.cursor
 
-    def store(self, taken: Taken) -> tuple[Outcome, str]:
-        """Both at once."""
-        return self.commit(self.digest(taken))
+    def store(self, taken: Taken, helper: Helper | None = None) -> tuple[Outcome, str]:
+        """Both at once; many events with the help of others."""
+        digested = None
+        if helper is not None and len(taken.events) >= FLOOD_EVENTS:
+            digested = self.digest_by(helper, taken)
+        return self.commit(digested or self.digest(taken))
 
     def _learn(self, batch: Batch) -> None:
         """An account of X that is followed by name has posted: take its id (docs/adr/0004)."""

@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter.errors import Held, MustEnd
-from tweeter.helper import Helper
+from tweeter.helper import FLOOD_EVENTS, Helper
 from tweeter.pipeline import Digested, Pipeline
 from tweeter.sources.inbox import Inbox, Taken
 from tweeter.store import trouble
@@ -32,7 +32,6 @@ LEAST_WINDOW_S = 0.02
 COMPANY = 4  # times what the last transaction took: so long the next posts wait for company
 QUIET_S = 0.5  # what nobody waits for is stored after so long
 EVENTS_A_POST = 10  # events that are stored together, at most, for each post that may be
-FLOOD_EVENTS = 250  # so many at once are digested by the helper
 
 
 class Helping(NamedTuple):
