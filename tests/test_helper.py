@@ -80,6 +80,12 @@ def test_without_it_the_slot_digests_by_itself_and_a_new_one_comes(
     assert not set(child.pids()) & set(first)
 
 
+def test_with_no_helpers_nothing_is_begun() -> None:
+    none = Helper(0)
+    assert none.digest(EVENTS, 1, STORM) is None
+    assert not none.pids()
+
+
 def test_one_that_is_stuck_is_given_up(child: Helper, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helper, "ANSWER_S", 0.3)
     asked(child, 1, STORM)

@@ -193,6 +193,7 @@ CHECKS: dict[str, Callable[[str], Any]] = {
     "workers": _whole(1, 64),
     "slots": _whole(1, 64),
     "worker_concurrency": _whole(0, 256),
+    "helpers": _whole(-1, 64),
     "slot_memory_mb": _whole(0, 1_000_000),
     "x_bearer_token": _token,
     "x_api_base": _url("https", "http", empty=False),

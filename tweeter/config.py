@@ -44,6 +44,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     slots: int
     worker_concurrency: int
+    helpers: int
     slot_memory_mb: int
     x_bearer_token: str
     x_api_base: str

@@ -39,7 +39,7 @@ FLOOD_EVENTS = 250  # at once; fewer are digested here sooner than there
 ANSWER_S = 30.0  # a part takes a tenth of a second; a child that takes so long is stuck
 REST_S = 30.0  # without a flood: then it ends
 AGAIN_S = 10.0  # between a failure and the next children
-MOST = 4  # children; more would wait for the one who reads and stores
+MOST = 4  # children by themselves; more would wait for the one who reads and stores
 _LENGTH = struct.Struct(">I")
 _READY = b"\x01"
 
@@ -70,11 +70,13 @@ _answered = msgspec.msgpack.Decoder(Batch, dec_hook=_counter).decode
 class Helper:
     """Children that share what is to be digested; several threads take turns.
 
-    With none yet, `digest` begins them. count: how many; 0: one a core, at most MOST.
+    With none yet, `digest` begins them. count: as the setting `helpers` says it.
     """
 
-    def __init__(self, count: int = 0) -> None:
-        self._count = count or min(os.cpu_count() or 1, MOST)
+    def __init__(self, count: int) -> None:
+        cores = os.cpu_count() or 1
+        by_itself = min(cores, MOST) if cores > 1 else 0
+        self._count = by_itself if count < 0 else count
         self._turn = threading.Lock()
         self._children: list[_Child] = []
         self._learned = -1

@@ -66,7 +66,7 @@ async def _read(engine: Engine, config: Config, past: Past) -> bool:
     pipeline = Pipeline(engine, past.lease, book, is_live=False)
     deadline = time.monotonic() + PART_S
     began_us: list[int] = []
-    with closing(Helper()) as helper:
+    with closing(Helper(config.helpers)) as helper:
         async for piece in _pieces(config, past, began_us.append):
             taken = Taken(piece.events, 0, position=str(piece.position))
             await asyncio.to_thread(pipeline.store, taken, helper)

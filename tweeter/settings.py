@@ -26,6 +26,10 @@ workers = 1
 slots = 1
 worker_concurrency = 0
 
+# In a flood such a process has so many helpers that decode and match for it (-1: as many as cores,
+# at most 4, none on one core; 0: none).
+helpers = -1
+
 # A process that follows streams and has more memory than this ends in order and another takes
 # its place (0 = no cap).
 slot_memory_mb = 1024

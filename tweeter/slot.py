@@ -86,7 +86,7 @@ class Slot:
         self._looked_at = -LOOK_S
         self._writer = ThreadPoolExecutor(1, "writer")
         self._control = ThreadPoolExecutor(1, "control")
-        self._helping = Helping(Helper(), ThreadPoolExecutor(1, "helping"))
+        self._helping = Helping(Helper(config.helpers), ThreadPoolExecutor(1, "helping"))
 
     async def run(self) -> None:
         """Follow streams; stops within about 5 s of should_stop, with everything read stored."""
