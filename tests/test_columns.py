@@ -16,7 +16,7 @@ from sqlalchemy import Engine, insert
 from tests.store.posts import AT, post, removal, store, take
 from tweeter import columns
 from tweeter.broadcast import Broadcast
-from tweeter.changes import Change, OfColumns
+from tweeter.changes import Change, OfColumns, Stretch
 from tweeter.columns import BadColumn, Column, from_query, to_query
 from tweeter.filters import Filter, Question, Sieve
 from tweeter.records import Link
@@ -219,11 +219,11 @@ def test_the_backlog_and_the_stream_show_the_same_posts_whatever_is_asked(engine
             while position < start + 300:
                 changes = await arrived(feed, position)
                 position = changes[-1].seq
-                for event in events(feed.frames(together, changes)):
+                for event in events(feed.frames(together, feed.stretch(changes))):
                     for place in event["in"]:
                         found[QUESTIONS[place]][0].add(event["post"]["id"])
                 for one, wanted in zip(alone, QUESTIONS, strict=True):
-                    for event in events(feed.frames(one, changes)):
+                    for event in events(feed.frames(one, feed.stretch(changes))):
                         found[wanted][1].add(event["post"]["id"])
             feed.leave(together.questions)
         return found
@@ -295,7 +295,7 @@ def test_a_post_is_tried_once_however_many_ask_for_the_same(
             await asyncio.to_thread(store, made_engine, lease, *(post(n) for n in range(10)))
             changes = await arrived(feed, position)
             for one in many:
-                assert len(events(feed.frames(one, changes))) == 10
+                assert len(events(feed.frames(one, feed.stretch(changes)))) == 10
             for one in many:
                 feed.leave(one.questions)
 
@@ -320,7 +320,7 @@ def test_removals_and_edits_reach_every_column_and_say_where_they_belong(engine:
                 await asyncio.to_thread(store, engine, lease, item)
                 changes = await arrived(feed, position)
                 position = changes[-1].seq
-                lines = feed.frames(wanted, changes).decode().split("\n")
+                lines = feed.frames(wanted, feed.stretch(changes)).decode().split("\n")
                 kinds = [line[7:] for line in lines if line.startswith("event: ")]
                 data = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
                 told.extend((k, d["in"]) for k, d in zip(kinds, data, strict=True))
@@ -334,3 +334,24 @@ def test_removals_and_edits_reach_every_column_and_say_where_they_belong(engine:
         ("remove", []),
     ]
     assert columns.COLUMNS == 12
+
+
+def test_a_stretch_knows_what_passes_also_where_nothing_or_other_columns_were_asked() -> None:
+    wanted, other = (Question((Filter(q=word),)) for word in ("storm", "calm"))
+    sieve = Sieve((wanted, other))
+    texts = ("storm", "calm", "storm and calm", "neither")
+
+    def stretch() -> Stretch:
+        posts = [post(n, text) for n, text in enumerate(texts)]
+        return Stretch(
+            [Change(n, "post", frozenset(), "", one, "", []) for n, one in enumerate(posts)]
+        )
+
+    tried, untried, mixed = stretch(), stretch(), stretch()
+    tried.try_all(sieve)
+    mixed.changes[2].memo.append((Sieve((other,)), frozenset({other})))
+    mixed.try_all(sieve)
+    for one in (tried, untried, mixed):
+        assert one.passing(wanted) == 0b0101
+        assert one.passing(other) == 0b0110
+        assert one.passing(Question((Filter(network=("bluesky",)),))) == 0b1111

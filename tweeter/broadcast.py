@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from tweeter.changes import Change, Missed, Wanted, changes
+from tweeter.changes import Change, Missed, Stretch, Wanted, changes
 from tweeter.columns import Column
 from tweeter.filters import Question, Sieve
 from tweeter.store import decks, feed, questions, trouble
@@ -133,35 +133,30 @@ class Broadcast:
             task.cancel()
         self._tasks = []
 
-    def frames(self, wanted: Wanted, found: Sequence[Change]) -> bytes:
-        """Changes that follow each other, as events for a reader; its position at least.
+    def frames(self, wanted: Wanted, stretch: Stretch) -> bytes:
+        """Changes as events for a reader; its position at least.
 
         Readers with filters of their own are sent the same bytes if the posts pass them alike.
         """
-        if wanted.questions:
-            self._try(found)
-        places = tuple(map(wanted.places, found))
-        key = found[0].seq, found[-1].seq, bool(wanted.questions), places
+        places = wanted.places(stretch)
+        key = stretch.ends, bool(wanted.questions), places
         answer = self._answers.get(key)
         if answer is None:
-            pairs = zip(found, places, strict=True)
-            text = "".join(wanted.event(one, where) for one, where in pairs if where is not None)
-            text = text or f"id: {found[-1].seq}\nevent: position\ndata: {{}}\n\n"
+            text = wanted.events(stretch, places)
+            text = text or f"id: {stretch.ends[1]}\nevent: position\ndata: {{}}\n\n"
             if len(self._answers) >= ANSWERS:
                 del self._answers[next(iter(self._answers))]
             self._answers[key] = answer = text.encode()
         return answer
 
-    def _try(self, found: Sequence[Change]) -> None:
-        """Ask every column that is being read at once, the first time a change is asked for."""
-        fresh = [change for change in found if change.post is not None and not change.memo]
-        asked = self._questions.keys() - {None}
-        if fresh and self._sieve.questions != asked:
-            self._sieve = Sieve(one for one in asked if one is not None)
-        for change in fresh:
-            if change.post is not None:
-                passed = self._sieve.passing(change.post, change.keywords)
-                change.memo.append((self._sieve, passed))
+    def stretch(self, found: Sequence[Change]) -> Stretch:
+        """Changes for readers: every column that is being read is asked at once."""
+        stretch, asked = Stretch(found), self._questions.keys() - {None}
+        if stretch.is_fresh and self._sieve.questions != asked:
+            self._sieve = Sieve((one for one in asked if one is not None), before=self._sieve)
+        if asked:
+            stretch.try_all(self._sieve)
+        return stretch
 
     async def missed(self, after: int) -> Missed:
         """What a reader of this position cannot be sent any more; it goes on from `until`."""
@@ -199,7 +194,7 @@ class Broadcast:
         Raises Gap when changes after its position are gone or too many.
         """
         found = await self.after(reader.position)
-        events = self.frames(reader.wanted, found) if found else b""
+        events = self.frames(reader.wanted, self.stretch(found)) if found else b""
         reader.position = found[-1].seq if found else reader.position
         if reader.word != self._number:
             events, reader.word = events + self._word, self._number
@@ -249,15 +244,17 @@ class Broadcast:
         """Give changes, and a word that is new, to all readers that are abreast."""
         groups = [(wanted, list(readers)) for wanted, readers in self._abreast.items()]
         before, word, number, handed = self._head, self._word, self._number, 0
+        stretch = self.stretch(new) if new else None
         if new:
             self._append(new)
         for wanted, readers in groups:
-            events = self.frames(wanted, new) if new else b""
-            with_word = events + word
+            events, with_word = self.frames(wanted, stretch) if stretch else b"", b""
             for reader in readers:
                 if reader.behind.done():  # it left while others had the loop
                     continue
-                told = events if reader.word == number else with_word
+                told = events
+                if reader.word != number:
+                    told = with_word = with_word or events + word
                 if reader.position == before and (not told or reader.take(told)):
                     reader.position, reader.word = self._head, number
                 else:

@@ -59,6 +59,49 @@ class Missed(msgspec.Struct, frozen=True):
     whole: bool
 
 
+class Stretch:
+    """Changes that follow each other. Which of them are somebody's is one number: a bit each."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self.changes = changes
+        self._tried: frozenset[Question] = frozenset()
+        self._passing: dict[Question, int] = {}
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Its first and its last number of the feed."""
+        return self.changes[0].seq, self.changes[-1].seq
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether some of it was not tried yet."""
+        return any(one.post is not None and not one.memo for one in self.changes)
+
+    def try_all(self, sieve: Sieve) -> None:
+        """Ask all of its questions at once. What was tried before is not tried again."""
+        alike: dict[frozenset[Question], int] = {}  # most posts pass the same
+        for n, change in enumerate(self.changes):
+            if change.post is None:
+                continue
+            if not change.memo:
+                change.memo.append((sieve, sieve.passing(change.post, change.keywords)))
+            if change.memo[0][0] is not sieve:  # another, as somebody has come or gone
+                return
+            passed = change.memo[0][1]
+            alike[passed] = alike.get(passed, 0) | 1 << n
+        passing: dict[Question, int] = {}
+        for passed, bits in alike.items():
+            for one in passed:
+                passing[one] = passing.get(one, 0) | bits
+        self._tried, self._passing = sieve.questions, passing
+
+    def passing(self, wanted: Question) -> int:
+        """The changes whose posts pass."""
+        if wanted in self._tried:
+            return self._passing.get(wanted, 0)
+        return sum(1 << n for n, change in enumerate(self.changes) if change.passes(wanted))
+
+
 class Wanted(Protocol):
     """What a reader asked for. Those to whom changes belong alike are sent the same bytes."""
 
@@ -66,11 +109,11 @@ class Wanted(Protocol):
     def questions(self) -> tuple[Question | None, ...]:
         """Of the columns, None for one that shows nothing; () if it asked for none."""
 
-    def places(self, change: Change) -> str | None:
-        """Where a change belongs, as the event says it; None if it is none of the reader's."""
+    def places(self, stretch: Stretch) -> tuple[int, ...]:
+        """Which of the changes belong where."""
 
-    def event(self, change: Change, places: str) -> str:
-        """A change as an event: the same text for all to whom it belongs in the same places."""
+    def events(self, stretch: Stretch, places: tuple[int, ...]) -> str:
+        """Its changes as events: the same text for all to whom they belong in the same places."""
 
 
 class OfKeyword(msgspec.Struct, frozen=True):
@@ -79,13 +122,19 @@ class OfKeyword(msgspec.Struct, frozen=True):
     keyword_id: int | None
     questions: ClassVar[tuple[Question | None, ...]] = ()
 
-    def places(self, change: Change) -> str | None:
+    def places(self, stretch: Stretch) -> tuple[int, ...]:
         """See Wanted."""
-        return "" if change.concerns(self.keyword_id) else None
+        pairs = enumerate(stretch.changes)
+        return (sum(1 << n for n, one in pairs if one.concerns(self.keyword_id)),)
 
-    def event(self, change: Change, places: str) -> str:
+    def events(self, stretch: Stretch, places: tuple[int, ...]) -> str:
         """See Wanted."""
-        return f"id: {change.seq}\nevent: {change.kind}\ndata: {change.data}\n\n"
+        (mine,) = places
+        return "".join(
+            f"id: {one.seq}\nevent: {one.kind}\ndata: {one.data}\n\n"
+            for n, one in enumerate(stretch.changes)
+            if mine >> n & 1
+        )
 
 
 class OfColumns(msgspec.Struct, frozen=True, cache_hash=True):
@@ -96,15 +145,19 @@ class OfColumns(msgspec.Struct, frozen=True, cache_hash=True):
 
     questions: tuple[Question | None, ...]
 
-    def places(self, change: Change) -> str | None:
+    def places(self, stretch: Stretch) -> tuple[int, ...]:
         """See Wanted."""
-        found = [str(n) for n, one in enumerate(self.questions) if one and change.passes(one)]
-        return ",".join(found) if found or change.kind != "post" else None
+        return tuple([stretch.passing(one) if one else 0 for one in self.questions])
 
-    def event(self, change: Change, places: str) -> str:
+    def events(self, stretch: Stretch, places: tuple[int, ...]) -> str:
         """See Wanted."""
-        data = f'{{"in":[{places}],"fold":"{change.fold}","post":{change.data}}}'
-        return f"id: {change.seq}\nevent: {change.kind}\ndata: {data}\n\n"
+        found = []
+        for n, change in enumerate(stretch.changes):
+            mine = ",".join(str(column) for column, bits in enumerate(places) if bits >> n & 1)
+            if mine or change.kind != "post":
+                data = f'{{"in":[{mine}],"fold":"{change.fold}","post":{change.data}}}'
+                found.append(f"id: {change.seq}\nevent: {change.kind}\ndata: {data}\n\n")
+        return "".join(found)
 
 
 def encode(post: StoredPost) -> str:

@@ -275,43 +275,71 @@ class _Test(NamedTuple):
     only: frozenset[str]
     is_timed: bool
 
+    @property
+    def needs_one(self) -> bool:
+        """Whether an expression is all that it asks for."""
+        return len(self.needs) == 1 and not (
+            self.never or self.choices or self.only or self.is_timed
+        )
+
 
 class Sieve:
     """Many questions to one post at once; immutable.
 
-    All their expressions are matched in one pass, so that a thousand readers with filters of
-    their own cost a post little more than one.
+    All their expressions are matched in one pass, and only questions whose expression is in the
+    post are looked at, so that a thousand readers with filters of their own cost a post little
+    more than one. before: the one of a moment ago; what it has parsed is not parsed again.
     """
 
-    def __init__(self, questions: Iterable[Question]) -> None:
+    def __init__(self, questions: Iterable[Question], *, before: "Sieve | None" = None) -> None:
         self.questions = frozenset(questions)
         numbers: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
-        self._tests = [_test(one, numbers) for one in self.questions]
-        self._matcher = Matcher(
+        tests = [_test(one, numbers) for one in self.questions]
+        self._free = [test for test in tests if not test.needs]
+        self._simple: dict[int, list[Question]] = {}  # by the one expression that they need
+        self._needy: dict[int, list[_Test]] = {}  # by one of the expressions that they need
+        for test in tests:
+            if test.needs_one:
+                self._simple.setdefault(min(test.needs), []).append(test.question)
+            elif test.needs:
+                self._needy.setdefault(min(test.needs), []).append(test)
+        expressions = (
             Keyword(id=number, expression=text, accounts=accounts)
             for (text, accounts), number in numbers.items()
         )
+        parsed = before._matcher if before is not None else None
+        self._matcher: Matcher = Matcher(expressions, before=parsed)
 
     def passing(self, post: Post, keyword_ids: Collection[int]) -> frozenset[Question]:
         """The questions that a post, which these keywords match, is an answer to.
 
         Times so long ago are counted from when the post came. Raises BadMoment.
         """
-        found = {match.keyword_id for match in self._matcher.match(post)}
-        true = {
-            "network": (post.network,),
-            "lang": languages_of(post.lang),
-            "kind": (post.kind,),
-            "keyword": [str(number) for number in keyword_ids],
-            "state": [
-                n for n, so in zip(STATES, (post.edited_at, post.sensitive), strict=True) if so
-            ],
-            "tag": [normalise(tag) for tag in post.tags],
-        }
-        has = {n for n, so in zip(ONLY, ("media" in post.traits, post.links), strict=True) if so}
-        return frozenset(
-            test.question for test in self._tests if _passes(test, found, true, has, post)
-        )
+        found = self._matcher.ids(post)
+        passed = [one for n in self._simple.keys() & found for one in self._simple[n]]
+        tests = [test for n in self._needy.keys() & found for test in self._needy[n]]
+        if tests or self._free:
+            true, has = _truths(post, keyword_ids), _contents(post)
+            for test in (*self._free, *tests):
+                if _passes(test, found, true, has, post):
+                    passed.append(test.question)
+        return frozenset(passed)
+
+
+def _truths(post: Post, keyword_ids: Collection[int]) -> dict[str, Collection[str]]:
+    """What is true of a post, by the names in MANY."""
+    return {
+        "network": (post.network,),
+        "lang": languages_of(post.lang),
+        "kind": (post.kind,),
+        "keyword": [str(number) for number in keyword_ids],
+        "state": [n for n, so in zip(STATES, (post.edited_at, post.sensitive), strict=True) if so],
+        "tag": [normalise(tag) for tag in post.tags],
+    }
+
+
+def _contents(post: Post) -> set[str]:
+    return {n for n, so in zip(ONLY, ("media" in post.traits, post.links), strict=True) if so}
 
 
 def _passes(

@@ -71,6 +71,7 @@ def test_the_fast_engine_equals_the_obvious_one(found: list[str], seen: Post) ->
     nodes = {n: node for n, text in enumerate(found) if (node := parsed(text)) is not None}
     matcher = Matcher(Keyword(id=n, expression=found[n]) for n in nodes)
     hits = {m.keyword_id for m in matcher.match(seen)}
+    assert matcher.ids(seen) == hits
     hay, traits = haystack(seen), features(seen)
     assert hits == {n for n, node in nodes.items() if holds(node, hay, traits)}
 

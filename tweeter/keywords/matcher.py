@@ -22,11 +22,12 @@ _Meaning = tuple[str, tuple[tuple[str, str], ...]]  # expression, accounts
 
 
 class _Compiled:
-    """A keyword's tree with numbers for its atoms; tree=None: one atom, its hit is enough."""
+    """A keyword's tree with numbers for its atoms; tree=None: a hit of any of them is enough."""
 
-    __slots__ = ("match", "networks", "tree")
+    __slots__ = ("keyword_id", "match", "networks", "tree")
 
-    def __init__(self, keyword: Keyword, tree: "_Tree | None") -> None:
+    def __init__(self, keyword: Keyword, tree: "_Tree | int | None") -> None:
+        self.keyword_id = keyword.id
         self.match = Match(keyword.id, keyword.version)
         self.networks = keyword.networks
         self.tree = tree
@@ -52,6 +53,13 @@ class _Tree:
 
 def _holds(node: "_Tree | int", hits: set[int]) -> bool:
     return node in hits if isinstance(node, int) else node.holds(hits)
+
+
+def _any_is_enough(node: "_Tree | int", used: set[int]) -> bool:
+    """Whether it holds as soon as one of the used atoms does."""
+    if isinstance(node, int):
+        return node in used
+    return node.kind == "or" and all(_any_is_enough(child, used) for child in node.children)
 
 
 class Matcher:
@@ -91,7 +99,7 @@ class Matcher:
     def _add(self, keyword: Keyword, node: Node) -> None:
         used: set[int] = set()
         numbered = self._numbered(node, used)
-        compiled = _Compiled(keyword, numbered if isinstance(numbered, _Tree) else None)
+        compiled = _Compiled(keyword, None if _any_is_enough(numbered, used) else numbered)
         for number in used:
             self._users[number].append(compiled)
 
@@ -127,22 +135,27 @@ class Matcher:
 
     def match(self, post: Post) -> tuple[Match, ...]:
         """The keywords found in a post, by ascending keyword id."""
-        hits = self._text_hits(haystack(post))
-        if not hits and not self._anchored:
-            return ()
-        if self._fields:
-            hits |= self._field_hits(post)
-        if not hits:
-            return ()
-        touched = {user for number in hits for user in self._users[number]}
-        matches = [
-            user.match
-            for user in touched
-            if (user.tree is None or user.tree.holds(hits))
-            and (not user.networks or post.network in user.networks)
-        ]
+        matches = [user.match for user in self._found(post)]
         matches.sort(key=lambda match: match.keyword_id)
         return tuple(matches)
+
+    def ids(self, post: Post) -> set[int]:
+        """The ids of the keywords found in a post."""
+        return {user.keyword_id for user in self._found(post)}
+
+    def _found(self, post: Post) -> list[_Compiled]:
+        hits = self._text_hits(haystack(post))
+        if not hits and not self._anchored:
+            return []
+        if self._fields:
+            hits |= self._field_hits(post)
+        touched = {user for number in hits for user in self._users[number]}
+        return [
+            user
+            for user in touched
+            if (user.tree is None or _holds(user.tree, hits))
+            and (not user.networks or post.network in user.networks)
+        ]
 
     def _text_hits(self, hay: str) -> set[int]:
         hits: set[int] = set()
