@@ -200,3 +200,29 @@ def test_a_reader_that_could_not_join_is_not_counted(sqlite_url: str) -> None:
             made.dispose()
 
     asyncio.run(run())
+
+
+def test_a_hint_is_followed_at_once_and_without_one_nothing_is_lost(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        with ThreadPoolExecutor(2) as executor:
+            feed = Broadcast(engine, executor)
+            await feed.join()
+            line = Line(feed, feed.head)
+            reading = asyncio.create_task(line.read())
+            await asyncio.to_thread(store, engine, lease, post(0))
+            await until(lambda: line.posts() == [1])
+            monkeypatch.setattr(broadcast, "LEAST_REST_S", 60.0)
+            await asyncio.sleep(0.2)  # it rests, for a minute
+            await asyncio.to_thread(store, engine, lease, post(1))
+            await asyncio.sleep(0.2)
+            assert line.posts() == [1]
+            feed.hint()
+            await until(lambda: line.posts() == [1, 2])
+            reading.cancel()
+            feed.leave()
+
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    asyncio.run(run())

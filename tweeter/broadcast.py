@@ -13,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -33,9 +34,9 @@ T = TypeVar("T")
 
 log = logging.getLogger("tweeter.broadcast")
 
-# The store is asked while somebody watches. Between two rounds the feed rests: longer for many
-# readers, whom a round then brings more posts for the same calls of the system, and at least as
-# long as the question took. Never by how much there was to send: under load it would rest the more.
+# The store is asked while somebody watches. Between two rounds the feed rests, at least as long as
+# the question took, until it is told that there is something new. Two rounds begin so far apart
+# for each reader: many are brought more posts for the same calls of the system.
 LEAST_REST_S = 0.02
 A_READER_S = 0.000_02
 MOST_REST_S = 0.25
@@ -87,6 +88,7 @@ class Broadcast:
         self._word, self._number = b"", 0  # the last word to all readers; they are counted
         self._asked: dict[int, asyncio.Task[list[Change]]] = {}  # positions before the log
         self._joining = asyncio.Lock()
+        self._hint = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -267,11 +269,10 @@ class Broadcast:
         told = 0
         while True:
             began_s, new = time.monotonic(), list[Change]()
+            self._hint.clear()
             try:
-                entries = await self._ask(_since, self._engine, self._head)
-                rest_s = self._rest_s(time.monotonic() - began_s)
-                if entries:
-                    new = await self._ask(changes, self._engine, entries)
+                new = await self._ask(_new, self._engine, self._head)
+                rest_s = max(LEAST_REST_S, time.monotonic() - began_s)
             except SQLAlchemyError as error:
                 log.error("tail_failed error=%s", type(error).__name__)
                 rest_s = AWAY_S
@@ -279,10 +280,18 @@ class Broadcast:
                 told = self._number
                 await self._hand_out(new)
             if len(new) < PULL:
-                await asyncio.sleep(rest_s)
+                await self._rest(began_s, rest_s)
 
-    def _rest_s(self, asked_s: float) -> float:
-        return min(max(LEAST_REST_S, asked_s, self._readers * A_READER_S), MOST_REST_S)
+    async def _rest(self, began_s: float, rest_s: float) -> None:
+        apart_s = min(self._readers * A_READER_S, MOST_REST_S)
+        await asyncio.sleep(max(0, began_s + apart_s - time.monotonic()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(rest_s):
+                await self._hint.wait()
+
+    def hint(self) -> None:
+        """There may be something new: it is looked for soon."""
+        self._hint.set()
 
     def _append(self, new: Sequence[Change]) -> None:
         self._log.extend(new)
@@ -318,3 +327,8 @@ class Broadcast:
 
 def _since(engine: Engine, after: int) -> list[Entry]:
     return feed.since(engine, after, limit=PULL)
+
+
+def _new(engine: Engine, after: int) -> list[Change]:
+    entries = _since(engine, after)
+    return changes(engine, entries) if entries else []

@@ -9,9 +9,9 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 from tornado.wsgi import WSGIContainer
 
-from tweeter import problems
+from tweeter import hints, problems
 from tweeter.broadcast import Broadcast
 from tweeter.config import Config
 from tweeter.errors import ConfigError, MustEnd
@@ -160,7 +160,8 @@ class Server:
         server.add_socket(listening)
         log.info("web_listening url=http://%s:%d", self._config.host, port)
         watching = asyncio.create_task(self._watch())
-        await self._stopping.wait()
+        with self._hints(loop):
+            await self._stopping.wait()
         watching.cancel()
         server.stop()
         async with asyncio.timeout(STOP_S):
@@ -169,6 +170,27 @@ class Server:
         self._asking.shutdown(wait=False, cancel_futures=True)
         if self._must_end is not None:
             raise self._must_end
+
+    @contextmanager
+    def _hints(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """The feed is looked at as soon as somebody says that there is something new."""
+        try:
+            ear = hints.Ear(hints.folder(self._config.data_dir))
+        except OSError as error:
+            log.warning("no_hints reason=%s", error.strerror or error)
+            yield
+            return
+
+        def heard() -> None:
+            ear.hear()
+            self._broadcast.hint()
+
+        loop.add_reader(ear, heard)
+        try:
+            yield
+        finally:
+            loop.remove_reader(ear)
+            ear.close()
 
     async def _watch(self) -> None:
         """Stop when the database was upgraded or moved away under us."""

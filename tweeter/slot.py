@@ -15,12 +15,14 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from tweeter import hints
 from tweeter.balance import Balance
 from tweeter.config import Config
 from tweeter.errors import LeaseLost, MustEnd, SourceError, StoreError
@@ -226,6 +228,7 @@ class Slot:
                 self._config.batch_posts,
                 self._config.commit_window_ms / 1000,
                 self._helping,
+                partial(hints.tell, hints.folder(self._config.data_dir)),
             ),
         )
         await follow.keywords_changed(self._keywords())

@@ -29,7 +29,7 @@ log = logging.getLogger("tweeter.writing")
 
 GATHER_S = 0.01  # what comes so close together is decoded together
 LEAST_WINDOW_S = 0.02
-COMPANY = 4  # times what the last transaction took: so long the next posts wait for company
+COMPANY = 2  # times what the last transaction took: so long the next posts wait for company
 QUIET_S = 0.5  # what nobody waits for is stored after so long
 EVENTS_A_POST = 10  # events that are stored together, at most, for each post that may be
 
@@ -42,12 +42,16 @@ class Helping(NamedTuple):
 
 
 class Writing(NamedTuple):
-    """How posts are written: by whose thread, how many together, how long one waits at most (s)."""
+    """How posts are written: by whose thread, how many together, how long one waits at most (s).
+
+    tell: is called when there is something new for readers.
+    """
 
     executor: Executor
     batch_posts: int
     window_s: float
     helping: Helping | None = None
+    tell: Callable[[], None] = lambda: None
 
 
 class Waiting(NamedTuple):
@@ -182,6 +186,8 @@ class Writer:
                 wait_s = min(wait_s * 2, 10.0)
             else:
                 break
+        if waiting.digested.batch.is_urgent:
+            self._how.tell()
         self._stored_at = time.monotonic()
         took_s = self._stored_at - began_at
         self._window_s = min(max(LEAST_WINDOW_S, COMPANY * took_s), self._how.window_s)
