@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "tweeter"
 ROWS = [
     {"texts"},
     {"errors", "records", "settings"},
-    {"checks", "harmless", "hints", "moments"},
+    {"checks", "harmless", "hints", "moments", "packing"},
     {"config"},
     {"keywords", "decode"},
     {"filters"},

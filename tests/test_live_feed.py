@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -53,12 +54,12 @@ def test_readers_that_come_at_once_share_one_tail_and_see_each_post_once(engine:
 class Line:
     """A reader's line; it takes what it is handed, or nothing while it is full."""
 
-    def __init__(self, feed: Broadcast, position: int) -> None:
+    def __init__(self, feed: Broadcast, position: int, packs: bool = False) -> None:
         self.got = b""
         self.full = False
         self.declined = 0
         self._feed = feed
-        self.reader = Reader(OfKeyword(None), position, self.take)
+        self.reader = Reader(OfKeyword(None), position, self.take, packs)
 
     def take(self, events: bytes) -> bool:
         self.declined += self.full
@@ -68,7 +69,11 @@ class Line:
 
     def posts(self) -> list[int]:
         """The numbers of the posts that it was sent."""
-        return [int(n) for n in re.findall(rb"^id: (\d+)\nevent: post$", self.got, re.MULTILINE)]
+        return self.posts_in(self.got)
+
+    @staticmethod
+    def posts_in(events: bytes) -> list[int]:
+        return [int(n) for n in re.findall(rb"^id: (\d+)\nevent: post$", events, re.MULTILINE)]
 
     async def read(self) -> None:
         """As the handler does, for ever."""
@@ -221,6 +226,30 @@ def test_a_hint_is_followed_at_once_and_without_one_nothing_is_lost(
             feed.hint()
             await until(lambda: line.posts() == [1, 2])
             reading.cancel()
+            feed.leave()
+
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    asyncio.run(run())
+
+
+def test_who_takes_gzip_is_sent_the_same_as_others(engine: Engine) -> None:
+    async def run() -> None:
+        with ThreadPoolExecutor(2) as executor:
+            feed = Broadcast(engine, executor)
+            await feed.join()
+            plain, packed = (Line(feed, feed.head, packs) for packs in (False, True))
+            tasks = [asyncio.create_task(line.read()) for line in (plain, packed)]
+            for number in range(30):
+                await asyncio.to_thread(store, engine, lease, post(number))
+                packed.full = number % 10 == 5  # and catches up
+            await until(lambda: len(plain.posts()) == 30)
+            await asyncio.sleep(0.2)
+            unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed.got)
+            assert Line.posts_in(unpacked) == plain.posts() == list(range(1, 31))
+            assert b"event: beat" in unpacked
+            for task in tasks:
+                task.cancel()
             feed.leave()
 
     keywords.add(engine, "storm")

@@ -6,7 +6,7 @@ A post travels through these rooms, top to bottom; a module imports only from ro
     texts                             what is said to people, and what it is made of
     errors  records  settings         nouns and the operator's form; import nothing of ours
     checks  harmless  moments         one check a setting; texts tamed; times as people write them
-    hints                             a word between processes that there is something new
+    hints  packing                    a word between processes; gzip for an answer without end
     config                            settings.py + TWEETER_* -> one checked, frozen Config
     keywords/  decode/                pure: the keyword language; bytes in, records out
     filters                           which posts: of a search, a saved search, a column

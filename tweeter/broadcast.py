@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tweeter.changes import Change, Missed, Stretch, Wanted, changes
 from tweeter.columns import Column
 from tweeter.filters import Question, Sieve
+from tweeter.packing import packed
 from tweeter.store import decks, feed, questions, trouble
 from tweeter.store.feed import Entry
 from tweeter.store.overview import Overview, overview
@@ -59,11 +60,14 @@ class Reader:
     """One stream: what it wants, and up to where it has it.
 
     take is given events and does not wait: True if they are on their way, False if nothing of
-    them was taken, for earlier ones are not yet gone.
+    them was taken, for earlier ones are not yet gone. packs: events are packed for it.
     """
 
-    def __init__(self, wanted: Wanted, position: int, take: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self, wanted: Wanted, position: int, take: Callable[[bytes], bool], packs: bool = False
+    ) -> None:
         self.wanted = wanted
+        self.packs = packs
         self.position = position
         self.take = take
         self.word = 0  # the number of the last word it was told
@@ -84,8 +88,9 @@ class Broadcast:
         self._meanings: dict[Column, tuple[float, Meaning]] = {}
         self._sieve = Sieve(())
         self._answers: dict[tuple[Any, ...], bytes] = {}
-        self._abreast: dict[Wanted, dict[Reader, None]] = {}
-        self._word, self._number = b"", 0  # the last word to all readers; they are counted
+        self._abreast: dict[tuple[Wanted, bool], dict[Reader, None]] = {}
+        self._words = {False: b"", True: b""}  # the last word to all readers, also packed
+        self._number = 0  # of that word
         self._asked: dict[int, asyncio.Task[list[Change]]] = {}  # positions before the log
         self._joining = asyncio.Lock()
         self._hint = asyncio.Event()
@@ -135,20 +140,21 @@ class Broadcast:
             task.cancel()
         self._tasks = []
 
-    def frames(self, wanted: Wanted, stretch: Stretch) -> bytes:
+    def frames(self, wanted: Wanted, stretch: Stretch, packs: bool = False) -> bytes:
         """Changes as events for a reader; its position at least.
 
         Readers with filters of their own are sent the same bytes if the posts pass them alike.
         """
         places = wanted.places(stretch)
-        key = stretch.ends, bool(wanted.questions), places
+        key = stretch.ends, bool(wanted.questions), places, packs
         answer = self._answers.get(key)
         if answer is None:
             text = wanted.events(stretch, places)
             text = text or f"id: {stretch.ends[1]}\nevent: position\ndata: {{}}\n\n"
             if len(self._answers) >= ANSWERS:
                 del self._answers[next(iter(self._answers))]
-            self._answers[key] = answer = text.encode()
+            answer = packed(text.encode()) if packs else text.encode()
+            self._answers[key] = answer
         return answer
 
     def stretch(self, found: Sequence[Change]) -> Stretch:
@@ -196,10 +202,12 @@ class Broadcast:
         Raises Gap when changes after its position are gone or too many.
         """
         found = await self.after(reader.position)
-        events = self.frames(reader.wanted, self.stretch(found)) if found else b""
+        events = b""
+        if found:
+            events = self.frames(reader.wanted, self.stretch(found), reader.packs)
         reader.position = found[-1].seq if found else reader.position
         if reader.word != self._number:
-            events, reader.word = events + self._word, self._number
+            events, reader.word = events + self._words[reader.packs], self._number
         return events
 
     async def after(self, position: int) -> list[Change]:
@@ -233,30 +241,31 @@ class Broadcast:
         if reader.position < self._head:
             return
         reader.behind = asyncio.get_running_loop().create_future()
-        together = self._abreast.setdefault(reader.wanted, {})
+        alike = reader.wanted, reader.packs
+        together = self._abreast.setdefault(alike, {})
         together[reader] = None
         try:
             await reader.behind
         finally:
             del together[reader]
             if not together:
-                del self._abreast[reader.wanted]
+                del self._abreast[alike]
 
     async def _hand_out(self, new: Sequence[Change]) -> None:
         """Give changes, and a word that is new, to all readers that are abreast."""
-        groups = [(wanted, list(readers)) for wanted, readers in self._abreast.items()]
-        before, word, number, handed = self._head, self._word, self._number, 0
+        groups = [(*alike, list(readers)) for alike, readers in self._abreast.items()]
+        before, words, number, handed = self._head, dict(self._words), self._number, 0
         stretch = self.stretch(new) if new else None
         if new:
             self._append(new)
-        for wanted, readers in groups:
-            events, with_word = self.frames(wanted, stretch) if stretch else b"", b""
+        for wanted, packs, readers in groups:
+            events, with_word = self.frames(wanted, stretch, packs) if stretch else b"", b""
             for reader in readers:
                 if reader.behind.done():  # it left while others had the loop
                     continue
                 told = events
                 if reader.word != number:
-                    told = with_word = with_word or events + word
+                    told = with_word = with_word or events + words[packs]
                 if reader.position == before and (not told or reader.take(told)):
                     reader.position, reader.word = self._head, number
                 else:
@@ -311,7 +320,8 @@ class Broadcast:
 
     def _say(self, states: bytes) -> None:
         words = b"event: streams\ndata: %b\n\nevent: beat\ndata: {}\n\n"
-        self._word, self._number = words % states, self._number + 1
+        self._words = {False: words % states, True: packed(words % states)}
+        self._number += 1
 
     async def _states(self) -> bytes:
         """A database that is away ends no reader: it is what the reader must be told."""

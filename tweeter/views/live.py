@@ -15,7 +15,8 @@ A reader that takes nothing for STALLED_S is cut: what it missed it is told when
 Until then it holds one answer of the log at most (broadcast.PULL changes).
 
 The connection is taken from Tornado's HTTP, whose way to write costs several times what the
-system's does: what is the same for all goes to each socket as it is. Its end is the answer's end.
+system's does: what is the same for all goes to each socket as it is, packed once for all who take
+gzip. Its end is the answer's end.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
-from tweeter import columns
+from tweeter import columns, packing
 from tweeter.broadcast import MEANING_S, Broadcast, Gap, Reader
 from tweeter.changes import OfColumns, OfKeyword, Wanted
 from tweeter.errors import TweeterError
@@ -40,10 +41,11 @@ STALLED_S = 20.0
 HEAD = b"""HTTP/1.1 200 OK\r
 Content-Type: text/event-stream; charset=utf-8\r
 Cache-Control: no-store\r
+Vary: Accept-Encoding\r
 X-Accel-Buffering: no\r
 Connection: close\r
-\r
 """
+PACKED = b"Content-Encoding: gzip\r\n"
 
 log = logging.getLogger("tweeter.live")
 
@@ -57,6 +59,7 @@ class LiveHandler(RequestHandler):
     def initialize(self, broadcast: Broadcast, stopping: asyncio.Event) -> None:
         self._broadcast = broadcast
         self._stopping = stopping
+        self._packs = packing.is_taken(self.request.headers.get("Accept-Encoding", ""))
 
     def prepare(self) -> None:
         words = refusal(self.request.headers, self.settings["port"])
@@ -114,7 +117,7 @@ class LiveHandler(RequestHandler):
     async def _send_all(self, after: int | None) -> None:
         """Catch up, then be handed what comes, and again when the line could not take it."""
         position = self._broadcast.head if after is None else after
-        reader = Reader(self._wanted, position, self._take)
+        reader = Reader(self._wanted, position, self._take, self._packs)
         asking = asyncio.create_task(self._ask_again(reader))
         try:
             await self._send_to(reader)
@@ -123,9 +126,12 @@ class LiveHandler(RequestHandler):
 
     async def _send_to(self, reader: Reader) -> None:
         self._stream.set_nodelay(True)
-        await self._send(HEAD)
+        if self._packs:
+            await self._send(HEAD + PACKED + b"\r\n" + packing.HEAD)
+        else:
+            await self._send(HEAD + b"\r\n")
         if self._columns:
-            await self._send(b'event: hello\ndata: {"head":%d}\n\n' % self._broadcast.head)
+            await self._say(b'event: hello\ndata: {"head":%d}\n\n' % self._broadcast.head)
             await self._send_trouble()
         while True:
             try:
@@ -138,7 +144,7 @@ class LiveHandler(RequestHandler):
                     await self._send(b"")  # what is on its way goes first
             except Gap:
                 if not self._columns:
-                    await self._send(b"event: reload\ndata: {}\n\n")
+                    await self._say(b"event: reload\ndata: {}\n\n")
                     return
                 await self._tell_missed(reader)
 
@@ -168,13 +174,16 @@ class LiveHandler(RequestHandler):
             data = msgspec.json.encode(
                 {"in": list(words), "words": [str(one) for one in words.values()]}
             )
-            await self._send(b"event: trouble\ndata: %b\n\n" % data)
+            await self._say(b"event: trouble\ndata: %b\n\n" % data)
 
     async def _tell_missed(self, reader: Reader) -> None:
         missed = await self._broadcast.missed(reader.position)
         told = missed.until, msgspec.json.encode(missed)
-        await self._send(b"id: %d\nevent: missed\ndata: %b\n\n" % told)
+        await self._say(b"id: %d\nevent: missed\ndata: %b\n\n" % told)
         reader.position = missed.until
+
+    async def _say(self, events: bytes) -> None:
+        await self._send(packing.packed(events) if self._packs else events)
 
     async def _send(self, events: bytes) -> None:
         """Raises TimeoutError for a reader that takes nothing for STALLED_S."""
