@@ -34,6 +34,7 @@ NO_LANGUAGE = "und"  # of posts whose network names none
 MANY = ("network", "lang", "kind", "keyword", "state", "tag")  # names that may come several times
 ONE = ("q", "without", "only", "since", "until")
 VALUES = 50  # of one name
+KEPT = 200  # answers for posts with the same expressions
 
 Args = Mapping[str, Sequence[str]]  # a query or a form, as parse_qs gives it
 
@@ -296,6 +297,7 @@ class Sieve:
         numbers: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         tests = [_test(one, numbers) for one in self.questions]
         self._free = [test for test in tests if not test.needs]
+        self._kept: dict[frozenset[int], tuple[frozenset[Question], list[_Test]]] = {}
         self._simple: dict[int, list[Question]] = {}  # by the one expression that they need
         self._needy: dict[int, list[_Test]] = {}  # by one of the expressions that they need
         for test in tests:
@@ -316,14 +318,22 @@ class Sieve:
         Times so long ago are counted from when the post came. Raises BadMoment.
         """
         found = self._matcher.ids(post)
+        if found not in self._kept:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            self._kept[found] = self._touched(found)
+        passed, tests = self._kept[found]
+        if not tests:
+            return passed
+        true, has = _truths(post, keyword_ids), _contents(post)
+        more = [test.question for test in tests if _passes(test, found, true, has, post)]
+        return passed.union(more) if more else passed
+
+    def _touched(self, found: frozenset[int]) -> tuple[frozenset[Question], list[_Test]]:
+        """Where these expressions hold: the questions that pass, and the tests that may."""
         passed = [one for n in self._simple.keys() & found for one in self._simple[n]]
         tests = [test for n in self._needy.keys() & found for test in self._needy[n]]
-        if tests or self._free:
-            true, has = _truths(post, keyword_ids), _contents(post)
-            for test in (*self._free, *tests):
-                if _passes(test, found, true, has, post):
-                    passed.append(test.question)
-        return frozenset(passed)
+        return frozenset(passed), self._free + tests
 
 
 def _truths(post: Post, keyword_ids: Collection[int]) -> dict[str, Collection[str]]:
@@ -343,7 +353,11 @@ def _contents(post: Post) -> set[str]:
 
 
 def _passes(
-    test: _Test, found: set[int], true: Mapping[str, Collection[str]], has: set[str], post: Post
+    test: _Test,
+    found: frozenset[int],
+    true: Mapping[str, Collection[str]],
+    has: set[str],
+    post: Post,
 ) -> bool:
     if not test.needs <= found or not test.never.isdisjoint(found):
         return False

@@ -18,6 +18,8 @@ from tweeter.keywords.haystack import haystack, of_parts
 from tweeter.keywords.nodes import NARROWING, And, Atom, Field, Node, Not, Or, pattern
 from tweeter.records import Keyword, Match, Post
 
+KEPT = 200  # answers for posts with the same words
+
 _Meaning = tuple[str, tuple[tuple[str, str], ...]]  # expression, accounts
 
 
@@ -75,6 +77,7 @@ class Matcher:
         self._texts: dict[tuple[str, str], int] = {}  # (pattern, kind) -> atom number
         self._fields: dict[Feature, int] = {}
         self._users: list[list[_Compiled]] = []  # by atom number
+        self._kept: dict[tuple[frozenset[int], str], frozenset[int]] = {}
         for keyword in keywords:
             meaning = keyword.expression, keyword.accounts
             parsed = before._trees.get(meaning) if before is not None else None
@@ -135,20 +138,29 @@ class Matcher:
 
     def match(self, post: Post) -> tuple[Match, ...]:
         """The keywords found in a post, by ascending keyword id."""
-        matches = [user.match for user in self._found(post)]
+        matches = [user.match for user in self._found(post, self._hits(post))]
         matches.sort(key=lambda match: match.keyword_id)
         return tuple(matches)
 
-    def ids(self, post: Post) -> set[int]:
-        """The ids of the keywords found in a post."""
-        return {user.keyword_id for user in self._found(post)}
+    def ids(self, post: Post) -> frozenset[int]:
+        """The ids of the keywords found in a post; kept for the next with the same words."""
+        hits = self._hits(post)
+        key = frozenset(hits), post.network
+        found = self._kept.get(key)
+        if found is None:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            found = frozenset(user.keyword_id for user in self._found(post, hits))
+            self._kept[key] = found
+        return found
 
-    def _found(self, post: Post) -> list[_Compiled]:
+    def _hits(self, post: Post) -> set[int]:
         hits = self._text_hits(haystack(post))
-        if not hits and not self._anchored:
-            return []
-        if self._fields:
+        if self._fields and (hits or self._anchored):
             hits |= self._field_hits(post)
+        return hits
+
+    def _found(self, post: Post, hits: set[int]) -> list[_Compiled]:
         touched = {user for number in hits for user in self._users[number]}
         return [
             user
