@@ -136,3 +136,11 @@ def test_every_variable_that_is_used_is_there_and_documented() -> None:
     page = (ROOT / "docs" / "look.md").read_text()
     for name in ("ink", "soft", "page", "panel", "well", "line", "edge", "main", "flare", "small"):
         assert f"`--{name}`" in page
+
+
+def test_no_rule_asks_what_is_in_the_whole_page() -> None:
+    """With body:has(…) every live post, as any change, has all of the page styled again."""
+    for sheet in (ROOT / "tweeter" / "static").glob("*.css"):
+        assert not re.findall(r"(?:html|body|main|:root)[^\s,{]*:has\(", sheet.read_text()), (
+            sheet.name
+        )

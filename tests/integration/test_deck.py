@@ -325,6 +325,47 @@ def test_many_posts_are_shown_one_in_n_and_all_are_counted(
     page.close()
 
 
+def test_a_wall_shows_nothing_but_the_posts(context: Any, tweeter: Running) -> None:
+    page = connected(context, f"{tweeter.url}/live?c1=keyword:1&wall=1")
+    for place in (".top", "main .find", ".decktools"):
+        assert not page.locator(place).is_visible(), place
+    assert page.evaluate("getComputedStyle(document.body).padding") == "0px"
+    page.close()
+
+
+# Moves of each column's scroller to its top that it is asked for, and how.
+WATCH_SLIDES = """
+window.slides = [];
+const scrollTo = Element.prototype.scrollTo;
+Element.prototype.scrollTo = function (how) {
+  if (this.matches(".scroller")) window.slides.push(how.behavior);
+  return scrollTo.call(this, how);
+};
+null;
+"""
+
+
+def test_a_flood_does_not_slide_and_the_newest_of_it_are_shown(
+    context: Any, tweeter: Running, served: Any
+) -> None:
+    page = connected(context, f"{tweeter.url}/live?c1=keyword:1")
+    page.evaluate(WATCH_SLIDES)
+    for first in range(0, 300, 20):
+        said(served, *(f"storm sea {first + n}." for n in range(20)))
+    says(page, 1, "all stored")
+    page.wait_for_timeout(500)
+    assert "smooth" not in page.evaluate("window.slides.slice(-3)")
+    shown = [int(text.rpartition(" ")[2].rstrip(".")) for text in texts(page, "storm sea")]
+    assert shown == sorted(shown, reverse=True)
+    assert max(shown) > 240
+    page.close()
+
+
+def texts(page: Any, words: str) -> list[str]:
+    found: list[str] = card(page, 1, words).locator(".text").all_inner_texts()
+    return found
+
+
 def test_what_cannot_be_sent_again_is_one_row_with_its_count(
     context: Any, tweeter: Running, served: Any
 ) -> None:

@@ -1,11 +1,11 @@
 // One column. It follows (at the top, posts slide in at most every 300 ms) or is held (nothing
-// moves; what comes waits). Of many posts it shows one in n and counts all.
+// moves; what comes waits). Of many posts it shows one in n, the newest there are, and counts all.
 
 import { dividerRow, gapRow, gapWords, item, note, promoted, sameRow, tombstone } from "./items.js";
 import { heard, say } from "./words.js";
 
 const SHOWN = 100; // cards kept in a column
-const CALM = 5; // posts a second that are all shown
+const CALM = 5; // posts a second that are all shown, by a page that draws as fast as they come
 const WINDOW_MS = 5_000; // over which the rate is taken
 const FEW = 5; // posts that are no gap: they are shown
 const NEAR_PX = 8; // so near to the top is at the top
@@ -29,7 +29,7 @@ export class Column {
     this.folds = new Map();
     this.waiting = []; // {post, fold} | {gap} | {divider}: what is not shown yet, oldest first
     this.arrivals = []; // moments, ms
-    this.nth = 0;
+    this.over = 0; // posts that came since the last one of n was shown
     this.passed = null; // a gap that grows while only one in n is shown
     this.few = []; // what it begins with: so few are shown after all
     this.away = null; // what came while the line was down, while it is being sent again
@@ -160,16 +160,26 @@ export class Column {
       this.away.until = post.occurred_at;
     } else {
       this.arrivals.push(now);
-      const n = this.oneIn();
-      this.nth += 1;
-      if (n > 1 && this.nth % n) {
-        this.passed = grown(this.passed, post, seq);
-        if (this.passed.count <= FEW) this.few.push({ post, fold, seq });
-        return;
-      }
     }
-    this.waiting.push({ post, fold, seq });
+    this.waiting.push({ post, fold, seq, isNew: !isAway });
+    if (this.waiting.length > SHOWN) this.choose();
     this.bound();
+  }
+
+  choose() { // of what came since the last look the newest, one in n; the others are counted
+    const came = this.waiting.filter((one) => one.isNew);
+    if (came.length === 0) return;
+    const n = this.oneIn();
+    this.over += came.length;
+    const shown = Math.min(came.length, Math.floor(this.over / n));
+    this.over = Math.min(this.over - shown * n, n - 1);
+    const left = new Set(came.slice(0, came.length - shown));
+    for (const { post, fold, seq } of left) {
+      this.passed = grown(this.passed, post, seq);
+      if (this.passed.count <= FEW) this.few.push({ post, fold, seq });
+    }
+    this.waiting = this.waiting.filter((one) => !left.has(one));
+    for (const one of came) one.isNew = false;
   }
 
   back() { // all that came while the line was down is here
@@ -198,7 +208,8 @@ export class Column {
 
   oneIn() {
     const rate = this.rate();
-    return this.deck.every || rate <= CALM ? 1 : Math.ceil(rate / CALM);
+    const most = Math.max(1, CALM * this.deck.share());
+    return this.deck.every || rate <= most ? 1 : Math.ceil(rate / most);
   }
 
   waits() {
@@ -275,31 +286,40 @@ export class Column {
   // What is shown.
 
   flush() {
+    this.choose();
     if (this.passed && this.oneIn() === 1) {
       if (this.passed.count > FEW) this.waiting.push({ gap: this.passed });
       else this.waiting.push(...this.few);
       this.passed = null;
       this.few = [];
     }
-    if (this.waiting.length > 0 && !this.why()) {
-      const atTop = this.scroller.scrollTop <= NEAR_PX || this.sliding;
-      this.show();
-      if (atTop || this.deck.wall || this.released) this.slide();
+    const shows = this.waiting.length > 0 && !this.why();
+    if (shows) {
+      const toTop = this.scroller.scrollTop <= NEAR_PX || this.sliding || this.deck.wall || this.released;
+      this.show(toTop && this.isPlain());
+      if (toTop) this.slide();
     }
     this.draw();
+    return shows;
   }
 
-  show() {
+  isPlain() { // nothing slides: a flood would never come to rest, and a slow page not in time
+    return quiet.matches || document.hidden || this.deck.share() < 1 || this.oneIn() > 1;
+  }
+
+  show(goesToTop = false) { // then what is read need not stay where it is
     const entries = this.waiting.splice(0);
     const fresh = entries.filter((one) => one.post).length;
     if (entries.length === 0) return;
     this.news += fresh;
     if (!this.deck.isSeen(this)) this.unread += fresh;
     this.cards.setAttribute("aria-busy", "true");
-    this.keep(() => {
+    const change = () => {
       const nodes = entries.map((one) => this.node(one)).filter((one) => one !== null);
       this.cards.prepend(...nodes.reverse());
-    });
+    };
+    if (goesToTop) change();
+    else this.keep(change);
     this.trim();
     this.number();
     this.cards.setAttribute("aria-busy", "false");
@@ -358,8 +378,7 @@ export class Column {
     }
     this.sliding = true;
     this.slideTop = scroller.scrollTop;
-    const calm = quiet.matches || document.hidden;
-    scroller.scrollTo({ top: 0, behavior: calm ? "instant" : "smooth" });
+    scroller.scrollTo({ top: 0, behavior: this.isPlain() ? "instant" : "smooth" });
   }
 
   trim() {

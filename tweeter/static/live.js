@@ -3,10 +3,11 @@
 import { Column } from "./column.js";
 import { listen } from "./keys.js";
 import { Line } from "./line.js";
+import { Pace } from "./pace.js";
 import { STATES, draw as drawStreams } from "./streams.js";
 import { say } from "./words.js";
 
-const SLIDE_MS = 300; // posts come in at most so often
+const QUIET = ["position", "streams", "beat"]; // events that bring no column anything
 const SAY_MS = 10_000; // and are said at most so often
 const GREEN_MS = 30_000; // as long after a beat
 
@@ -21,7 +22,7 @@ let pointed = null;
 let lastPostAt = 0;
 let awayUntil = 0; // the feed's number up to which posts came while the line was down
 let wasLost = false;
-let flushedAt = 0;
+const pace = new Pace();
 let flushing = 0;
 
 const deck = {
@@ -33,6 +34,7 @@ const deck = {
   of: (node) => deck.columns.find((column) => column.section.contains(node)) ?? null,
   current: () => deck.of(document.activeElement) ?? pointed ?? deck.columns[0],
   settle: () => refresh(),
+  share: () => pace.share(),
 
   point(column) {
     if (pointed === column) return;
@@ -90,12 +92,13 @@ deck.columns = [...place.children].map((section) => new Column(section, deck));
 
 function flush() {
   flushing = 0;
-  flushedAt = Date.now();
-  for (const column of deck.columns) column.flush();
+  pace.begin();
+  const shows = deck.columns.map((column) => column.flush());
+  if (shows.includes(true)) pace.end();
 }
 
 function refresh() {
-  if (!flushing) flushing = window.setTimeout(flush, Math.max(40, flushedAt + SLIDE_MS - Date.now()));
+  if (!flushing) flushing = window.setTimeout(flush, pace.waitMs());
 }
 
 const acts = {
@@ -132,7 +135,7 @@ function told(kind, data, seq, filters) {
     for (const column of deck.columns) column.back();
     awayUntil = 0;
   }
-  refresh();
+  if (!QUIET.includes(kind)) refresh();
 }
 
 // The lamp.
