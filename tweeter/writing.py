@@ -29,7 +29,7 @@ log = logging.getLogger("tweeter.writing")
 
 GATHER_S = 0.01  # what comes so close together is decoded together
 LEAST_WINDOW_S = 0.02
-COMPANY = 2  # times what the last transaction took: so long the next posts wait for company
+COMPANY = 1  # times what the last transaction took: so long the next posts wait for company
 QUIET_S = 0.5  # what nobody waits for is stored after so long
 EVENTS_A_POST = 10  # events that are stored together, at most, for each post that may be
 
