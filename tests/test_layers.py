@@ -15,6 +15,7 @@ ROWS = [
     {"checks", "harmless", "hints", "moments", "packing"},
     {"config"},
     {"keywords", "decode"},
+    {"choices"},
     {"filters"},
     {"columns"},
     {"store", "sources"},

@@ -29,6 +29,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
         ("keyword", "Only what this keyword (its number) matches; -7: what it does not."),
         ("state", f"Only {' or '.join(STATES)}; -edited: all but these."),
         ("tag", "Only with this hashtag; -tag: without it."),
+        ("hour", "Only of this hour of the week: 0 is Monday 0:00 to 1:00 UTC; -0: all others."),
     )
     for name, words in reversed(options):
         command = click.option(f"--{name}", multiple=True, metavar="VALUE", help=words)(command)

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from tweeter import moments
+from tweeter.choices import WEEK_HOURS, Choice, hour_of_week, languages_of, of_values
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.keywords import Matcher, parse, print_expression
-from tweeter.keywords.features import languages
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, Tag
 from tweeter.keywords.normalise import normalise
 from tweeter.records import Keyword, Post
@@ -30,8 +30,8 @@ NETWORKS = ("x", "bluesky", "mastodon", "demo")
 KINDS = ("post", "reply", "repost", "quote")
 STATES = ("edited", "sensitive")
 ONLY = ("media", "link")
-NO_LANGUAGE = "und"  # of posts whose network names none
-MANY = ("network", "lang", "kind", "keyword", "state", "tag")  # names that may come several times
+# Names that may come several times.
+MANY = ("network", "lang", "kind", "keyword", "state", "tag", "hour")
 ONE = ("q", "without", "only", "since", "until")
 VALUES = 50  # of one name
 KEPT = 200  # answers for posts with the same expressions
@@ -50,6 +50,7 @@ _IN_JSON = {
     "keyword": "keywords",
     "state": "states",
     "tag": "tags",
+    "hour": "hours",
 }
 
 
@@ -72,6 +73,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
     keyword: tuple[str, ...] = ()
     state: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
+    hour: tuple[str, ...] = ()  # of the week, see hour_of_week
     only: str = ""  # "media" or "link": only posts that have it
     since: str = ""
     until: str = ""
@@ -153,7 +155,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
         parts += _chosen(kinds, lambda value: Field("is", value))
         parts += _chosen(self.tag, Tag)
         parts += [Field("has", self.only)] if self.only else []
-        networks = tuple(v for v in NETWORKS[:3] if self.network and _of(self.network).has({v}))
+        networks = tuple(
+            v for v in NETWORKS[:3] if self.network and of_values(self.network).has({v})
+        )
         try:
             text = print_expression(And(tuple(parts)) if len(parts) > 1 else parts[0])
             parse(text)
@@ -181,9 +185,13 @@ def _checked(name: str, value: str) -> str:
         raise BadFilter(name, _expected(name, value, _one_of(choices)))
     if name == "lang" and not _LANGUAGE.fullmatch(bare):
         raise BadFilter(name, _expected(name, value, say("a language, such as en or pt-br")))
-    if name == "keyword":
-        if not (bare.isascii() and bare.isdigit() and len(bare) < 19):
+    if name in ("keyword", "hour"):
+        is_number = bare.isascii() and bare.isdigit() and len(bare) < 19
+        if name == "keyword" and not is_number:
             raise BadFilter(name, _expected(name, value, say("a keyword's number")))
+        if name == "hour" and not (is_number and int(bare) < WEEK_HOURS):
+            words = say("an hour of the week, from 0 (Monday 0:00 UTC) to 167")
+            raise BadFilter(name, _expected(name, value, words))
         bare = str(int(bare))
     return f"{sign}{hashtag(bare)}" if name == "tag" else f"{sign}{bare}"
 
@@ -241,29 +249,10 @@ class Question(msgspec.Struct, frozen=True, cache_hash=True):
         return self in _alone(self).passing(post, keyword_ids)
 
 
-class Choice(NamedTuple):
-    """The values of one name: one of wanted must be true, and none of refused."""
-
-    wanted: frozenset[str]
-    refused: frozenset[str]
-
-    def has(self, true: Collection[str]) -> bool:
-        """Whether it holds of a post of which these values are true."""
-        wanted, refused = self
-        if wanted and wanted.isdisjoint(true):
-            return False
-        return not refused or refused.isdisjoint(true)
-
-
-def _of(values: Iterable[str]) -> Choice:
-    wanted = frozenset(value for value in values if not value.startswith("-"))
-    return Choice(wanted, frozenset(value[1:] for value in values if value.startswith("-")))
-
-
 def choices(filters: Iterable[Filter]) -> list[tuple[str, Choice]]:
     """What is chosen of the names in MANY."""
     pairs = [(name, getattr(one, name)) for one in filters for name in MANY]
-    return [(name, _of(values)) for name, values in pairs if values]
+    return [(name, of_values(values)) for name, values in pairs if values]
 
 
 class _Test(NamedTuple):
@@ -345,6 +334,7 @@ def _truths(post: Post, keyword_ids: Collection[int]) -> dict[str, Collection[st
         "keyword": [str(number) for number in keyword_ids],
         "state": [n for n, so in zip(STATES, (post.edited_at, post.sensitive), strict=True) if so],
         "tag": [normalise(tag) for tag in post.tags],
+        "hour": (str(hour_of_week(post.occurred_at)),),
     }
 
 
@@ -385,12 +375,6 @@ def _test(one: Question, numbers: dict[Any, int]) -> _Test:
 def _in_time(question: Question, post: Post) -> bool:
     since, until = span(question.filters, post.received_at)
     return since <= post.occurred_at and not (until and post.occurred_at >= until)
-
-
-def languages_of(tag: str) -> list[str]:
-    """What a post of this language tag is found under: "pt" and "pt-br"; NO_LANGUAGE for none."""
-    found = list(languages(tag))
-    return found if found and found[0] else [*found, NO_LANGUAGE]
 
 
 @lru_cache(maxsize=256)

@@ -1,6 +1,7 @@
 """A question has one answer: of one post in memory, of many at once, and of the database."""
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import Engine, update
 
 from tests.store.posts import AT, post, take
 from tweeter import filters
+from tweeter.choices import hour_of_week
 from tweeter.columns import Column
 from tweeter.errors import KeywordSyntaxError
 from tweeter.filters import BadFilter, Filter, Question, Sieve
@@ -77,6 +79,7 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "keyword": some_of("1", "2", "9"),
     "state": some_of(*filters.STATES),
     "tag": some_of("sea", "storm", "猫"),
+    "hour": some_of(*{str(hour_of_week(one.occurred_at)) for one in POSTS[:9]}),
     "only": st.sampled_from(filters.ONLY),
     "since": st.sampled_from(("7d", "2026-11-10")),
     "until": st.sampled_from(("3d", "2026-11-16T00:00Z")),
@@ -200,7 +203,8 @@ def test_values_are_compared_as_they_are_meant() -> None:
     found = Filter.from_args(args | {"keyword": ["007"], "only": ["media"], "other": ["1"]})
     assert (found.network, found.lang) == (("x", "bluesky"), ("en", "-pt-br"))
     assert (found.tag, found.keyword, found.only) == (("sea", "-storm"), ("7",), "media")
-    for name, value in (("lang", "e!"), ("kind", "poem"), ("keyword", "x"), ("tag", "a b")):
+    wrong = {"lang": "e!", "kind": "poem", "keyword": "x", "tag": "a b", "hour": "168"}
+    for name, value in wrong.items():
         with pytest.raises(BadFilter, match="expected") as refused:
             Filter.from_args({name: [value]})
         assert refused.value.field == name
@@ -208,6 +212,13 @@ def test_values_are_compared_as_they_are_meant() -> None:
         Filter.from_args({"only": ["text"]})
     with pytest.raises(BadFilter, match="more than 50"):
         Filter.from_args({"keyword": [",".join(map(str, range(51)))]})
+
+
+def test_hours_of_the_week_are_those_of_the_calendar() -> None:
+    for n in range(0, 168 * 3, 5):
+        moment = datetime(2026, 11, 2, 0, 59, 59, 999_999, UTC) + timedelta(hours=n)  # a Monday
+        us = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        assert hour_of_week(us) == moment.weekday() * 24 + moment.hour
 
 
 def test_all_that_is_chosen_can_be_followed() -> None:

@@ -86,6 +86,10 @@ def test_the_obvious_way_would_read_all_of_it(connection: Connection) -> None:
         pytest.param(lambda e: posts_page.page(e, keyword_id=1, older="1795.5"), id="older"),
         pytest.param(posts_page.totals, id="totals"),
         pytest.param(lambda e: search(e, Filter(q="storm")), id="word"),
+        pytest.param(
+            lambda e: search(e, Filter(keyword=("1",), hour=("5",), until="2026-11-20")),
+            id="times of a keyword",
+        ),
         pytest.param(lambda e: search(e, Filter(q='"a storm"', network=("x",))), id="phrase"),
     ],
 )

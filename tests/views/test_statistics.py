@@ -1,7 +1,9 @@
 """A keyword's statistics as a page: what it asks of the database, and what it shows."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from typing import Any
 
 import msgspec
@@ -140,6 +142,22 @@ def test_a_value_of_a_panel_can_be_left_out(engine: Engine, client: FlaskClient)
     page = client.get(f"/keywords/{storm}?{times}&tag=!quay").text
     assert "Posts over time: not tag" in page
     assert "tag=-quay" in page  # the search for these posts
+
+
+def test_an_hour_of_the_week_leads_to_its_posts(engine: Engine, client: FlaskClient) -> None:
+    storm = keywords.add(engine, "storm").id
+    since = (AT // HOUR_US + 1) * HOUR_US
+    hourly(engine, since, (3, 0, 4))
+    times = f"from={iso(since + HOUR_US // 2)}&to={iso(since + 3 * HOUR_US)}"
+    for query, counted in ((times, {4}), (f"{times}&tag=!quay", {2, 3})):
+        page = client.get(f"/keywords/{storm}?{query}").text
+        week = page.partition('class="chart week"')[2].partition("</svg>")[0]
+        links = [unescape(link) for link in re.findall('href="([^"]+)"', week)]
+        hits = [client.get(f"/api/v1{link}").json["counts"]["counted"] for link in links]
+        assert set(hits) == counted, links
+        assert sum(map(sum, statistics(client, storm, query)["hours"]["posts"])) == sum(hits)
+    assert "Hour: " in client.get(links[0]).text
+    assert "Mo 9:00" in client.get("/search?hour=9").text
 
 
 def test_what_is_not_known_is_drawn_as_no_zero(engine: Engine, client: FlaskClient) -> None:

@@ -9,14 +9,13 @@ from functools import partial
 import msgspec
 from sqlalchemy import Engine
 
-from tweeter.statistics import association
+from tweeter.statistics import association, volume
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.volume import Question
 from tweeter.store import samples, sums
 from tweeter.store.cells import DAY, HOUR
-from tweeter.store.sums import Narrow
 
 PANELS = ("tag", "link", "domain", "author", "mention", "media")
 TOP = 10
@@ -171,6 +170,11 @@ def _background(engine: Engine, keyword_id: int) -> tuple[int, Counter[str]]:
     return kept[1], kept[2]
 
 
+def whole_hours(span: Span) -> tuple[int, int]:
+    """The hours that begin in a span: what is counted by whole hours is of these."""
+    return span.since + -span.since % HOUR, span.until + -span.until % HOUR
+
+
 class Hours(msgspec.Struct, frozen=True, kw_only=True):
     """posts[day][hour] of the week, Monday first, UTC; weeks: how many of each hour there were."""
 
@@ -179,12 +183,12 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True):
     most: int
 
 
-def hours_of_week(engine: Engine, keyword_id: int, span: Span, narrow: Narrow) -> Hours:
-    """When in the week posts come."""
-    grid = sums.hourly(span.since, span.until)
-    found = sums.over_time(engine, [keyword_id], grid, narrow=narrow)
+def hours_of_week(engine: Engine, keyword_id: int, question: Question) -> Hours:
+    """When in the week posts come: those of the chart, but by whole hours."""
+    span = question.span
+    together = msgspec.structs.replace(question, by="")
     week = [[0] * 24 for _ in range(7)]
-    for cell in found[keyword_id]:
+    for cell in volume.cells(engine, keyword_id, sums.hourly(*whole_hours(span)), together):
         since_monday = (cell.start - 4 * DAY) % WEEK
         week[since_monday // DAY][since_monday % DAY // HOUR] += cell.posts
     most = max(max(day) for day in week)

@@ -188,7 +188,7 @@ def of_keyword(
         shares=shares,
         panels=[panel(engine, keyword_id, facet, question, networks) for facet in PANELS],
         terms=terms(engine, keyword_id, expression, span),
-        hours=hours_of_week(engine, keyword_id, span, question.narrow),
+        hours=hours_of_week(engine, keyword_id, question),
         rate=rate(known, int(now_s())),
         spikes=spike_cards(engine, keyword_id, found),
     )

@@ -14,7 +14,7 @@ from tweeter.store.annotations import Annotation
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage, Stretch
 from tweeter.store.figures import Figure
-from tweeter.store.sums import Cell, Narrow
+from tweeter.store.sums import Cell, Grid, Narrow
 from tweeter.texts import counted, joined, say
 
 SERIES_SHOWN = 7  # the commonest; the rest is one series, OTHER
@@ -98,14 +98,14 @@ def volume(
 ) -> Volume:
     """The chart's numbers: stacks, comparisons, and what was not covered of the span."""
     span = question.span
-    cells = _cells(engine, keyword_id, span, question)
+    found = cells(engine, keyword_id, span.grid, question)
     missed, paused = bands(covered), pauses(covered)
     blank = _blank(span, [*missed, *paused])
-    stacks = [_known(one, blank) for one in _series(cells, span)]
+    stacks = [_known(one, blank) for one in _series(found, span)]
     others = _others(engine, keyword_id, created_s, question)
     previous = span.before()
     if question.which[0]:
-        before = sum(c.posts for c in _cells(engine, keyword_id, previous, question))
+        before = sum(c.posts for c in cells(engine, keyword_id, previous.grid, question))
     else:
         times = previous.since, previous.until
         before = sums.total(engine, keyword_id, times, question.narrow)
@@ -115,7 +115,7 @@ def volume(
         stacks=stacks,
         others=others,
         total=sum(series.total for series in stacks),
-        gone=sum(cell.gone for cell in cells),
+        gone=sum(cell.gone for cell in found),
         before=before,
         figure=figures.of_coverage(covered),
         bands=missed,
@@ -170,10 +170,12 @@ def _without(buckets: Sequence[int], unknown: Sequence[int]) -> Sequence[int]:
     return [bucket for bucket in buckets if bucket not in gaps] or buckets
 
 
-def _cells(engine: Engine, keyword_id: int, span: Span, question: Question) -> list[Cell]:
+def cells(engine: Engine, keyword_id: int, grid: Grid, question: Question) -> list[Cell]:
+    """Posts by bucket and series, as the question narrows them; the values of a facet (`which`)
+    are counted by whole hours, and narrowed by networks alone."""
     facet, value = question.which
     if facet:
-        whole_hours = msgspec.structs.replace(span.grid, base=HOUR)
+        whole_hours = msgspec.structs.replace(grid, base=HOUR)
         networks = question.narrow.network
         which = facet, value.removeprefix("!")
         having = sums.value_over_time(engine, keyword_id, which, whole_hours, networks=networks)
@@ -182,7 +184,7 @@ def _cells(engine: Engine, keyword_id: int, span: Span, question: Question) -> l
         narrow = Narrow(network=networks)
         every = sums.over_time(engine, [keyword_id], whole_hours, by="network", narrow=narrow)
         return _but(every[keyword_id], having)
-    found = sums.over_time(engine, [keyword_id], span.grid, by=question.by, narrow=question.narrow)
+    found = sums.over_time(engine, [keyword_id], grid, by=question.by, narrow=question.narrow)
     return found[keyword_id]
 
 
@@ -216,14 +218,14 @@ def _others(engine: Engine, keyword_id: int, created_s: int, question: Question)
     if question.compare in ("previous", "week"):
         earlier = span.before(WEEK if question.compare == "week" else 0)
         together = msgspec.structs.replace(question, by="")
-        cells = _cells(engine, keyword_id, earlier, together)
+        counted = cells(engine, keyword_id, earlier.grid, together)
         name = say("a week before") if question.compare == "week" else say("the time before")
-        line = Series(name=name, posts=_line(cells, earlier))
+        line = Series(name=name, posts=_line(counted, earlier))
         return [_known(line, _blank(earlier, _missed(engine, keyword_id, earlier), created_s))]
     together = msgspec.structs.replace(question, by="")
     found = []
     for number in dict.fromkeys(question.keywords):
-        posts = _line(_cells(engine, number, span, together), span)
+        posts = _line(cells(engine, number, span.grid, together), span)
         since = keywords.get(engine, number).created_at // US
         blank = _blank(span, _missed(engine, number, span), since)
         found.append(_known(Series(name=str(number), posts=posts), blank))

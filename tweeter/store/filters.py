@@ -3,12 +3,14 @@
 The database answers what it can; expressions and hashtags are looked at here, row by row.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, RowMapping, false, func, literal, not_, or_, select
 
-from tweeter.filters import NO_LANGUAGE, Question, choices, languages_of, span
+from tweeter.choices import HOUR_US, NO_LANGUAGE, WEEK_HOURS, Choice, languages_of
+from tweeter.filters import Question, choices, span
 from tweeter.keywords import PART, tree
 from tweeter.keywords.features import OLD_LANGUAGES, Feature, features
 from tweeter.keywords.haystack import of_parts
@@ -72,13 +74,36 @@ class Query:
         """The same for the database, but for `finds_row`; and that the post can be seen."""
         found = [posts.c.hidden == ""]
         found += [] if self.removed else [posts.c.removed_at.is_(None)]
-        found += [posts.c.occurred_at >= self.since] if self.since else []
-        found += [posts.c.occurred_at < self.until] if self.until else []
+        found += self.times(posts.c.occurred_at)
         for name, choice in self._choices:
             if name in _CONDITIONS:
-                found += [_CONDITIONS[name](choice.wanted)] if choice.wanted else []
-                found += [not_(_CONDITIONS[name](choice.refused))] if choice.refused else []
+                found += _either(choice, _CONDITIONS[name])
         return found + [_HAS[one.only] for one in self._filters if one.only]
+
+    def times(self, at: ColumnElement[int]) -> list[ColumnElement[bool]]:
+        """What is asked of its moment, of a column that has it."""
+        found = [at >= self.since] if self.since else []
+        found += [at < self.until] if self.until else []
+        for name, choice in self._choices:
+            if name == "hour":
+                found += _either(choice, _hour_starts(at).in_, lambda hour: int(hour) * HOUR_US)
+        return found
+
+
+def _either(
+    choice: Choice,
+    condition: Callable[[list[Any]], ColumnElement[bool]],
+    stored: Callable[[str], Any] = str,
+) -> list[ColumnElement[bool]]:
+    """That one of the wanted values is true, and none of the refused. stored: a value as it is."""
+    wanted, refused = ([stored(value) for value in sorted(values)] for values in choice)
+    found = [condition(wanted)] if wanted else []
+    return found + ([not_(condition(refused))] if refused else [])
+
+
+def _hour_starts(at: ColumnElement[int]) -> ColumnElement[int]:
+    """When its hour begins, since Monday; without dividing, as each database divides otherwise."""
+    return (at + 3 * 24 * HOUR_US) % (WEEK_HOURS * HOUR_US) - at % HOUR_US
 
 
 def _node(question: Question) -> Node | None:

@@ -101,7 +101,9 @@ class Walk:
         if self._query.keyword_id is None:
             return statement
         mine = matches.c.keyword_id == self._query.keyword_id
-        return statement.join(matches, matches.c.post_id == posts.c.id).where(mine)
+        # The index has the moments: what is outside of them is not looked up.
+        times = self._query.times(matches.c.occurred_at)
+        return statement.join(matches, matches.c.post_id == posts.c.id).where(mine, *times)
 
     def _run(self, statement: "Select[Any]") -> Sequence[RowMapping]:
         if time.monotonic() > self._deadline:

@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 import msgspec
 from flask import url_for
 
+from tweeter.choices import NO_LANGUAGE
 from tweeter.columns import BadColumn, Column
-from tweeter.filters import MANY, NO_LANGUAGE, Filter
+from tweeter.filters import MANY, Filter
 from tweeter.store.search import Counts, Histogram
 from tweeter.store.searches import SavedSearch, query_of
 from tweeter.texts import counted, say
-from tweeter.views.show import duration, iso
+from tweeter.views.show import duration, hour, iso
 
 WIDTH, HEIGHT = 600, 80  # of the histogram, in its own units
 TITLES: dict[str, str] = {
@@ -22,6 +23,7 @@ TITLES: dict[str, str] = {
     "keyword": say("Keyword"),
     "state": say("State"),
     "tag": say("Hashtag"),
+    "hour": say("Hour"),
     "without": say("Without"),
     "only": say("Only with"),
     "since": say("Since"),
@@ -87,6 +89,8 @@ def label(name: str, value: str, names: Names) -> str:
         return say("not said")
     if name in ("kind", "state"):
         return say(value)
+    if name == "hour":
+        return hour(int(value))
     return f"#{value}" if name == "tag" else value
 
 

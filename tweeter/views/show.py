@@ -46,6 +46,17 @@ def clock(moment: int) -> str:
     return datetime.fromtimestamp(moment // 1_000_000, UTC).strftime("%-d %b %Y %H:%M:%S UTC")
 
 
+DAYS = (say("Mo"), say("Tu"), say("We"), say("Th"), say("Fr"), say("Sa"), say("Su"))
+
+
+def hour(of_week: int) -> str:
+    """An hour of the week, from 0 on, for people: "Mo 9:00 to 10:00 UTC"."""
+    day, first = divmod(of_week, 24)
+    return say(
+        "%(day)s %(first)s:00 to %(last)s:00 UTC", day=DAYS[day], first=first, last=first + 1
+    )
+
+
 def number(value: int) -> str:
     """With thousands set apart."""
     return f"{value:,}"

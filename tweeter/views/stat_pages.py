@@ -7,6 +7,7 @@ from flask import request, url_for
 
 from tweeter.records import now_us
 from tweeter.statistics import report as reports
+from tweeter.statistics.panels import whole_hours
 from tweeter.statistics.report import Report
 from tweeter.statistics.spans import PRESETS, Span
 from tweeter.statistics.volume import Question, Volume
@@ -15,7 +16,7 @@ from tweeter.store.cells import MINUTE, US
 from tweeter.store.keywords import KeywordRow
 from tweeter.views import asked, chart_table, charts, pills
 from tweeter.views.pages import engine
-from tweeter.views.show import iso
+from tweeter.views.show import hour, iso
 from tweeter.views.words import told
 
 OTHERS = 50  # keywords offered for comparison
@@ -72,6 +73,8 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "missed_s": sum(band.until - band.since for band in volume.bands),
         "spikes": charts.spike_marks(span, [card.spike for card in found.spikes]),
         "word": partial(_word, row, question),
+        "hour": hour,
+        "posts_of_hour": partial(_hour, row, question),
         "posts_of": lambda since, until: _search(row, question, _between(since, until)),
         "data": {
             "names": heads,
@@ -128,6 +131,11 @@ def _word(row: KeywordRow, question: Question, word: str, *, without: bool = Fal
     """The posts of the chart that have a word, or all others."""
     times = _between(*question.span.asked)
     return _search(row, question, times, **{"without" if without else "q": f'"{word}"'})
+
+
+def _hour(row: KeywordRow, question: Question, number: int) -> str:
+    """The posts of an hour of the week, of the hours that were counted."""
+    return _search(row, question, _between(*whole_hours(question.span)), hour=str(number))
 
 
 def _preset() -> str:
