@@ -142,9 +142,14 @@ def test_the_page_says_what_the_file_comes_to(
         spike = page.locator(".spikecard")
         assert f"{recorded.hours[recorded.spike]} in the highest hour" in spike.inner_text()
         assert spike.locator(".pill", has_text="#sunk").count() == 1
+        assert spike.locator("article.post", has_text="#sunk").count() == 3
         zoomed(page, figure)
         narrowed(page)
         shot(page, "statistics")
+        page.goto(f"{tweeter.url}/keywords/1?{asked}")
+        spike.get_by_role("link", name="for the first of these").click()
+        hits = page.locator(".headline").inner_text()
+        assert 0 < number(hits) < recorded.hours[recorded.spike], hits
     context.close()
 
 

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, delete, event, update
 
 from tests.commands.conftest import follow
-from tests.store.posts import AT, post, store
+from tests.store.posts import AT, post, removal, store
 from tweeter.statistics import report, spans
 from tweeter.statistics.spikes import Spike
 from tweeter.store import figures, keyword_ledger, keywords
@@ -213,6 +213,32 @@ def test_words_of_spikes_stand_apart() -> None:
     ]
     crowded = [msgspec.structs.replace(found[0], peak=at * 3_600) for at in (95, 98)]
     assert [mark.room for mark in charts.spike_marks(span, crowded)] == [0, 0]
+
+
+def test_a_spike_shows_posts_that_have_what_is_different_in_it(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm, since = keywords.add(engine, "storm").id, AT // HOUR_US * HOUR_US
+    texts = ["a storm", *(f"a storm #sunk {n // 2}" for n in range(8))]
+    some = [
+        post(n, text, occurred_at=since + n, tags=("sunk",) if "#" in text else ())
+        for n, text in enumerate(texts)
+    ]
+    lease = follow(engine)
+    store(engine, lease, *some)
+    hour = since // US
+    spike = Spike(
+        since=hour, until=hour + HOUR, peak=hour, posts=9, total=9, usual=0, times=9, deviations=9
+    )
+    with asked_of(engine) as statements:
+        (card,) = report.spike_cards(engine, storm, [spike])
+    assert [one.text for one in card.examples] == [f"a storm #sunk {n}" for n in (3, 2, 1)]
+    whole = [text for text, _ in statements if "FROM posts" in text and "LIMIT" not in text]
+    assert whole
+    assert all("posts.id IN" in text for text in whole), whole
+    store(engine, lease, removal(7), removal(8))
+    (card,) = report.spike_cards(engine, storm, [spike])
+    assert "a storm #sunk 3" not in [one.text for one in card.examples]
 
 
 def test_the_usual_is_the_same_whatever_range_is_shown(engine: Engine) -> None:

@@ -26,10 +26,12 @@ from tweeter.statistics.panels import (
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.spikes import Spike
 from tweeter.statistics.volume import Question, Volume, bands, volume
-from tweeter.store import coverage, samples, sums
+from tweeter.store import coverage, posts, samples, sums
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage
 from tweeter.store.keywords import KeywordRow
+from tweeter.store.posts import StoredPost
+from tweeter.store.samples import Sampled
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,27 +83,37 @@ def rate(known: Past, now_s: int) -> Rate:
 
 
 class SpikeCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A spike and what was different in it: (facet, label, term)."""
+    """A spike and what was different in it: (facet, label, term); examples are of looked_at."""
 
     spike: Spike
     different: list[tuple[str, str, Term]]
     same_text: float  # share of the sampled posts whose text another of them has too
     looked_at: int
+    examples: list[StoredPost] = []
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """before: posts of the week before the spike."""
+    """before: posts of the week before the spike. examples: ids, as a post may go meanwhile."""
 
     card: SpikeCard
     before: int
+    examples: list[int]
 
 
 def spike_cards(engine: Engine, keyword_id: int, found: Sequence[Spike]) -> list[SpikeCard]:
-    """The highest few, newest first."""
+    """The highest few, newest first, with examples as they are now."""
     chosen = sorted(found, key=lambda spike: -spike.deviations)[:5]
-    return [
+    kept = [
         _kept_card(engine, keyword_id, spike)
         for spike in sorted(chosen, key=lambda spike: -spike.since)
+    ]
+    there = posts.by_ids(engine, [post_id for one in kept for post_id in one.examples])
+    return [
+        msgspec.structs.replace(
+            one.card,
+            examples=[there[n] for n in one.examples if n in there and there[n].removed_at is None],
+        )
+        for one in kept
     ]
 
 
@@ -109,7 +121,7 @@ MANY = 20_000  # posts of a week: what is different in the spike is kept
 KEPT_S = 600.0
 
 
-def _kept_card(engine: Engine, keyword_id: int, spike: Spike) -> SpikeCard:
+def _kept_card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
     found = KEEPER.answer(
         (str(engine.url), keyword_id, "spike", spike.since),
         spike,
@@ -117,7 +129,8 @@ def _kept_card(engine: Engine, keyword_id: int, spike: Spike) -> SpikeCard:
         is_much=lambda found: found.before >= MANY,
         ages_s=(KEPT_S, 2 * KEPT_S),
     )
-    return msgspec.structs.replace(found.card, spike=spike)
+    card = msgspec.structs.replace(found.card, spike=spike)
+    return msgspec.structs.replace(found, card=card)
 
 
 def _card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
@@ -133,16 +146,36 @@ def _card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
         labels = samples.names_of(engine, [t.value for t in found]) if facet == "author" else {}
         different += [(facet, label_of(facet, term.value, labels), term) for term in found]
     different.sort(key=lambda one: -one[2].g2)
-    posts = samples.sample(engine, keyword_id, inside, pieces=2, limit=100)
-    texts = Counter(" ".join(post.text.split()) for post in posts)
+    sampled = samples.sample(engine, keyword_id, inside, pieces=2, limit=100)
+    texts = Counter(" ".join(post.text.split()) for post in sampled)
     repeated = sum(count for text, count in texts.items() if count > 1 and text)
     card = SpikeCard(
         spike=spike,
         different=different[:6],
-        same_text=repeated / len(posts) if posts else 0.0,
-        looked_at=len(posts),
+        same_text=repeated / len(sampled) if sampled else 0.0,
+        looked_at=len(sampled),
     )
-    return _Found(card=card, before=before)
+    return _Found(card=card, before=before, examples=_examples(sampled, card.different))
+
+
+EXAMPLES = 3
+
+
+def _examples(sampled: Sequence[Sampled], different: Sequence[tuple[str, str, Term]]) -> list[int]:
+    """The posts that have most of what is different, then the newest; no two with one text."""
+
+    def rank(post: Sampled) -> tuple[int, int]:
+        text = post.text.casefold()
+        has = sum(
+            term.value == post.author_id if facet == "author" else label.casefold() in text
+            for facet, label, term in different
+        )
+        return -has, -post.id
+
+    found: dict[str, int] = {}
+    for post in sorted(sampled, key=rank):
+        found.setdefault(" ".join(post.text.split()), post.id)
+    return list(found.values())[:EXAMPLES]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -176,7 +176,7 @@ def _whole_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str
         past=past.progress(engine(), keyword_id, limit=5),
         held=keyword_ledger.open_ones(engine(), keyword_id),
         accounts=followed.of_keyword(engine(), keyword_id),
-        names=names_under(found.posts),
+        names=names_under([*found.posts, *stat_pages.examples(statistics["report"])]),
         figure=figures.of_keyword(engine(), keyword_id),
         **_time(row, statistics["asked"].span, statistics["covered"]),
         **statistics,

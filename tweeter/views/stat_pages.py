@@ -5,21 +5,27 @@ from typing import Any
 
 from flask import request, url_for
 
+from tweeter.errors import KeywordSyntaxError
+from tweeter.filters import BadFilter, hashtag
+from tweeter.keywords import parse
 from tweeter.records import now_us
 from tweeter.statistics import report as reports
 from tweeter.statistics.panels import whole_hours
-from tweeter.statistics.report import Report
+from tweeter.statistics.report import Report, SpikeCard
 from tweeter.statistics.spans import PRESETS, Span
+from tweeter.statistics.spikes import Spike
 from tweeter.statistics.volume import Question, Volume
 from tweeter.store import keywords
 from tweeter.store.cells import MINUTE, US
 from tweeter.store.keywords import KeywordRow
+from tweeter.store.posts import StoredPost
 from tweeter.views import asked, chart_table, charts, pills
 from tweeter.views.pages import engine
 from tweeter.views.show import hour, iso
 from tweeter.views.words import told
 
 OTHERS = 50  # keywords offered for comparison
+VALUES = 3  # of what is different in a spike are searched for
 ALONG = 10  # keywords offered to go to with the filters that are pinned
 
 
@@ -42,6 +48,11 @@ def of_keyword(row: KeywordRow) -> dict[str, Any]:
         "carried": asked.carried,
         "choices": _choices(row, question, found),
     }
+
+
+def examples(found: Report) -> list[StoredPost]:
+    """The posts that its spikes show."""
+    return [post for card in found.spikes for post in card.examples]
 
 
 def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, Any]:
@@ -75,7 +86,8 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "word": partial(_word, row, question),
         "hour": hour,
         "posts_of_hour": partial(_hour, row, question),
-        "posts_of": lambda since, until: _search(row, question, _between(since, until)),
+        "posts_of": partial(_counted_in, row, question),
+        "different": partial(_different, row, question),
         "data": {
             "names": heads,
             "posts": [one.posts for one in series],
@@ -136,6 +148,31 @@ def _word(row: KeywordRow, question: Question, word: str, *, without: bool = Fal
 def _hour(row: KeywordRow, question: Question, number: int) -> str:
     """The posts of an hour of the week, of the hours that were counted."""
     return _search(row, question, _between(*whole_hours(question.span)), hour=str(number))
+
+
+def _counted_in(row: KeywordRow, question: Question, spike: Spike, **more: str) -> str:
+    """The posts of a spike, as it was counted: with no filter of the page."""
+    every = Question(span=question.span)
+    return _search(row, every, _between(spike.since, spike.until), **more)
+
+
+def _different(row: KeywordRow, question: Question, card: SpikeCard) -> str:
+    """The posts of a spike that have one of what is most different in it; "" if none can be
+    asked for."""
+    asked = [_as_expression(facet, term.value) for facet, _, term in card.different]
+    some = [one for one in asked if one][:VALUES]
+    return _counted_in(row, question, card.spike, q=" OR ".join(some)) if some else ""
+
+
+def _as_expression(facet: str, value: str) -> str:
+    """In the language of keywords; "" for what it cannot say, as a hashtag of two words."""
+    try:
+        if facet == "tag":
+            return f"#{hashtag(value)}"
+        parse(f"{_ASKED_AS[facet]}{value}")
+    except (BadFilter, KeywordSyntaxError):
+        return ""
+    return f"{_ASKED_AS[facet]}{value}"
 
 
 def _preset() -> str:
