@@ -5,12 +5,15 @@ import re
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
+from tests.commands.conftest import follow
 from tests.store.posts import AT, post, store, take
 from tests.views.test_api import is_problem
 from tweeter.columns import Column
 from tweeter.filters import Filter
 from tweeter.store import decks, keywords, searches
 from tweeter.views.show import exact
+
+HOUR_US = 3_600_000_000
 
 
 def fill(engine: Engine) -> None:
@@ -116,3 +119,24 @@ def test_columns_of_a_hashtag_and_of_a_saved_search_by_the_api(
     assert "The saved search that this column shows was deleted." in page
     assert page.count('<p class="warning trouble" role="status" hidden>') == 1
     is_problem(client.post("/api/v1/searches", json={"name": "b", "query": "q=a+OR"}), 422)
+
+
+def test_what_was_not_covered_is_no_silence(client: FlaskClient, engine: Engine) -> None:
+    storm = keywords.add(engine, "storm")
+    hour = AT // HOUR_US * HOUR_US + HOUR_US
+    gap = ((hour - AT) // 1_000_000 + 600, (hour - AT) // 1_000_000 + 1200)
+    some = [post(n, occurred_at=hour + n * HOUR_US // 10) for n in range(1, 10)]
+    store(engine, follow(engine, gap_s=gap), *some)
+    times = f"since={exact(hour)}&until={exact(hour + HOUR_US)}"
+    for query in ("", f"&keyword={storm.id}", "&network=bluesky", "&q=nothing"):
+        page = client.get(f"/search?{times}{query}").text
+        assert "Partly covered: 10 min of the time" in page, query
+        assert "83.3 % covered" in page
+        assert "The server closed." in page
+        (region,) = re.findall('<rect class="gap.*?>', page) or ["nothing is drawn"]
+        assert ("nothing" in query) == ("nothing" in region)
+    page = client.get(f"/search?{times}").text
+    assert '<rect class="gap" fill="url(#gap)" x="16.667%"' in page
+    assert "<b>≥ 9 posts</b>" in page
+    for query in (f"{times}&network=x", f"since={exact(hour + HOUR_US // 2)}"):
+        assert "Partly covered" not in client.get(f"/search?{query}").text

@@ -1,7 +1,9 @@
 """Posts over time: stacked, beside others, with what was not covered and what was edited."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 
 import msgspec
 from sqlalchemy import Engine
@@ -279,11 +281,18 @@ def bands(found: Sequence[Coverage]) -> list[Band]:
             runs[-1] = start, max(end, until), [*said, words]
         else:
             runs.append((since, until, [words]))
+    followed.sort()
+    ends = [0, *accumulate((end for _, end in followed), max)]
+
+    def last_followed(moment: int) -> int:
+        """The last moment covered by what had begun before this one."""
+        return ends[bisect_left(followed, (moment,))]
+
     return [
         Band(
             since=since,
             until=until,
-            whole=not any(a < until - 1 and b > since + 1 for a, b in followed),
+            whole=last_followed(until - 1) <= since + 1,
             words=joined(*said[:3], _more(len(said) - 3)),
         )
         for since, until, said in runs

@@ -105,8 +105,8 @@ def of_volume(found: Volume) -> Chart:
         hundred=100 - 100 * HUNDRED / top if found.indexes else None,
         down=[Tick(100 - 100 * part, f"{round(top * part):,}") for part in _parts(top)],
         along=_along(span),
-        gaps=_regions(span, found.bands),
-        pauses=_regions(span, found.pauses),
+        gaps=regions(span.since, span.until, found.bands),
+        pauses=regions(span.since, span.until, found.pauses),
         before=_place(span, found.followed_since),
         edits=[
             Tick(
@@ -161,15 +161,15 @@ def of_voice(found: Voice) -> Chart:
     )
 
 
-def _regions(span: Span, bands: Sequence[Band]) -> list[Region]:
+def regions(since: int, until: int, bands: Sequence[Band]) -> list[Region]:
+    """Where bands lie between two moments, those that do."""
+    places = [
+        (_share(since, until, band.since), _share(since, until, band.until)) for band in bands
+    ]
     return [
-        Region(
-            start=_place(span, band.since),
-            width=_place(span, band.until) - _place(span, band.since),
-            words=band.words,
-            whole=band.whole,
-        )
-        for band in bands
+        Region(start=start, width=round(end - start, 3), words=band.words, whole=band.whole)
+        for (start, end), band in zip(places, bands, strict=True)
+        if end > start
     ]
 
 
@@ -212,7 +212,11 @@ def _parts(top: int) -> tuple[float, ...]:
 
 
 def _place(span: Span, at: float) -> float:
-    share = (at - span.since) / (span.until - span.since)
+    return _share(span.since, span.until, at)
+
+
+def _share(since: int, until: int, at: float) -> float:
+    share = (at - since) / (until - since)
     return round(100 * min(max(share, 0.0), 1.0), 3)
 
 

@@ -7,8 +7,10 @@ from flask import abort, redirect, render_template, request, url_for
 
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.filters import Filter
+from tweeter.records import now_us
+from tweeter.statistics.searched import seen
 from tweeter.store import decks, keywords, searches
-from tweeter.store.search import Found, marked
+from tweeter.store.search import Counts, Found, marked
 from tweeter.store.search import search as find
 from tweeter.texts import say
 from tweeter.views import search_show
@@ -80,12 +82,20 @@ def _results(chosen: Filter, found: Found) -> dict[str, Any]:
         "facets": search_show.facets(chosen, counts, names),
         "columns": search_show.columns(chosen, counts.histogram),
         "step": search_show.step_words(counts.histogram),
+        **_seen(chosen, counts),
         "next": search_show.address(chosen, found.older) if found.older else "",
         "names": names,
         "marks": marked(chosen, found.posts),
         "follow": expression,
         "follow_networks": networks,
     }
+
+
+def _seen(chosen: Filter, counts: Counts) -> dict[str, Any]:
+    """What was not covered of its time, and where that lies in the histogram."""
+    bars = counts.histogram.bars
+    found = seen(engine(), chosen, bars[0].since if bars else 0, now_us())
+    return {"seen": found, "gaps": search_show.gaps(counts.histogram, found.bands)}
 
 
 @pages.get("/searches")

@@ -10,9 +10,12 @@ from flask import url_for
 from tweeter.choices import NO_LANGUAGE
 from tweeter.columns import BadColumn, Column
 from tweeter.filters import MANY, Filter
+from tweeter.statistics.volume import Band
+from tweeter.store.cells import US
 from tweeter.store.search import Counts, Histogram
 from tweeter.store.searches import SavedSearch, query_of
 from tweeter.texts import counted, say
+from tweeter.views.charts import Region, regions
 from tweeter.views.show import duration, hour, iso
 
 WIDTH, HEIGHT = 600, 80  # of the histogram, in its own units
@@ -160,6 +163,14 @@ def columns(chosen: Filter, histogram: Histogram) -> list[Stripe]:
             )
         )
     return found
+
+
+def gaps(histogram: Histogram, bands: Sequence[Band]) -> list[Region]:
+    """What of the histogram's time was not covered."""
+    if not histogram.bars:
+        return []
+    since = histogram.bars[0].since // US
+    return regions(since, since + len(histogram.bars) * histogram.step_s, bands)
 
 
 def step_words(histogram: Histogram) -> str:
