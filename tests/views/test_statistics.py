@@ -1,6 +1,7 @@
 """A keyword's statistics as a page: what it asks of the database, and what it shows."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
@@ -142,6 +143,29 @@ def test_a_value_of_a_panel_can_be_left_out(engine: Engine, client: FlaskClient)
     page = client.get(f"/keywords/{storm}?{times}&tag=!quay").text
     assert "Posts over time: not tag" in page
     assert "tag=-quay" in page  # the search for these posts
+
+
+def test_a_panel_says_which_filters_do_not_narrow_it(engine: Engine, client: FlaskClient) -> None:
+    storm = keywords.add(engine, "storm").id
+    since = (AT // HOUR_US + 1) * HOUR_US
+    hourly(engine, since, (3, 0, 4))
+    times = f"from={iso(since)}&to={iso(since + 3 * HOUR_US)}"
+    # A panel counts in what it is narrowed to.
+    for query, known in (("lang=en", 7), ("network=!bluesky", 0), ("tag=quay", 7)):
+        found = statistics(client, storm, f"{times}&{query}")
+        assert {one["known"] for one in found["panels"]} == {known}, query
+    page = client.get(f"/keywords/{storm}?{times}&tag=!quay&lang=en&off=kind:post").text
+    notes = Counter(re.findall(r'unnarrowed">Not narrowed by (.*?)\. <', page))
+    # Of the chart and the hours; of networks, languages and kinds; of six panels, words and posts.
+    assert notes == {"lang: en": 2, "not tag: quay": 3, "lang: en · not tag: quay": 6 + 2}
+    assert "narrowed to not tag: quay" in page  # in the words to copy
+    link = unescape(re.findall('<a href="([^"]*)">Search with all filters', page)[0])
+    assert "tag=-quay" in link
+    assert "lang=en" in link
+    page = client.get(f"/keywords/{storm}?{times}&link=example.org/a&lang=!").text
+    assert "Search with the other filters" in page
+    assert "lang=-und" in page
+    assert "unnarrowed" not in client.get(f"/keywords/{storm}?{times}&off=tag:quay").text
 
 
 def test_an_hour_of_the_week_leads_to_its_posts(engine: Engine, client: FlaskClient) -> None:

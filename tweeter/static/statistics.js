@@ -102,8 +102,10 @@ function replaced(page, address) {
   const fresh = page?.getElementById("statistics");
   if (!fresh) return false;
   document.getElementById("statistics").replaceWith(fresh);
-  const seen = page.getElementById("seen");
-  if (seen) document.getElementById("seen")?.replaceWith(seen);
+  for (const id of ["seen", "posts-note"]) {
+    const other = page.getElementById(id);
+    if (other) document.getElementById(id)?.replaceWith(other);
+  }
   if (address !== window.location.href) history.pushState({}, "", address);
   shown = window.location.search;
   localise(document);

@@ -32,6 +32,7 @@ from tweeter.store.coverage import Coverage
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.posts import StoredPost
 from tweeter.store.samples import Sampled
+from tweeter.store.sums import Narrow
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,17 +213,17 @@ def of_keyword(
     times = span.since, span.until
     covered = seen(engine, keyword_id, span) if covered is None else covered
     drawn = volume(engine, keyword_id, created_s, question, covered)
-    known = past(engine, keyword_id, created_s, span)
-    found = spikes.find(known.hours, span.asked[0], span.asked[1], known.skip)
-    shares = sums.shares(engine, keyword_id, times, narrow=question.narrow)
-    networks = sum(shares["network"].values())
+    before = past(engine, keyword_id, created_s, span)
+    found = spikes.find(before.hours, span.asked[0], span.asked[1], before.skip)
+    # Of what panels count: they are narrowed by networks alone.
+    known = sums.total(engine, keyword_id, times, Narrow(network=question.narrow.network))
     return Report(
         volume=drawn,
-        shares=shares,
-        panels=[panel(engine, keyword_id, facet, question, networks) for facet in PANELS],
+        shares=sums.shares(engine, keyword_id, times, narrow=question.narrow),
+        panels=[panel(engine, keyword_id, facet, question, known) for facet in PANELS],
         terms=terms(engine, keyword_id, expression, span),
         hours=hours_of_week(engine, keyword_id, question),
-        rate=rate(known, int(now_s())),
+        rate=rate(before, int(now_s())),
         spikes=spike_cards(engine, keyword_id, found),
     )
 

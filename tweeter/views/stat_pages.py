@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import request, url_for
 
+from tweeter.choices import NO_LANGUAGE
 from tweeter.errors import KeywordSyntaxError
 from tweeter.filters import BadFilter, hashtag
 from tweeter.keywords import parse
@@ -19,6 +20,7 @@ from tweeter.store import keywords
 from tweeter.store.cells import MINUTE, US
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.posts import StoredPost
+from tweeter.store.sums import SERIES
 from tweeter.views import asked, chart_table, charts, pills
 from tweeter.views.pages import engine
 from tweeter.views.show import hour, iso
@@ -67,6 +69,8 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "from": request.args.get("from", ""),
         "to": request.args.get("to", ""),
         "search": _search(row, question, _between(*span.asked)),
+        "search_finds_it": _finds_it(question),
+        "of_chart": ("network", question.which[0]) if question.which[0] else SERIES,
         "between": _between,
         "earlier": _moved(span, -1),
         "later": _moved(span, 1),
@@ -129,14 +133,25 @@ def _search(row: KeywordRow, question: Question, times: dict[str, str], **more: 
         args["only"] = "media"
     elif facet in _ASKED_AS:
         args["without" if is_not else "q"] = f"{_ASKED_AS[facet]}{bare}"
-    for name in ("network", "lang", "kind"):
-        chosen = getattr(question.narrow, name)
-        args[name] = [one.replace("!", "-", 1) for one in chosen if one not in ("", "!")]
+    for name in SERIES:
+        args[name] = [_as_filter(name, one) for one in getattr(question.narrow, name)]
     args |= {"since": times["from"], "until": times["to"]}
     for name, expression in more.items():
         between = " " if name == "q" else " OR "
         args[name] = f"{args[name]}{between}{expression}" if name in args else expression
     return url_for("pages.search", **args)
+
+
+def _as_filter(name: str, value: str) -> str:
+    """A value of a series as the search asks for it."""
+    sign, bare = ("-", value[1:]) if value.startswith("!") else ("", value)
+    return sign + (bare or NO_LANGUAGE if name == "lang" else bare)
+
+
+def _finds_it(question: Question) -> bool:
+    """Whether a search can ask for the filter of a panel: not for one link, nor for no media."""
+    facet, value = question.which
+    return facet != "link" and (facet, value) not in (("media", "without"), ("media", "!with"))
 
 
 def _word(row: KeywordRow, question: Question, word: str, *, without: bool = False) -> str:
