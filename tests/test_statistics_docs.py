@@ -112,7 +112,7 @@ def test_what_cannot_be_answered_is_said(
         assert answer.status_code == 422, answer.text
         assert words in answer.json["detail"]
         page = client.get(f"/keywords/{storm}?{asked}")
-        assert page.status_code == 400
+        assert page.status_code == 422
         assert words in page.text
 
 

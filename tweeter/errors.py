@@ -14,13 +14,25 @@
 Two questions decide what happens: whose fault is it, and does waiting help?
 """
 
+from typing import Self
+
 from tweeter.texts import joined, say
 
 MUST_END = 78  # exit code: starting again cannot help (EX_CONFIG of sysexits.h)
 
 
 class TweeterError(Exception):
-    """Base of all our exceptions; its text is fit to show to a person."""
+    """Base of all our exceptions; its text is fit to show to a person.
+
+    field is the name in a form or an address of what is wrong, "" where that is no one thing.
+    """
+
+    field = ""
+
+    def at(self, field: str) -> Self:
+        """The same, of a field."""
+        self.field = field
+        return self
 
 
 class ConfigError(TweeterError):

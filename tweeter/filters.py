@@ -58,8 +58,8 @@ class BadFilter(TweeterError):
     """A filter that cannot be understood; field is its name, the text says what is expected."""
 
     def __init__(self, field: str, words: str) -> None:
-        self.field = field
         super().__init__(words)
+        self.at(field)
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=_IN_JSON):
@@ -110,9 +110,13 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
 
     def read(self) -> None:
         """Raises KeywordSyntaxError and BadMoment, if it cannot be asked."""
-        for expression in (self.q, self.without):
-            if expression:
-                parse(expression)
+        for name in ("q", "without"):
+            if expression := getattr(self, name):
+                try:
+                    parse(expression)
+                except KeywordSyntaxError as error:
+                    error.at(name)
+                    raise
         span((self,), 0)
 
     def having(self, name: str, value: str) -> Self:
@@ -229,13 +233,13 @@ def _chosen(values: Iterable[str], make: Any) -> list[Node]:
 
 def span(filters: Iterable[Filter], now: int) -> tuple[int, int]:
     """Since and until, microseconds, where all of the filters pass; 0: open. Raises BadMoment."""
-    since = [_moment(one.since, now, "“since”") for one in filters]
-    until = [_moment(one.until, now, "“until”") for one in filters if one.until]
+    since = [_moment(one.since, now, "since") for one in filters]
+    until = [_moment(one.until, now, "until") for one in filters if one.until]
     return max(since, default=0), min(until, default=0)
 
 
 def _moment(text: str, now: int, name: str) -> int:
-    return moments.read(text, now, name) if text else 0
+    return moments.read(text, now, f"“{name}”", name) if text else 0
 
 
 class Question(msgspec.Struct, frozen=True, cache_hash=True):

@@ -24,10 +24,10 @@ class BadMoment(TweeterError):
     """A moment that cannot be understood; says what is expected."""
 
 
-def read(text: str, now_us: int, name: str = _TIME) -> int:
+def read(text: str, now_us: int, name: str = _TIME, field: str = "") -> int:
     """Microseconds of "30m", "36h", "2d", "1w" (so long ago) or of ISO 8601; raises BadMoment.
 
-    A day alone is its beginning, in UTC.
+    A day alone is its beginning, in UTC. field: as the error names it (TweeterError.field).
     """
     text = text.strip()
     if _DAY.fullmatch(text):
@@ -45,7 +45,7 @@ def read(text: str, now_us: int, name: str = _TIME) -> int:
                 name=name,
                 given=repr(text),
             )
-        ) from error
+        ).at(field) from error
     if moment.tzinfo is None:
         raise BadMoment(
             say(
@@ -53,5 +53,5 @@ def read(text: str, now_us: int, name: str = _TIME) -> int:
                 name=name,
                 given=repr(text),
             )
-        )
+        ).at(field)
     return min(max(int(moment.timestamp() * 1e6), _FIRST_US), LAST_US)

@@ -52,5 +52,6 @@ def test_a_day_is_understood_as_its_beginning_in_utc(client: FlaskClient, engine
 def test_a_view_that_cannot_be_shown_has_a_way_back(client: FlaskClient, engine: Engine) -> None:
     keyword = keywords.add(engine, "storm")
     page = client.get(f"/keywords/{keyword.id}?from=yesterday")
-    assert (page.status_code, "“from” is &#39;yesterday&#39;" in page.text) == (400, True)
-    assert f'href="/keywords/{keyword.id}">The last day</a>' in page.text
+    assert (page.status_code, "“from” is &#39;yesterday&#39;" in page.text) == (422, True)
+    assert 'value="yesterday"' in page.text
+    assert f'href="/keywords/{keyword.id}?range=week#statistics"' in page.text

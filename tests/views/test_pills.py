@@ -102,7 +102,7 @@ def test_a_filter_that_is_off_filters_nothing_and_stays_on_the_page(
     address = urlsplit(link.partition('"')[0].replace("&amp;", "&"))
     assert address.path == f"/keywords/{flood}"
     assert parse_qs(address.query) == {"off": ["network:x"], "pin": ["network:x"]}
-    assert client.get(f"/keywords/{storm}?off=colour:red").status_code == 400
+    assert client.get(f"/keywords/{storm}?off=colour:red").status_code == 422
     hostile = client.get(f"/keywords/{storm}?off=tag:<script>&pin=tag:<script>").text
     assert "&lt;script&gt;" in hostile
     assert "<script>" not in hostile

@@ -154,7 +154,7 @@ def test_what_cannot_be_shared_is_said(client: FlaskClient, three: list[int]) ->
     ):
         assert words in client.get(f"/api/v1/overview/shares?{query}").json["detail"]
         page = client.get(f"/?{query}")
-        assert (page.status_code, words in page.text) == (400, True), query
+        assert (page.status_code, words in page.text) == (422, True), query
     assert client.get("/api/v1/overview/shares").json["code"] == "bad_question"
     assert client.get(f"/api/v1/overview/shares?{asked([1, 99])}").status_code == 404
     assert client.get(f"/?{asked([1, 99])}").status_code == 404

@@ -32,12 +32,12 @@ def read(args: Args) -> Question:
                 by=repr(by[:30]),
                 stacks=", ".join(STACKS),
             )
-        )
+        ).at("by")
     compare = given.get("compare", "")
     if compare not in ("", "previous", "week"):
         raise BadQuestion(
             say("“compare” is %(compare)s: expected previous or week.", compare=repr(compare[:30]))
-        )
+        ).at("compare")
     scale = given.get("scale", "posts")
     if scale not in SCALES:
         raise BadQuestion(
@@ -46,7 +46,7 @@ def read(args: Args) -> Question:
                 scale=repr(scale[:30]),
                 scales=" or ".join(SCALES),
             )
-        )
+        ).at("scale")
     which = next(((name, given[name]) for name in PANELS if given.get(name)), ("", ""))
     return Question(
         span=span(given, hours=bool(which[0])),
@@ -68,7 +68,7 @@ def voices(args: Args) -> tuple[tuple[int, ...], Span]:
     if len(chosen) == 1:
         raise BadQuestion(
             say("Shares are of at least %(least)s keywords; this is one.", least=voice.LEAST)
-        )
+        ).at("with")
     given = {name: values[0] for name, values in args.items() if values}
     found = span(given)
     if not given.get("bucket"):
@@ -86,7 +86,7 @@ def _keywords(given: Sequence[str], *, most: int = COMPARED) -> tuple[int, ...]:
                 say(
                     "“with” is %(value)s: expected the number of a keyword.", value=repr(value[:30])
                 )
-            )
+            ).at("with")
         found.append(int(value))
     if len(found) > most:
         values = {"most": most, "count": len(found)}
@@ -96,7 +96,7 @@ def _keywords(given: Sequence[str], *, most: int = COMPARED) -> tuple[int, ...]:
             )
         else:
             words = say("At most %(most)s keywords are compared; these are %(count)s.", **values)
-        raise BadQuestion(words)
+        raise BadQuestion(words).at("with")
     return tuple(found)
 
 
@@ -106,10 +106,12 @@ def span(given: Mapping[str, str], *, hours: bool = False) -> Span:
     chosen = given.get("range", "")
     size = given.get("bucket", "0")
     if not size.isascii() or not size.isdigit() or len(size) > 9:
-        raise BadQuestion(say("“bucket” is %(size)s: expected seconds.", size=repr(size[:30])))
+        raise BadQuestion(say("“bucket” is %(size)s: expected seconds.", size=repr(size[:30]))).at(
+            "bucket"
+        )
     if given.get("from") or given.get("to"):
-        since = moments.read(given.get("from") or "1d", now, "“from”") // US
-        until = moments.read(given["to"], now, "“to”") // US if given.get("to") else now // US
+        since = moments.read(given.get("from") or "1d", now, "“from”", "from") // US
+        until = moments.read(given["to"], now, "“to”", "to") // US if given.get("to") else now // US
     elif chosen and chosen not in PRESETS:
         raise BadQuestion(
             say(
@@ -117,7 +119,7 @@ def span(given: Mapping[str, str], *, hours: bool = False) -> Span:
                 chosen=repr(chosen[:30]),
                 presets=", ".join(PRESETS),
             )
-        )
+        ).at("range")
     else:
         until = now // US
         since = until - PRESETS[chosen or "day"]
@@ -126,5 +128,6 @@ def span(given: Mapping[str, str], *, hours: bool = False) -> Span:
         if hours and found.size < HOUR:
             found = spans.cut(since, until, HOUR)
     except ValueError as error:
-        raise BadQuestion(error.args[0]) from error
+        field = next((name for name in ("bucket", "to") if given.get(name)), "from")
+        raise BadQuestion(error.args[0]).at(field) from error
     return found

@@ -150,7 +150,7 @@ def remove(engine: Engine, annotation_id: int) -> Annotation:
 def _checked(text: str, since: int, until: int) -> str:
     words = harmless(" ".join(text.split()))
     if not words:
-        raise BadAnnotation(say("The note needs a text."))
+        raise BadAnnotation(say("The note needs a text.")).at("text")
     if len(words) > CHARACTERS:
         raise BadAnnotation(
             say(
@@ -158,9 +158,9 @@ def _checked(text: str, since: int, until: int) -> str:
                 characters=CHARACTERS,
                 count=len(words),
             )
-        )
+        ).at("text")
     if until and until <= since:
-        raise BadAnnotation(say("The note ends before it begins."))
+        raise BadAnnotation(say("The note ends before it begins.")).at("until")
     return words
 
 

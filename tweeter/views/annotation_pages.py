@@ -28,15 +28,16 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     until: str
     everywhere: bool
     error: str = ""
+    where: str = ""  # the field that is wrong, as TweeterError.field
 
     def values(self, keyword_id: int) -> dict[str, Any]:
         """As the store takes them. Raises BadMoment."""
-        now = now_us()
+        now, until = now_us(), self.until.strip()
         return {
             "keyword_id": EVERY if self.everywhere else keyword_id,
             "text": self.text,
-            "since": moments.read(self.since, now, say("“From”")),
-            "until": moments.read(self.until, now, say("“To”")) if self.until.strip() else 0,
+            "since": moments.read(self.since, now, say("“From”"), "since"),
+            "until": moments.read(until, now, say("“To”"), "until") if until else 0,
         }
 
 
@@ -53,7 +54,7 @@ def _draft(annotation_id: int = 0) -> Draft:
 
 def _wrong(keyword_id: int, draft: Draft, error: TweeterError) -> Answer:
     """The page again, with what was written and what is wrong with it."""
-    wrong = msgspec.structs.replace(draft, error=words.of_error(error))
+    wrong = msgspec.structs.replace(draft, error=words.of_error(error), where=error.field)
     form = KeywordForm(formdata=None)
     form.show(keywords.get(engine(), keyword_id))
     return keyword_page(keyword_id, form, {"draft": wrong}), 422

@@ -5,8 +5,10 @@ All of the page's state is in its address; what it asks is read by `statistics.q
 
 from typing import Any
 
-from flask import request, url_for
+from flask import g, request, url_for
 
+from tweeter.errors import BadQuestion, TweeterError
+from tweeter.moments import BadMoment
 from tweeter.statistics import questions
 from tweeter.statistics.volume import Question
 from tweeter.store import keywords
@@ -18,9 +20,43 @@ _VIEW = ("range", "from", "to", "bucket", "by", "compare", "with", "scale")
 STATE = (*_VIEW, *pills.NAMES, pills.OFF, pills.PIN)
 
 
+_TIMES = {"range", "from", "to", "bucket"}
+
+
 def question() -> Question:
     """What the request's address asks. Raises BadQuestion and BadMoment."""
-    return questions.read(request.args.to_dict(flat=False))
+    return questions.read(_args())
+
+
+def _args() -> dict[str, list[str]]:
+    found: dict[str, list[str]] | None = g.get("asked")
+    return request.args.to_dict(flat=False) if found is None else found
+
+
+def settle() -> TweeterError | None:
+    """Leave out of what is asked all that cannot be; returns what was wrong first."""
+    first: TweeterError | None = None
+    while True:
+        try:
+            question()
+            pills.of(state())
+        except (BadQuestion, BadMoment) as error:
+            first = first or error
+            gone = _TIMES if error.field in _TIMES else {error.field}
+            left = {name: values for name, values in _args().items() if name not in gone}
+            g.asked = left if len(left) < len(_args()) else {}
+        else:
+            return first
+
+
+def is_whole() -> bool:
+    """Whether nothing had to be left out."""
+    return g.get("asked") is None
+
+
+def one(name: str) -> str:
+    """The first value of a parameter, as far as it can be asked; "" for none."""
+    return next(iter(_args().get(name, ())), "")
 
 
 def names(chosen: Question) -> dict[str, str]:
@@ -35,7 +71,7 @@ def back(keyword_id: int, endpoint: str = "pages.keyword", **values: Any) -> str
 
 def state() -> dict[str, Any]:
     """What of the request's address belongs to the statistics, by name."""
-    return {name: given for name, given in request.args.lists() if name in STATE}
+    return {name: given for name, given in _args().items() if name in STATE}
 
 
 def here(keyword_id: int, **changes: Any) -> str:
@@ -53,7 +89,7 @@ def here(keyword_id: int, **changes: Any) -> str:
 
 def toggled(keyword_id: int, name: str, value: str) -> str:
     """With a value of a series narrowed to, left out ("!value"), or as it was before."""
-    values = request.args.getlist(name)
+    values = _args().get(name, [])
     bare = value.removeprefix("!")
     others = [one for one in values if one.removeprefix("!") != bare]
     if value not in values:

@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 
 from tweeter import columns
 from tweeter.columns import COLUMNS, BadColumn, Column, fold
+from tweeter.errors import TweeterError
 from tweeter.filters import KINDS, MANY, STATES
 from tweeter.store import backlog, decks, feed, keywords, questions, searches
 from tweeter.store.decks import Deck
@@ -87,8 +88,12 @@ def live() -> Answer:
 
 
 def _show(
-    state: State, edit: str, given: Mapping[str, Sequence[str]] | None = None, error: str = ""
+    state: State,
+    edit: str,
+    given: Mapping[str, Sequence[str]] | None = None,
+    error: TweeterError | None = None,
 ) -> Answer:
+    """The page; given: what a form said, error: what is wrong with that."""
     after = feed.last(engine())  # before the posts are read: what comes between comes twice
     rows = keywords.list_all(engine())
     names = names_of(rows)
@@ -106,7 +111,9 @@ def _show(
         decks=decks.list_all(engine()),
         edit=edit if _place(edit, state.columns) is not None else "",
         given=given or _given(state.columns, edit),
-        error=error,
+        error=words.of_error(error) if error else "",
+        where=_where(error) if error else "",
+        name_error=error is not None and not edit,
         networks={name: words.told(label) for name, label in NETWORKS.items()},
         kinds=KINDS,
         states=STATES,
@@ -116,6 +123,12 @@ def _show(
         every=request.args.get("every") == "1",
     )
     return (page, 422) if error else page
+
+
+def _where(error: TweeterError) -> str:
+    """The field of the form of a column that is wrong; a hashtag has one of its own there."""
+    has_hashtag = request.form.get("hashtag", "").strip() and error.field in ("of", "tag")
+    return "hashtag" if has_hashtag else error.field
 
 
 def _view(
@@ -298,7 +311,9 @@ def change_deck() -> Answer:
         return _go(State(deck.columns, deck))
     except (BadColumn, decks.DeckExists, decks.DeckChanged) as error:
         if act == "put" and isinstance(error, BadColumn):
-            return _show(state, word, request.form.to_dict(flat=False), words.of_error(error))
+            return _show(state, word, request.form.to_dict(flat=False), error)
+        if act in ("save", "rename") and not isinstance(error, decks.DeckChanged):
+            return _show(state, "", error=error)
         flask.flash(words.of_error(error))
         if _from_script():  # the page is reloaded then, and shows what it says
             return words.of_error(error), 409

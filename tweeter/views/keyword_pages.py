@@ -7,7 +7,6 @@ import flask
 from flask import (
     abort,
     current_app,
-    make_response,
     redirect,
     render_template,
     request,
@@ -17,8 +16,7 @@ from werkzeug.wrappers import Response
 
 from tweeter import forecast, names
 from tweeter.config import Config
-from tweeter.errors import BadQuestion, KeywordSyntaxError, TweeterError
-from tweeter.moments import BadMoment
+from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.statistics.spans import Span
 from tweeter.store import (
     bulk,
@@ -37,7 +35,7 @@ from tweeter.store.engine import one_moment
 from tweeter.store.keywords import KeywordExists, KeywordRow
 from tweeter.store.preview import preview
 from tweeter.texts import counted, say
-from tweeter.views import removal_pages, stat_pages, words
+from tweeter.views import asked, removal_pages, stat_pages, words
 from tweeter.views.forms import ImportForm, KeywordForm, RemoveForm, first_error, mark
 from tweeter.views.pages import Answer, engine, names_under, pages, row_id
 
@@ -143,7 +141,8 @@ def _preview(form: KeywordForm, keyword_id: int | None) -> dict[str, Any]:
 @pages.get("/keywords/<int:keyword_id>")
 def keyword(keyword_id: int) -> Answer:
     """A keyword's posts, newest first, paged by key; and what was not seen."""
-    return keyword_page(keyword_id, KeywordForm(), {})
+    page = keyword_page(keyword_id, KeywordForm(), {})
+    return page if asked.is_whole() else (page, 422)
 
 
 def keyword_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str:
@@ -160,12 +159,7 @@ def _whole_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str
         found = posts.page(engine(), keyword_id=keyword_id, older=request.args.get("older", ""))
     except ValueError:
         abort(400, say("The address of this page is damaged: “older” is not a position."))
-    try:
-        statistics = stat_pages.of_keyword(row)
-    except (BadQuestion, BadMoment) as error:
-        shown = {"title": say("This cannot be shown"), "detail": error.args[0]}
-        back = url_for("pages.keyword", keyword_id=keyword_id)
-        abort(make_response(render_template("problem.html", **shown, back=back), 400))
+    statistics = stat_pages.of_keyword(row)
     return render_template(
         "keyword.html",
         row=row,
@@ -269,15 +263,17 @@ def import_keywords() -> Answer:
     try:
         lines = bulk.read(form.given())
     except (TweeterError, ValueError) as error:
-        return render_template("import.html", form=form, error=words.of_error(error)), 422
+        of_file = bool(form.file.data)
+        wrong = words.of_error(error)
+        return render_template("import.html", form=form, error=wrong, of_file=of_file), 422
     answers = names.look_up_many(_config(), lines)
     if request.form.get("act") != "add":
         verdicts = bulk.check(engine(), lines, answers)
         return render_template("import.html", form=form, verdicts=verdicts)
     done = bulk.add(engine(), lines, answers, all_or_none=bool(form.all_or_none.data))
     if not done.ids:
-        wrong = say("Nothing was added: see the lines below.")
-        return render_template("import.html", form=form, verdicts=done.verdicts, error=wrong), 422
+        nothing = say("Nothing was added: see the lines below.")
+        return render_template("import.html", form=form, verdicts=done.verdicts, error=nothing), 422
     added = counted(
         "%(count)s keywords are followed from now on.",
         "%(count)s keywords are followed from now on.",

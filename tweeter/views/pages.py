@@ -8,8 +8,6 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
-from tweeter.errors import BadQuestion
-from tweeter.moments import BadMoment
 from tweeter.records import now_us
 from tweeter.sources.demo import DEMO_KEYWORDS
 from tweeter.statistics import summary
@@ -77,17 +75,11 @@ def home() -> Answer:
         return _home()
 
 
-def _home() -> str:
+def _home() -> Answer:
     rows, more = keywords.page(engine(), limit=LINES)
     newest = posts.latest(engine(), limit=10)
-    try:
-        shares = voice_charts.asked_for(engine(), request.args.to_dict(flat=False), rows)
-    except (BadQuestion, BadMoment) as error:
-        abort(
-            400,
-            say("%(error)s Take it out of the address to see the overview.", error=error.args[0]),
-        )
-    return render_template(
+    shares = voice_charts.asked_for(engine(), request.args.to_dict(flat=False), rows)
+    page = render_template(
         "home.html",
         keywords=rows,
         posts=newest,
@@ -97,6 +89,7 @@ def _home() -> str:
         **_summary(rows),
         **shares,
     )
+    return (page, 422) if shares["voice_choice"]["wrong"] else page
 
 
 def _summary(rows: list[KeywordRow]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _keys(state: Mapping[str, Sequence[str]], name: str) -> list[tuple[str, str]
                 count=len(given),
                 most=MOST,
             )
-        )
+        ).at(name)
     found = []
     for key in given:
         which, colon, value = key.partition(":")
@@ -90,7 +90,7 @@ def _keys(state: Mapping[str, Sequence[str]], name: str) -> list[tuple[str, str]
                     name=name,
                     key=repr(key[:30]),
                 )
-            )
+            ).at(name)
         found.append((which, value))
     return found
 

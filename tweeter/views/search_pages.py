@@ -29,15 +29,29 @@ def search() -> Answer:
     try:
         chosen = Filter.from_args(args)
     except TweeterError as error:
-        words = Filter(q=request.args.get("q", ""))
-        return render_template("search.html", **_ground(words), error=of_error(error)), 422
+        given = request.args.get
+        words = Filter(
+            q=given("q", ""),
+            without=given("without", ""),
+            since=given("since", ""),
+            until=given("until", ""),
+        )
+        return render_template("search.html", **_ground(words), **_wrong(error, words)), 422
+    return _answer(chosen)
+
+
+def _answer(chosen: Filter, status: int = 200, **more: Any) -> Answer:
+    """What is found; more: what else the page shows."""
     try:
+        chosen.read()
         found = find(engine(), chosen, older=request.args.get("older", ""))
     except TweeterError as error:
         return render_template("search.html", **_ground(chosen), **_wrong(error, chosen)), 422
     except ValueError:
         abort(400, say("The address of this page is damaged: “older” is not a position."))
-    return render_template("search.html", **_ground(chosen), **_results(chosen, found))
+    return render_template(
+        "search.html", **_ground(chosen), **_results(chosen, found), **more
+    ), status
 
 
 def _ground(chosen: Filter) -> dict[str, Any]:
@@ -65,8 +79,10 @@ def _ground(chosen: Filter) -> dict[str, Any]:
 
 def _wrong(error: TweeterError, chosen: Filter) -> dict[str, Any]:
     if isinstance(error, KeywordSyntaxError):
-        return {"error": of_error(error), "marked": mark(chosen.q, error.position)}
-    return {"error": of_error(error)}
+        expression = getattr(chosen, error.field or "q")
+        shown = mark(expression, error.position)
+        return {"error": of_error(error), "where": error.field, "marked": shown}
+    return {"error": of_error(error), "where": error.field}
 
 
 def _results(chosen: Filter, found: Found) -> dict[str, Any]:
@@ -101,7 +117,11 @@ def _seen(chosen: Filter, counts: Counts) -> dict[str, Any]:
 @pages.get("/searches")
 def saved_searches() -> Answer:
     """The searches that are kept, to open, rename or delete."""
-    return render_template("searches.html", rows=searches.list_all(engine()))
+    return _searches()
+
+
+def _searches(**more: Any) -> str:
+    return render_template("searches.html", rows=searches.list_all(engine()), **more)
 
 
 @pages.post("/searches")
@@ -111,8 +131,9 @@ def save_search() -> Answer:
     try:
         chosen = Filter.from_args(searches.args_of(query))
         row = searches.save(engine(), request.form.get("name", ""), chosen)
-    except TweeterError as error:
-        flask.flash(of_error(error))
+    except (searches.SearchExists, searches.BadSearch) as error:
+        return _answer(chosen, 422, name_error=of_error(error))
+    except TweeterError:  # the search itself is wrong: its own page says how
         return redirect(f"{url_for('pages.search')}?{query}", 303)
     flash("“%(name)s” is kept among the saved searches.", name=row.name)
     return redirect(search_show.address(chosen), 303)
@@ -127,6 +148,8 @@ def change_search(search_id: int, act: str) -> Answer:
             flash("It is called “%(name)s” now.", name=row.name)
         else:
             flash("“%(name)s” is deleted.", name=searches.remove(engine(), search_id).name)
-    except TweeterError as error:
+    except searches.SearchNotFound as error:
         flask.flash(of_error(error))
+    except TweeterError as error:
+        return _searches(wrong=search_id, error=of_error(error)), 422
     return redirect(url_for("pages.saved_searches"), 303)

@@ -32,7 +32,8 @@ ALONG = 10  # keywords offered to go to with the filters that are pinned
 
 
 def of_keyword(row: KeywordRow) -> dict[str, Any]:
-    """What templates/statistics.html needs. Raises BadQuestion and BadMoment."""
+    """What templates/statistics.html needs; what cannot be asked is left out, and said."""
+    wrong = asked.settle()
     question, filters = asked.question(), pills.of(asked.state())
     covered = reports.seen(engine(), row.id, question.span)
     found = reports.of_keyword(engine(), row, question, covered=covered)
@@ -48,7 +49,7 @@ def of_keyword(row: KeywordRow) -> dict[str, Any]:
         "changed": asked.changed,
         "only": asked.only,
         "carried": asked.carried,
-        "choices": _choices(row, question, found),
+        "choices": _choices(row, question, found) | {"wrong": wrong},
     }
 
 
@@ -76,7 +77,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "later": _moved(span, 1),
         "wider": _wider(span),
         "closer": _closer(span),
-        "running": not request.args.get("to"),
+        "running": not asked.one("to"),
         "unfiltered": dict.fromkeys(pills.NAMES),
         "nearest": {"range": "month"} if row.posts and not volume.total else None,
         "others": [other for other in others if other.id != row.id],
@@ -191,9 +192,9 @@ def _as_expression(facet: str, value: str) -> str:
 
 
 def _preset() -> str:
-    if request.args.get("from") or request.args.get("to"):
+    if asked.one("from") or asked.one("to"):
         return ""
-    chosen = request.args.get("range", "day")
+    chosen = asked.one("range") or "day"
     return chosen if chosen in PRESETS else "day"
 
 
@@ -204,7 +205,7 @@ def _between(since: int, until: int) -> dict[str, str]:
 def _moved(span: Span, steps: int) -> dict[str, str] | None:
     length = span.asked[1] - span.asked[0]
     since, until = span.asked[0] + steps * length, span.asked[1] + steps * length
-    if steps > 0 and not request.args.get("to"):  # it ends now
+    if steps > 0 and not asked.one("to"):  # it ends now
         return None
     if since >= now_us() // US:
         return None

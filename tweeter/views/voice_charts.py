@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from tweeter.errors import BadQuestion, TweeterError
+from tweeter.moments import BadMoment
 from tweeter.records import now_us
 from tweeter.statistics import questions, voice
 from tweeter.statistics.questions import Args
@@ -19,9 +21,13 @@ from tweeter.views import charts
 def asked_for(engine: Engine, args: Args, rows: Sequence[KeywordRow]) -> dict[str, Any]:
     """What templates/voice.html needs. rows: the keywords that are offered.
 
-    Raises BadQuestion, BadMoment and KeywordNotFound.
+    What cannot be asked is said beside its form (`wrong`). Raises KeywordNotFound.
     """
-    chosen, span = questions.voices(args)
+    wrong: TweeterError | None = None
+    try:
+        chosen, span = questions.voices(args)
+    except (BadQuestion, BadMoment) as error:
+        wrong, (chosen, span) = error, questions.voices({})
     own = {row.id: row for row in rows}
     mine = [own.get(number) or keywords.get(engine, number) for number in chosen]
     offered = [*rows, *(row for row in mine if row.id not in own)]
@@ -33,7 +39,8 @@ def asked_for(engine: Engine, args: Args, rows: Sequence[KeywordRow]) -> dict[st
         "voice_chart": charts.of_voice(found) if found else None,
         "voice_table": _table(found) if found else [],
         "voice_choice": {
-            "ids": chosen,
+            "ids": _numbers(args.get("with", ())),
+            "wrong": wrong,
             "offered": offered,
             "most": voice.MOST,
             "presets": list(PRESETS),
@@ -42,6 +49,11 @@ def asked_for(engine: Engine, args: Args, rows: Sequence[KeywordRow]) -> dict[st
             "to": given.get("to", ""),
         },
     }
+
+
+def _numbers(given: Sequence[str]) -> list[int]:
+    """Keywords as they were chosen, also where something is wrong with the choice."""
+    return [int(value) for value in given if value.isascii() and value.isdigit()]
 
 
 def _table(found: Voice) -> list[dict[str, Any]]:

@@ -1,0 +1,89 @@
+"""What is wrong with a form is said at its field, which has the focus, with what was typed."""
+
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from tweeter.columns import Column
+from tweeter.filters import Filter
+from tweeter.store import decks, keywords, searches
+
+Attributes = dict[str, str]
+
+
+class Tags(HTMLParser):
+    """Every element of a page, as its attributes and its tag."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[Attributes] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[Any]) -> None:
+        self.found.append({"tag": tag} | {name: value or "" for name, value in attrs})
+
+
+NOTE, DECK = "/keywords/1/annotations", {"columns": "c1=all"}
+WRONG: list[tuple[str, dict[str, str] | None, str, str]] = [
+    ("/keywords/1?from=soon&lang=en", None, "from", "soon"),
+    ("/keywords/1?from=1d&to=2d", None, "to", "2d"),
+    ("/keywords/1?by=weather", None, "by", ""),
+    ("/?with=1", None, "with", ""),
+    ("/?with=1&with=2&to=never", None, "to", "never"),
+    ("/search?q=(oops&since=2d", None, "q", "(oops"),
+    ("/search?q=storm&until=never&lang=en", None, "until", "never"),
+    ("/searches", {"query": "q=a", "name": "taken"}, "name", "taken"),
+    ("/searches/2/rename", {"name": "taken"}, "name", "taken"),
+    ("/live/change", {**DECK, "act": "save", "name": "mine"}, "name", "mine"),
+    ("/live/change", {**DECK, "act": "put:1", "with": "(oops"}, "with", "(oops"),
+    ("/live/change", {**DECK, "act": "put:new", "hashtag": "a b"}, "hashtag", "a b"),
+    ("/live/change", {**DECK, "act": "put:1", "hour": "200"}, "hour", "200"),
+    (NOTE, {"text": " ", "since": "1h"}, "text", " "),
+    (NOTE, {"text": "A walk", "since": "soon"}, "since", "soon"),
+    (NOTE, {"text": "A walk", "since": "1h", "until": "2h"}, "until", "2h"),
+    ("/add_keyword", {"expression": "(a", "keep_days": "x"}, "keep_days", "x"),
+    ("/add_keyword", {"expression": "(a"}, "expression", "(a"),
+    ("/keywords/1/edit", {"expression": "flood"}, "expression", "flood"),
+]
+
+
+@pytest.fixture
+def furnished(engine: Engine, client: FlaskClient) -> FlaskClient:
+    for expression in ("storm", "flood"):
+        keywords.add(engine, expression)
+    for name in ("taken", "other"):
+        searches.save(engine, name, Filter(q=name))
+    decks.add(engine, "mine", (Column(),))
+    return client
+
+
+def test_the_field_says_so_and_keeps_what_was_typed(furnished: FlaskClient) -> None:
+    found = Tags(furnished.get("/add_keyword").text).found
+    token = next(one["value"] for one in found if one.get("name") == "csrf_token")
+    for address, form, name, typed in WRONG:
+        said = (address, form)
+        sent = {"csrf_token": token} | (form or {})
+        answer = furnished.post(address, data=sent) if form else furnished.get(address)
+        assert answer.status_code == 422, said
+        found = Tags(answer.text).found
+        (field,) = [one for one in found if one.get("aria-invalid") == "true"]
+        focused = [one for one in found if "autofocus" in one]
+        assert field["name"] == name, said
+        assert focused == [field], said
+        ids = {one["id"] for one in found if "id" in one}
+        assert set(field["aria-describedby"].split()) <= ids, said
+        assert field.get("value", "") == typed, said
+
+
+def test_what_no_field_asks_is_said_by_the_form(furnished: FlaskClient) -> None:
+    for address in ("/keywords/1?range=century", "/keywords/1?off=weather", "/search?kind=novel"):
+        answer = furnished.get(address)
+        assert answer.status_code == 422
+        (focused,) = [one for one in Tags(answer.text).found if "autofocus" in one]
+        assert (focused["tag"], focused["tabindex"]) == ("div", "-1")
+    page = furnished.get("/keywords/1?from=soon&lang=en&tag=a").text
+    assert "lang=en" in page  # what can be asked stays, and no link leads to what cannot
+    assert 'href="/keywords/1?from=soon' not in page
