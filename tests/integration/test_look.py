@@ -130,6 +130,34 @@ def test_the_theme_is_remembered_and_never_flashes(browser: Any, place: World) -
         context.close()
 
 
+def test_times_are_in_the_readers_zone_or_in_utc_as_chosen(browser: Any, place: World) -> None:
+    context = browser.new_context(timezone_id="Asia/Kolkata", locale="en-GB")
+    with watched(context, place.url) as page:
+        page.goto(f"{place.url}/keywords/1")
+        time, tick = page.locator("#seen time").first, page.locator("text.along title").first
+        button = page.get_by_role("button", name="Times in UTC")
+        assert not time.inner_text().endswith("UTC")
+        button.click()
+        assert time.inner_text()[-9:] == f"{time.get_attribute('datetime')[14:19]} UTC"
+        assert tick.text_content().endswith("UTC")
+        page.goto(f"{place.url}/")
+        assert button.get_attribute("aria-pressed") == "true"
+        assert all(
+            one.endswith("UTC") for one in page.locator("time.when, .when time").all_inner_texts()
+        )
+        page.go_back()
+        button.click()
+        assert not time.inner_text().endswith("UTC")
+        assert not tick.text_content().endswith("UTC")
+    context.close()
+    context = browser.new_context(timezone_id="Asia/Kolkata", java_script_enabled=False)
+    page = context.new_page()
+    page.goto(place.url)
+    assert page.locator(".when").first.inner_text().endswith("UTC")
+    assert not page.locator("#zone").is_visible()
+    context.close()
+
+
 def test_keys_lead_to_pages_but_never_while_one_types(browser: Any, place: World) -> None:
     context = browser.new_context()
     page = context.new_page()

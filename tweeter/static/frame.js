@@ -2,6 +2,7 @@
 // No key does anything while one types, and all can be switched off; both are remembered.
 
 import "./picture.js";
+import { setZone } from "./times.js";
 
 const YEAR_S = 31_536_000;
 const CHORD_MS = 1_500; // from "g" to the letter after it
@@ -37,9 +38,22 @@ document.querySelector(".theme").addEventListener("submit", (event) => {
   remember("tweeter_theme", theme);
   wear(theme);
 });
+// Times in UTC, or in the viewer's zone.
+const zone = document.getElementById("zone");
+
+const tellZone = () => zone.setAttribute("aria-pressed", String(setZone()));
+
+zone.classList.add("ready");
+zone.addEventListener("click", () => {
+  remember("tweeter_times", setZone() ? "local" : "utc");
+  tellZone();
+});
 // A page out of the browser's memory, and a second tab, wear what was chosen meanwhile.
 for (const name of ["pageshow", "focus"]) {
-  window.addEventListener(name, () => wear(cookie("tweeter_theme")));
+  window.addEventListener(name, () => {
+    wear(cookie("tweeter_theme"));
+    tellZone();
+  });
 }
 
 export const isOn = () => cookie("tweeter_keys") !== "off";

@@ -1,12 +1,13 @@
 // What stands in a column: a post with those that say the same, a gap, a divider.
 
 import { bury, card } from "./card.js";
+import { clock } from "./times.js";
 import { say } from "./words.js";
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const short = clock({ hour: "2-digit", minute: "2-digit" });
 const NAMED = 50; // cards with the same text that are kept
 
-export function time(us) { return clock.format(new Date(us / 1000)); }
+export function time(us) { return short.format(new Date(us / 1000)); }
 
 function node(name, className, ...children) {
   const made = document.createElement(name);

@@ -5,6 +5,7 @@ import { listen } from "./keys.js";
 import { Line } from "./line.js";
 import { Pace } from "./pace.js";
 import { STATES, draw as drawStreams } from "./streams.js";
+import { clock } from "./times.js";
 import { say } from "./words.js";
 
 const QUIET = ["position", "streams", "beat"]; // events that bring no column anything
@@ -16,7 +17,7 @@ const lamp = document.getElementById("lamp");
 const said = document.getElementById("said");
 const tabs = document.querySelector(".tabs");
 const form = document.getElementById("change");
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const exact = clock({ timeStyle: "medium" });
 
 let pointed = null;
 let lastPostAt = 0;
@@ -157,8 +158,8 @@ function changed(line) {
   } else if (line.lostAt && !line.up) {
     wasLost = true;
     const wait = Math.max(0, Math.ceil((line.retryAt - Date.now()) / 1000));
-    const lost = say("Connection lost {time}", { time: clock.format(line.lostAt) });
-    const last = lastPostAt ? [say("last post {time}", { time: clock.format(lastPostAt) })] : [];
+    const lost = say("Connection lost {time}", { time: exact.format(line.lostAt) });
+    const last = lastPostAt ? [say("last post {time}", { time: exact.format(lastPostAt) })] : [];
     const next = wait > 0 ? say("retry in {seconds} s", { seconds: wait }) : say("trying again");
     shine("down", [lost, ...last, next].join(", "));
     if (announced) said.textContent = say("The line is down; what comes meanwhile is fetched later.");

@@ -1,7 +1,10 @@
 // The sources page keeps itself up to date while it is looked at.
 
 import { draw } from "./streams.js";
+import { clock } from "./times.js";
 import { say } from "./words.js";
+
+const second = clock({ timeStyle: "medium" });
 
 const EVERY_MS = 3_000;
 const stale = document.getElementById("stale");
@@ -23,7 +26,7 @@ async function ask() {
     since = new Date();
     if (stale.textContent) age("");
   } catch {
-    age(`${say("tweeter does not answer.")} ${say("As of {time}.", { time: since.toLocaleTimeString() })}`);
+    age(`${say("tweeter does not answer.")} ${say("As of {time}.", { time: second.format(since) })}`);
   }
 }
 

@@ -2,11 +2,11 @@
 // exists as a link or a field; without this file the page is whole.
 
 import { ask } from "./ask.js";
-import { localise } from "./times.js";
+import { clock, localise } from "./times.js";
 import { say } from "./words.js";
 
 const KEYS = { "[": "earlier", "]": "later", "-": "wider", "+": "closer" };
-const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const minute = clock({ dateStyle: "medium", timeStyle: "short" });
 
 let state = null; // of the chart that is in the page now
 
@@ -46,7 +46,7 @@ function tell(bucket) {
       return index === undefined ? `${name} ${said}` : `${name} ${index.toFixed(1)} (${said})`;
     });
   const none = isUnknown(bucket) ? say("nothing is known") : say("no post");
-  state.readout.textContent = `${clock.format(at)}: ${parts.join(", ") || none}`;
+  state.readout.textContent = `${minute.format(at)}: ${parts.join(", ") || none}`;
 }
 
 let from = null; // bucket where a drag began
@@ -83,7 +83,7 @@ function age(words, label, address) {
   const section = document.getElementById("statistics");
   const at = new Date(Number(section.dataset.asOf) * 1000);
   section.classList.add("stale");
-  note(`${words} ${say("As of {time}.", { time: clock.format(at) })}`, label, address);
+  note(`${words} ${say("As of {time}.", { time: minute.format(at) })}`, label, address);
 }
 
 // What ends "now" grows old: after a bar's time it says so, and is not changed under the reader.
@@ -140,17 +140,21 @@ function zoom(low, high) {
   void go(address.href);
 }
 
+function nameTicks() {
+  for (const word of state?.svg.querySelectorAll("text.along") ?? []) {
+    const made = () => document.createElementNS("http://www.w3.org/2000/svg", "title");
+    const title = word.querySelector("title") ?? word.appendChild(made());
+    title.textContent = minute.format(new Date(Number(word.dataset.at) * 1000));
+  }
+}
+
 function begin() {
   from = null;
   state = read();
   if (!state) return;
   watchAge();
   const { svg } = state;
-  for (const word of svg.querySelectorAll("text.along")) {
-    const at = new Date(Number(word.dataset.at) * 1000);
-    word.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "title")).textContent =
-      clock.format(at);
-  }
+  nameTicks();
   svg.addEventListener("pointermove", (event) => {
     const bucket = bucketAt(event);
     tell(bucket);
@@ -199,6 +203,7 @@ document.addEventListener("keydown", (event) => {
   void go(link.href);
 });
 
+document.addEventListener("zone", nameTicks);
 window.addEventListener("popstate", () => { // not for a jump within the page
   if (window.location.search !== shown) window.location.reload();
 });

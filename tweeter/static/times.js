@@ -1,15 +1,35 @@
-// Times in the viewer's own zone and language, the ISO form stays in the title; and the time
-// until something happens, counted down.
+// Times in the viewer's own language, and zone unless UTC was chosen; the ISO form stays in the
+// title. And the time until something happens, counted down.
 
 import { say } from "./words.js";
 
-const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const wanted = () => document.cookie.split("; ").includes("tweeter_times=utc");
+let inUtc = wanted();
+
+// Writes moments in the zone of the moment it is asked. style: options of Intl.DateTimeFormat.
+export function clock(style) {
+  const own = new Intl.DateTimeFormat(undefined, style);
+  const utc = new Intl.DateTimeFormat(undefined, { ...style, timeZone: "UTC" });
+  return { format: (moment) => (inUtc ? `${utc.format(moment)} UTC` : own.format(moment)) };
+}
+
+const full = clock({ dateStyle: "medium", timeStyle: "medium" });
 
 export function localise(root) {
   for (const time of root.querySelectorAll("time[datetime]:not(.countdown)")) {
     const moment = new Date(time.dateTime);
-    if (!Number.isNaN(moment.getTime())) time.textContent = format.format(moment);
+    if (!Number.isNaN(moment.getTime())) time.textContent = full.format(moment);
   }
+}
+
+// What was chosen, also in another tab meanwhile: all times of the page are written in it.
+export function setZone() {
+  if (inUtc !== wanted()) {
+    inUtc = !inUtc;
+    localise(document);
+    document.dispatchEvent(new Event("zone"));
+  }
+  return inUtc;
 }
 
 export function left(ms) {

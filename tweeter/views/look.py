@@ -17,6 +17,7 @@ from tweeter.views.pages import pages
 
 THEMES = ("light", "dark", "system")
 THEME_COOKIE = "tweeter_theme"
+TIMES_COOKIE = "tweeter_times"  # set by static/frame.js: without it all times are in UTC
 YEAR_S = 31_536_000
 
 # Path, name, icon, the key after "g", and what else belongs to it.
@@ -69,7 +70,8 @@ def theme() -> str:
 
 def _frame() -> dict[str, Any]:
     here = request.full_path.rstrip("?") if request.method == "GET" else request.path
-    return {"theme": theme(), "places": places(), "address": here}
+    in_utc = request.cookies.get(TIMES_COOKIE) == "utc"
+    return {"theme": theme(), "in_utc": in_utc, "places": places(), "address": here}
 
 
 def back_to(address: str) -> str:
