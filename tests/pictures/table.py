@@ -15,6 +15,7 @@ class Shown(NamedTuple):
 
 PAGES = [
     Shown("overview", "/", empty=True),
+    Shown("overview-hours", "/?hours=table", "#hours"),
     Shown("shares", "/?with=1&with=2&with=3&range=day", "#voice"),
     Shown("live", "/live", ".state-live, .lamp", empty=True),
     Shown("keywords", "/add_keyword", empty=True),

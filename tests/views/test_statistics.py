@@ -8,6 +8,7 @@ from html import unescape
 from typing import Any
 
 import msgspec
+import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, delete, event, update
 
@@ -21,7 +22,7 @@ from tweeter.store.engine import writing
 from tweeter.store.keywords import Options
 from tweeter.store.schema import keywords as keyword_table
 from tweeter.store.schema import matches, volumes
-from tweeter.views import charts
+from tweeter.views import charts, pages
 from tweeter.views.show import iso
 
 US = 1_000_000
@@ -280,3 +281,16 @@ def test_the_usual_is_the_same_whatever_range_is_shown(engine: Engine) -> None:
         found.append(report.rate(known, now))
     assert found[0].usual == found[1].usual == found[2].usual == 0
     assert found[0].learned_days >= 14
+
+
+def test_the_overview_has_its_sparklines_as_a_table(
+    engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keywords.add(engine, "storm")
+    monkeypatch.setattr(pages, "now_us", lambda: AT)
+    start = AT // HOUR_US * HOUR_US
+    hourly(engine, start - 2 * HOUR_US, (3, 0, 4))
+    assert 'class="hours"' not in client.get("/").text
+    table = client.get("/?hours=table").text.partition('class="hours"')[2].partition("</table>")[0]
+    cells = re.findall(r'<td class="number[^>]*>(\d+)</td>', table)
+    assert cells == ["0"] * 21 + ["3", "0", "4"]

@@ -98,7 +98,13 @@ def _summary(rows: list[KeywordRow]) -> dict[str, Any]:
     order = request.args.get("sort", "day")
     lines = sorted(found.lines, key=ORDERS.get(order, ORDERS["day"]))
     sparks = {line.keyword_id: charts.spark(line.hours, line.missed) for line in lines}
-    return {"summary": found, "lines": lines, "sparks": sparks, "order": order}
+    return {
+        "summary": found,
+        "lines": lines,
+        "sparks": sparks,
+        "order": order,
+        "as_table": request.args.get("hours") == "table",
+    }
 
 
 @pages.post("/demo/start")
