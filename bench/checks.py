@@ -95,7 +95,7 @@ def _sums(sql: Sql, url: str, expected: Counter[str]) -> list[str]:
         wrong.append(f"the sums of {len(some)} keywords are not a recount")
     finally:
         engine.dispose()
-    day = "SELECT sum(posts) FROM volumes WHERE keyword_id = 0 AND size = 86400 AND network = ''"
+    day = "SELECT sum(posts) FROM totals WHERE keyword_id = 0 AND seconds = 86400"
     found, posts = sql(day)[0][0] or 0, sql("SELECT count(*) FROM posts")[0][0]
     if int(found) != posts:
         wrong.append(f"the sum of all days is {found}, not {posts:,}")

@@ -59,7 +59,7 @@ def test_what_is_right_has_no_faults(stored: tuple[Stream, str, Sql]) -> None:
         ("UPDATE keywords SET posts = posts + 1 WHERE id = 3", "1 counters wrong"),
         ("DELETE FROM matches WHERE keyword_id = (SELECT min(keyword_id) FROM matches)", "matches"),
         ("UPDATE volumes SET posts = posts + 1 WHERE keyword_id > 0", "not a recount"),
-        ("UPDATE volumes SET posts = posts + 1 WHERE keyword_id = 0", "the sum of all days"),
+        ("UPDATE totals SET posts = posts + 1 WHERE keyword_id = 0", "the sum of all days"),
         ("UPDATE streams SET unmatched = unmatched - 1", "unmatched: 59, not 60"),
         ("UPDATE streams SET duplicates = 1", "duplicates: 1, not 0"),
         ("DELETE FROM search_texts", "60 posts without their words"),

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import DBAPIError
 
 from tests.store.posts import AT, post, take
 from tests.store.sums import sums_are_a_recount
 from tweeter.keywords import Matcher
 from tweeter.records import AccountChange, Link, Post, Removal, now_us
-from tweeter.store import batches, cells, demo, jobs, keywords, retention, rollups
+from tweeter.store import batches, cells, demo, jobs, keywords, migrate, retention, rollups
 from tweeter.store.batches import Batch
 from tweeter.store.engine import reading, writing
 from tweeter.store.leases import Lease, owner
@@ -102,10 +103,10 @@ def test_what_is_too_old_leaves_the_sums(engine: Engine) -> None:
     keyword = keywords.add(engine, "storm")
     old = [post(n, occurred_at=now_us() - (20 + n) * 24 * HOUR_US) for n in range(20)]
     commit(engine, lease, *old)
-    assert sum(1 for key in sums_are_a_recount(engine)[0] if key[0] == keyword.id) == 100
+    assert sum(1 for key in sums_are_a_recount(engine)[0] if key[0] == keyword.id) == 60
     retention.run(engine, {"bluesky": 30})
     seen, _ = sums_are_a_recount(engine)
-    assert sum(seen.values()) == 2 * 5 * 10
+    assert sum(seen.values()) == 2 * 3 * 10
 
 
 def test_the_demo_leaves_no_sums(engine: Engine) -> None:
@@ -161,9 +162,34 @@ def test_a_recount_makes_what_was_kept(engine: Engine) -> None:
     before = sums_are_a_recount(engine)
     with writing(engine) as connection:
         connection.exec_driver_sql("DELETE FROM volumes")
+        connection.exec_driver_sql("DELETE FROM totals")
         connection.exec_driver_sql("UPDATE facets SET posts = 7")
         assert rollups.recount(connection) == len(connection.execute(select(post_table.c.id)).all())
     assert sums_are_a_recount(engine) == before
+
+
+@pytest.mark.parametrize("revision", ["0007", "0002"])
+def test_an_upgrade_makes_the_sums_of_what_is_there(engine: Engine, revision: str) -> None:
+    keywords.add(engine, "storm")
+    dice = random.Random(5)
+    lease = take(engine)
+    commit(engine, lease, *(said(dice, n) for n in range(60)))
+    commit(
+        engine,
+        lease,
+        AccountChange(network="bluesky", author_id="did:plc:1", status="suspended", occurred_at=AT),
+    )
+    before = sums_are_a_recount(engine)
+    migrate.downgrade(engine, revision)
+    migrate.upgrade(engine)
+    assert sums_are_a_recount(engine) == before
+
+
+def test_an_older_version_cannot_store_after_the_upgrade(engine: Engine) -> None:
+    """It would keep no totals."""
+    older = "INSERT INTO volumes (keyword_id, size, start, network, kind, lang, posts, gone)"
+    with pytest.raises(DBAPIError), writing(engine) as connection:
+        connection.exec_driver_sql(f"{older} VALUES (1, 60, 60, 'x', 'post', '', 1, 0)")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 
 from tests.store.posts import AT, post, store, take
 from tweeter.store import keywords, sums
-from tweeter.store.cells import DAY, HOUR, US
-from tweeter.store.sums import Grid
+from tweeter.store.cells import DAY, HOUR, MINUTE, US
+from tweeter.store.sums import Grid, Narrow
 
 NOW_S = AT // US
 SPACING_S = 1_733  # posts in most hours, at no regular place
@@ -44,11 +44,44 @@ def test_buckets_of_all_series_are_the_sums_of_each(
         assert cells == sorted(cells, key=lambda cell: (cell.start, cell.name))
 
 
-def test_very_many_hours_are_read_through(engine: Engine) -> None:
+@pytest.mark.parametrize("width", [MINUTE, 300, 1_800])
+@pytest.mark.parametrize("narrow", [Narrow(), Narrow(network=("!x",)), Narrow(lang=("ja",))])
+def test_short_buckets_come_from_minutes_or_fives(
+    engine: Engine, width: int, narrow: Narrow
+) -> None:
     keyword_id = keywords.add(engine, "storm").id
-    store(engine, take(engine), post(1, occurred_at=NOW_S * US))
+    times = [NOW_S - n * 97 for n in range(300)]
+    made = (
+        post(n, occurred_at=at * US, network=("bluesky", "x")[n % 2], lang=("en", "ja")[n % 3 > 1])
+        for n, at in enumerate(times)
+    )
+    store(engine, take(engine), *made)
     until = NOW_S - NOW_S % HOUR + HOUR
-    for hours in (sums.LOOKED_UP, sums.LOOKED_UP + 1):
-        grid = sums.hourly(until - hours * HOUR, until)
-        (cell,) = sums.over_time(engine, [keyword_id, 0], grid)[keyword_id]
-        assert (cell.start, cell.posts) == (until - HOUR, 1)
+    grid = Grid(since=until - 6 * HOUR, until=until, base=MINUTE, width=width)
+    expected: Counter[tuple[int, str]] = Counter()
+    for n, at in enumerate(times):
+        lang, network = ("en", "ja")[n % 3 > 1], ("bluesky", "x")[n % 2]
+        is_asked = lang in (narrow.lang or (lang,)) and f"!{network}" not in narrow.network
+        if is_asked and grid.since <= at < until:
+            expected[at - at % width, network] += 1
+    for by in ("", "network", "lang"):
+        cells = sums.over_time(engine, [keyword_id], grid, by=by, narrow=narrow)[keyword_id]
+        found: Counter[int] = Counter()
+        for cell in cells:
+            found[cell.start] += cell.posts
+            if by == "network":
+                assert cell.posts == expected[cell.start, cell.name]
+        assert sum(found.values()) == expected.total()
+        assert all(
+            found[start] == sum(n for (at, _), n in expected.items() if at == start)
+            for start in found
+        )
+    times_s = until - 5 * HOUR - 7 * MINUTE, until - 11 * MINUTE
+    inside = Counter(
+        name
+        for n, at in enumerate(times)
+        for name in [("bluesky", "x")[n % 2]]
+        if times_s[0] <= at < times_s[1] and f"!{name}" not in narrow.network
+        if not narrow.lang or n % 3 > 1
+    )
+    assert sums.total(engine, keyword_id, times_s, narrow) == inside.total()

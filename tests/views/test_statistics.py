@@ -21,7 +21,7 @@ from tweeter.store.cells import DAY, HOUR
 from tweeter.store.engine import writing
 from tweeter.store.keywords import Options
 from tweeter.store.schema import keywords as keyword_table
-from tweeter.store.schema import matches, volumes
+from tweeter.store.schema import matches, totals
 from tweeter.views import charts, pages
 from tweeter.views.show import iso
 
@@ -194,7 +194,7 @@ def test_what_is_not_known_is_drawn_as_no_zero(engine: Engine, client: FlaskClie
         made = update(keyword_table).where(keyword_table.c.id == later)
         connection.execute(made.values(created_at=since + 5 * HOUR_US))
         connection.execute(delete(matches).where(matches.c.keyword_id == later))
-        connection.execute(delete(volumes).where(volumes.c.keyword_id == later))
+        connection.execute(delete(totals).where(totals.c.keyword_id == later))
         for state, hour in (("paused", 3), ("active", 4)):
             keyword_ledger.turn(connection, storm, state, "by hand", since + hour * HOUR_US)
     times = f"from={iso(since)}&to={iso(since + 6 * HOUR_US)}&bucket=3600"

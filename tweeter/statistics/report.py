@@ -1,7 +1,7 @@
 """A keyword's statistics over a stretch of time, as the page, the API and the command show them."""
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -56,12 +56,8 @@ def past(engine: Engine, keyword_id: int, created_s: int, span: Span) -> Past:
     since = max(created_s - created_s % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - HOUR)
     since -= since % HOUR  # a span may begin at any minute
     until = span.asked[1]
-    counted = sums.over_time(engine, [keyword_id], sums.hourly(since, until))
     hours = dict.fromkeys(range(since, until - until % HOUR, HOUR), 0)
-    by_hour: dict[int, int] = defaultdict(int)
-    for cell in counted[keyword_id]:
-        by_hour[cell.start] += cell.posts
-    hours |= {hour: posts for hour, posts in by_hour.items() if hour >= since}
+    hours |= sums.hours(engine, keyword_id, since, until)
     found = coverage.of_keyword(engine, keyword_id, since * US, until * US)
     skip = {
         hour
@@ -137,8 +133,7 @@ def _kept_card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
 def _card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
     inside = spike.since, spike.until
     week = spike.since - WEEK, spike.since
-    counted = sums.over_time(engine, [keyword_id], sums.hourly(*week))[keyword_id]
-    before = sum(cell.posts for cell in counted)
+    before = sums.total(engine, keyword_id, week, sums.EVERY)
     different: list[tuple[str, str, Term]] = []
     for facet in ("tag", "domain", "mention", "author"):
         now = dict(sums.top(engine, keyword_id, facet, inside, limit=20).values)

@@ -18,6 +18,7 @@ from tweeter.records import Link
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 SIZES = (MINUTE, HOUR, DAY)  # seconds
+TOTAL_SIZES = (300, HOUR, DAY)  # of the sums by network alone
 FACETS = ("tag", "link", "domain", "author", "mention", "media")
 LONGEST = 190  # bytes of a value in a key
 US = 1_000_000

@@ -7,17 +7,18 @@ A stretch is one of:
 It is put together from the streams' ledger, the keywords' own, and finished look-backs.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, func, select
 
 from tweeter.store import keyword_ledger, ledger
-from tweeter.store.cells import HOUR, MINUTE, US
+from tweeter.store.cells import MINUTE, TOTAL_SIZES, US
 from tweeter.store.engine import db_now, reading
 from tweeter.store.keyword_ledger import Pause
 from tweeter.store.ledger import Interval
-from tweeter.store.schema import jobs, keywords, streams, volumes
+from tweeter.store.schema import jobs, keywords, streams, totals, volumes
 from tweeter.texts import say
 
 HAD_LATER = ("replayed", "repaired")
@@ -270,30 +271,39 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     posts: int
 
 
-def strip(
-    engine: Engine, keyword_id: int, found: Coverage, since: int, until: int, bars: int = 96
-) -> list[Bar]:
-    """A stream's coverage in equal bars; a covered one without a post of the keyword is quiet."""
-    width = max((until - since) // bars, 1)
-    size = HOUR if width >= 4 * HOUR * US else MINUTE
-    # Counted where its sum begins: a bar may take a post of its neighbour's first minute (or hour).
-    number = (volumes.c.start * US - since) // width
+BARS = 96
+
+
+def strips(
+    engine: Engine, keyword_id: int, found: Sequence[Coverage], since: int, until: int
+) -> list[list[Bar]]:
+    """Each stream's coverage in BARS equal bars; a covered one without a post of the keyword is
+    quiet."""
+    width = max((until - since) // BARS, 1)
+    size = next((n for n in reversed(TOTAL_SIZES) if width >= 3 * n * US), MINUTE)
+    table = volumes if size == MINUTE else totals
+    # Counted where its sum begins: a bar may take posts that belong to the end of the one before.
+    number = (table.c.start * US - since) // width
     with reading(engine) as connection:
         rows = connection.execute(
-            select(number, func.sum(volumes.c.posts + volumes.c.gone))
+            select(table.c.network, number, func.sum(table.c.posts + table.c.gone))
             .where(
-                volumes.c.keyword_id == keyword_id,
-                volumes.c.network == found.network,
-                volumes.c.size == size,  # (a network's name is never "": no totals)
-                volumes.c.start >= since // US - size,
-                volumes.c.start < until // US,
+                table.c.keyword_id == keyword_id,
+                table.c.seconds == size,
+                table.c.start >= since // US - size,
+                table.c.start < until // US,
             )
-            .group_by(number)
-        )
-        counts = {max(int(row[0]), 0): int(row[1]) for row in rows}
+            .group_by(table.c.network, number)
+        ).all()
+    counts: Counter[tuple[str, int]] = Counter()
+    for network, bar, count in rows:
+        counts[network, max(bar, 0)] += int(count)
     return [
-        _bar(found.stretches, since + n * width, since + (n + 1) * width, counts.get(n, 0))
-        for n in range(bars)
+        [
+            _bar(one.stretches, since + n * width, since + (n + 1) * width, counts[one.network, n])
+            for n in range(BARS)
+        ]
+        for one in found
     ]
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, or_, select
+from sqlalchemy import RowMapping, Select, and_, func, or_, select
 
 from tweeter.keywords.index_words import Wanted, proposes
 from tweeter.store.cells import DAY, US
 from tweeter.store.filters import Query
-from tweeter.store.schema import posts, search_texts, volumes
+from tweeter.store.schema import posts, search_texts, totals
 
 PLACES, POSTS = 40, 100
 FEW = 16  # of the sample: of fewer nothing is said; of so many it is right within a half, mostly
@@ -44,15 +44,15 @@ def _days(query: Query) -> "Select[Any]":
     """(its begin in s, its posts) of each day that is searched."""
     since, until = query.since // US, query.until // US
     return (
-        select(volumes.c.start, volumes.c.posts)
+        select(totals.c.start, func.sum(totals.c.posts).label("posts"))
         .where(
-            volumes.c.keyword_id == 0,
-            volumes.c.size == DAY,
-            volumes.c.network == "",
-            volumes.c.start >= since - since % DAY,
-            *([volumes.c.start < until] if until else []),
+            totals.c.keyword_id == 0,
+            totals.c.seconds == DAY,
+            totals.c.start >= since - since % DAY,
+            *([totals.c.start < until] if until else []),
         )
-        .order_by(volumes.c.start)
+        .group_by(totals.c.start)
+        .order_by(totals.c.start)
     )
 
 

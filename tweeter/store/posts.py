@@ -14,7 +14,8 @@ from tweeter.keywords import PART
 from tweeter.records import Link, Media, Post
 from tweeter.store import identities
 from tweeter.store.engine import reading
-from tweeter.store.schema import keywords, matches, posts, volumes
+from tweeter.store.schema import keywords, matches, posts
+from tweeter.store.schema import totals as totals_table
 
 _NAMES = (
     "id",
@@ -228,8 +229,8 @@ def totals(engine: Engine) -> dict[str, int]:
     with reading(engine) as connection:
         counts: dict[str, Any] = {
             # From the sums of days: counting posts takes a second for a million.
-            "posts": select(func.coalesce(func.sum(volumes.c.posts), 0)).where(
-                volumes.c.keyword_id == 0, volumes.c.size == 86_400, volumes.c.network == ""
+            "posts": select(func.coalesce(func.sum(totals_table.c.posts), 0)).where(
+                totals_table.c.keyword_id == 0, totals_table.c.seconds == 86_400
             ),
             "keywords": select(func.count())
             .select_from(keywords)

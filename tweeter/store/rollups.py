@@ -1,7 +1,8 @@
 """Statistics kept as posts come and go: in the same transaction, so equal to a recount always.
 
 `volumes` counts the matches of a keyword by minute, hour and day; keyword 0 counts every stored
-post once. `facets` counts tags, links, authors and the like by hour, of visible posts only.
+post once. `totals` counts the same by network alone, by five minutes, hour and day. `facets` counts
+tags, links, authors and the like by hour, of visible posts only.
 
 Who changes a post or its matches holds the post's row first (SELECT … FOR UPDATE, or SHARE where
 only matches change): what is taken off the sums is then what was added to them.
@@ -14,12 +15,11 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, bindparam, delete, select
 
 from tweeter.store import cells
-from tweeter.store.cells import HOUR, SIZES
+from tweeter.store.cells import HOUR, SIZES, TOTAL_SIZES
 from tweeter.store.engine import add_up, chunks
-from tweeter.store.schema import facets, matches, posts, volumes
+from tweeter.store.schema import facets, matches, posts, totals, volumes
 
 EVERYTHING = 0  # as a keyword: every stored post, once
-ALL = ("", "", "")  # as a series of an hour or a day: all of them together
 _PAGE = 2_000  # posts of a recount that are in memory at once
 _NEEDED = (
     "id",
@@ -70,23 +70,30 @@ class Sums:
 
     def write(self, connection: Connection) -> None:
         """Add everything to the tables; sums that become nothing leave no row."""
-        seen, gone = _by_sizes(self._seen), _by_sizes(self._gone)
-        keys = sorted(seen.keys() | gone.keys()) if gone else sorted(seen)
-        _write(connection, volumes, [(key, (seen.get(key, 0), gone.get(key, 0))) for key in keys])
+        for table, by_sizes in ((volumes, _series), (totals, _networks)):
+            seen, gone = by_sizes(self._seen), by_sizes(self._gone)
+            keys = sorted(seen.keys() | gone.keys()) if gone else sorted(seen)
+            _write(connection, table, [(key, (seen.get(key, 0), gone.get(key, 0))) for key in keys])
         _write(connection, facets, [(key, (by,)) for key, by in sorted(self._facets.items())])
 
 
-def _by_sizes(minutes: Mapping[Key, int]) -> dict[Key, int]:
-    """Sums of minutes as those of minutes, hours and days; of the longer ones also all series."""
+def _series(minutes: Mapping[Key, int]) -> dict[Key, int]:
+    """Sums of minutes as those of minutes, hours and days."""
     found: dict[Key, int] = {}
     for (keyword_id, minute, *series), by in minutes.items():
         for size in SIZES:
-            start = minute - minute % size
-            key = (keyword_id, size, start, *series)
+            key = (keyword_id, size, minute - minute % size, *series)
             found[key] = found.get(key, 0) + by
-            if size >= HOUR:
-                key = (keyword_id, size, start, *ALL)
-                found[key] = found.get(key, 0) + by
+    return found
+
+
+def _networks(minutes: Mapping[Key, int]) -> dict[Key, int]:
+    """Sums of minutes as the longer ones by network."""
+    found: dict[Key, int] = {}
+    for (keyword_id, minute, network, _, _), by in minutes.items():
+        for size in TOTAL_SIZES:
+            key = (keyword_id, size, minute - minute % size, network)
+            found[key] = found.get(key, 0) + by
     return found
 
 
@@ -165,8 +172,8 @@ def _counted(
 
 def recount(connection: Connection) -> int:
     """Make all sums anew from the posts; returns how many posts. Nobody may write meanwhile."""
-    connection.execute(delete(volumes))
-    connection.execute(delete(facets))
+    for table in (volumes, totals, facets):
+        connection.execute(delete(table))
     done, last = 0, -1
     while True:
         page = select(posts.c.id).where(posts.c.id > last).order_by(posts.c.id).limit(_PAGE)

@@ -120,11 +120,11 @@ matches = Table(
 volumes = Table(
     "volumes",
     metadata,
-    # Matches of a keyword by time; keyword 0: every stored post once. Kept by `rollups`.
+    # Matches of a keyword by time and series; keyword 0: every stored post once. By `rollups`.
     Column("keyword_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("size", Integer, primary_key=True, autoincrement=False),  # s: 60, 3600, 86400
+    Column("seconds", Integer, primary_key=True, autoincrement=False),  # 60, 3600, 86400
     Column("start", BigInteger, primary_key=True, autoincrement=False),  # s since 1970, UTC
-    Column("network", String(16), primary_key=True),  # "": all series of an hour or a day
+    Column("network", String(16), primary_key=True),
     Column("kind", String(8), primary_key=True),
     Column("lang", String(8), primary_key=True),  # first part of the tag; "": not said
     Column("posts", BigInteger, nullable=False),  # that readers see
@@ -132,6 +132,18 @@ volumes = Table(
     sqlite_with_rowid=False,
 )
 
+totals = Table(
+    "totals",
+    metadata,
+    # The same by network alone, of which most pages are made: a tenth of the rows, side by side.
+    Column("keyword_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("seconds", Integer, primary_key=True, autoincrement=False),  # 300, 3600, 86400
+    Column("start", BigInteger, primary_key=True, autoincrement=False),  # s since 1970, UTC
+    Column("network", String(16), primary_key=True),
+    Column("posts", BigInteger, nullable=False),
+    Column("gone", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
 facets = Table(
     "facets",
     metadata,

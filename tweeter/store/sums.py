@@ -1,22 +1,32 @@
 """Reading the sums that `rollups` keeps: posts over time, and what is in them.
 
-Every question is answered from `volumes` and `facets`, so what it costs does not grow with the
-number of posts. Moments are seconds since 1970, UTC; until is outside.
+Every question is answered from `totals`, `volumes` and `facets`, so what it costs does not grow
+with the number of posts. Moments are seconds since 1970, UTC; until is outside.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, RowMapping, Select, bindparam, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Engine,
+    Select,
+    Table,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
-from tweeter.store.cells import HOUR, SIZES
+from tweeter.store.cells import HOUR, MINUTE, SIZES, TOTAL_SIZES
 from tweeter.store.engine import reading
-from tweeter.store.schema import facets, keyword_versions, volumes
+from tweeter.store.schema import facets, keyword_versions, totals, volumes
 
 SERIES = ("network", "kind", "lang")
-LOOKED_UP = 2_000  # starts, one by one; more are read through
 
 
 class Narrow(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,20 +37,21 @@ class Narrow(msgspec.Struct, frozen=True, kw_only=True):
     kind: tuple[str, ...] = ()
     lang: tuple[str, ...] = ()
 
-    @property
-    def is_open(self) -> bool:
-        """Whether everything counts."""
-        return not (self.network or self.kind or self.lang)
+    def has_total(self, by: str = "") -> bool:
+        """Whether the sums by network alone know what is asked."""
+        return by in ("", "network") and not self.kind and not self.lang
 
-    def where(self, *, together: bool) -> list[ColumnElement[bool]]:
-        """As conditions on `volumes`. together: the series need not be told apart."""
-        if together and self.is_open:
-            return [volumes.c.network == ""]
-        return [volumes.c.network != ""] + [
+    def where(self, table: Table) -> list[ColumnElement[bool]]:
+        """As conditions on a table of sums; on `totals` only if `has_total`."""
+        return [
             condition
             for name in SERIES
-            for condition in _among(volumes.c[name], getattr(self, name))
+            if name in table.c
+            for condition in _among(table.c[name], getattr(self, name))
         ]
+
+
+EVERY = Narrow()
 
 
 def _among(column: Any, names: Sequence[str]) -> list[ColumnElement[bool]]:
@@ -71,6 +82,14 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
         """Where the bucket of a sum begins that begins at `start`, a number or a column."""
         return start if self.base == self.width else start - (start - self.offset) % self.width
 
+    @property
+    def total_size(self) -> int:
+        """The longest sums of `totals` that make the same; 0: only single minutes do."""
+        if self.base > MINUTE:
+            return self.base
+        short = TOTAL_SIZES[0]
+        return 0 if any(n % short for n in (self.since, self.until, self.width)) else short
+
 
 def hourly(since: int, until: int) -> Grid:
     """Buckets of an hour."""
@@ -92,55 +111,83 @@ def over_time(
     grid: Grid,
     *,
     by: str = "",
-    narrow: Narrow | None = None,
+    narrow: Narrow = EVERY,
 ) -> dict[int, list[Cell]]:
     """Posts by bucket, for each keyword (0: everything stored). by: "", or one of SERIES."""
-    narrow = narrow or Narrow()
-    together = not by and grid.base >= HOUR
-    columns = [volumes.c.keyword_id, volumes.c.start, *([volumes.c[by]] if by else [])]
+    size = grid.total_size if narrow.has_total(by) else 0
+    table = totals if size else volumes
+    name = table.c[by] if by else literal("")
+    columns = [table.c.keyword_id, table.c.start, *([name] if by else [])]
     # Grouped as they lie in the index; what that leaves is few enough to be put into buckets here.
     statement = (
-        select(*columns, func.sum(volumes.c.posts), func.sum(volumes.c.gone))
+        select(table.c.keyword_id, table.c.start, name, _sum(table.c.posts), _sum(table.c.gone))
         .where(
-            volumes.c.keyword_id.in_(list(keyword_ids)),
-            volumes.c.size == grid.base,
-            *_starts(grid, each=together and narrow.is_open),
-            *narrow.where(together=together),
+            table.c.keyword_id.in_(list(keyword_ids)),
+            table.c.seconds == (size or grid.base),
+            table.c.start >= grid.since,
+            table.c.start < grid.until,
+            *narrow.where(table),
         )
         .group_by(*columns)
     )
-    counted: dict[int, dict[tuple[int, str], tuple[int, int]]] = {n: {} for n in keyword_ids}
     with reading(engine) as connection:
-        for row in connection.execute(statement).all():
-            cells, key = counted[row[0]], (grid.bucket(row[1]), row[2] if by else "")
-            seen, gone = cells.get(key, (0, 0))
-            cells[key] = seen + int(row[-2]), gone + int(row[-1])
+        rows = connection.execute(statement).all()
+    counted: dict[int, dict[tuple[int, str], tuple[int, int]]] = {n: {} for n in keyword_ids}
+    for keyword_id, start, series, posts, gone in rows:
+        cells, key = counted[keyword_id], (grid.bucket(start), series)
+        before = cells.get(key)
+        cells[key] = (before[0] + posts, before[1] + gone) if before else (posts, gone)
     return {n: [Cell(*key, *cells[key]) for key in sorted(cells)] for n, cells in counted.items()}
 
 
-def _starts(grid: Grid, *, each: bool) -> list[ColumnElement[bool]]:
-    """The stretch as conditions. each: one row of very many is wanted of each start: look it up."""
-    first = grid.since + -grid.since % grid.base
-    starts = range(first, grid.until, grid.base)
-    if each and len(starts) <= LOOKED_UP:
-        return [volumes.c.start.in_(bindparam("starts", list(starts), literal_execute=True))]
-    return [volumes.c.start >= grid.since, volumes.c.start < grid.until]
+def _sum(column: Any) -> ColumnElement[int]:
+    """A sum as a whole number: on some databases it is a decimal, which takes longer to read."""
+    return cast(func.sum(column), BigInteger)
+
+
+def hours(engine: Engine, keyword_id: int, since: int, until: int) -> dict[int, int]:
+    """Posts of a keyword by hour, of those hours that have a sum."""
+    statement = (
+        select(totals.c.start, _sum(totals.c.posts))
+        .where(
+            totals.c.keyword_id == keyword_id,
+            totals.c.seconds == HOUR,
+            totals.c.start >= since,
+            totals.c.start < until,
+        )
+        .group_by(totals.c.start)
+    )
+    with reading(engine) as connection:
+        return {row[0]: row[1] for row in connection.execute(statement).all()}
 
 
 def total(engine: Engine, keyword_id: int, times: tuple[int, int], narrow: Narrow) -> int:
     """Posts of a keyword between two whole minutes, from the longest sums that fit."""
-    found = 0
+    arms = [
+        select(_sum(table.c.posts)).where(*which, *narrow.where(table))
+        for table, which in _arms(keyword_id, times, has_total=narrow.has_total())
+    ]
+    if not arms:
+        return 0
     with reading(engine) as connection:
-        for size, since, until in pieces(*times):
-            statement = select(func.coalesce(func.sum(volumes.c.posts), 0)).where(
-                volumes.c.keyword_id == keyword_id,
-                volumes.c.size == size,
-                volumes.c.start >= since,
-                volumes.c.start < until,
-                *narrow.where(together=size >= HOUR),
-            )
-            found += int(connection.execute(statement).scalar_one())
-    return found
+        return sum(found or 0 for found in connection.execute(union_all(*arms)).scalars())
+
+
+def _arms(
+    keyword_id: int, times: tuple[int, int], *, has_total: bool = False
+) -> Iterator[tuple[Table, list[ColumnElement[bool]]]]:
+    """The sums that make up a stretch of whole minutes: a table and conditions on it for each."""
+    for size, since, until in pieces(*times, (MINUTE, *TOTAL_SIZES) if has_total else SIZES):
+        table = totals if has_total and size > MINUTE else volumes
+        yield (
+            table,
+            [
+                table.c.keyword_id == keyword_id,
+                table.c.seconds == size,
+                table.c.start >= since,
+                table.c.start < until,
+            ],
+        )
 
 
 def at_hours(
@@ -149,19 +196,18 @@ def at_hours(
     """Posts of these keywords in these hours alone, by (keyword, start)."""
     if not keyword_ids or not hours:
         return {}
-    columns = volumes.c.keyword_id, volumes.c.start
+    columns = totals.c.keyword_id, totals.c.start
     statement = (
-        select(*columns, func.sum(volumes.c.posts))
+        select(*columns, _sum(totals.c.posts))
         .where(
-            volumes.c.keyword_id.in_(list(keyword_ids)),
-            volumes.c.size == HOUR,
-            volumes.c.start.in_(list(hours)),
-            volumes.c.network == "",
+            totals.c.keyword_id.in_(list(keyword_ids)),
+            totals.c.seconds == HOUR,
+            totals.c.start.in_(list(hours)),
         )
         .group_by(*columns)
     )
     with reading(engine) as connection:
-        return {(row[0], row[1]): int(row[2]) for row in connection.execute(statement)}
+        return {(row[0], row[1]): row[2] for row in connection.execute(statement)}
 
 
 def shares(
@@ -172,36 +218,27 @@ def shares(
     times are whole minutes; the longest sums that fit between them are added up.
     """
     found: dict[str, dict[str, int]] = {name: defaultdict(int) for name in SERIES}
-    rows: list[RowMapping] = []
+    series = [volumes.c[name] for name in SERIES]
+    arms = [
+        select(*series, _sum(volumes.c.posts)).where(*which).group_by(*series)
+        for _, which in _arms(keyword_id, times)
+    ]
     with reading(engine) as connection:
-        for size, since, until in pieces(*times):
-            statement = (
-                select(
-                    *(volumes.c[name] for name in SERIES), func.sum(volumes.c.posts).label("seen")
-                )
-                .where(
-                    volumes.c.keyword_id == keyword_id,
-                    volumes.c.size == size,
-                    volumes.c.start >= since,
-                    volumes.c.start < until,
-                    volumes.c.network != "",
-                )
-                .group_by(*(volumes.c[name] for name in SERIES))
-            )
-            rows += connection.execute(statement).mappings().all()
-    for row in rows:
+        rows = connection.execute(union_all(*arms)).all() if arms else []
+    for *values, posts in rows:
+        row = dict(zip(SERIES, values, strict=True))
         for name in SERIES:
             others = [other for other in SERIES if other != name]
             if all(_counts(row[other], getattr(narrow, other)) for other in others):
-                found[name][row[name]] += int(row["seen"])
+                found[name][row[name]] += posts
     return {name: {k: v for k, v in counted.items() if v} for name, counted in found.items()}
 
 
-def pieces(since: int, until: int) -> list[tuple[int, int, int]]:
+def pieces(since: int, until: int, sizes: Sequence[int] = SIZES) -> list[tuple[int, int, int]]:
     """(size, since, until): a stretch of whole minutes as days, with hours and minutes around."""
     found: list[tuple[int, int, int]] = []
     rest = [(since, until)]
-    for size in reversed(SIZES):
+    for size in reversed(sizes):
         smaller = []
         for start, end in rest:
             first, last = start + -start % size, end - end % size

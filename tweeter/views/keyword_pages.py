@@ -182,7 +182,8 @@ def _whole_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str
 def _time(row: KeywordRow, span: Span, found: Sequence[Coverage]) -> dict[str, Any]:
     """The strips of the chosen range, and their table."""
     since, until = (moment * US for moment in span.asked)
-    strips = [(one, coverage.strip(engine(), row.id, one, since, until)) for one in found]
+    bars = coverage.strips(engine(), row.id, found, since, until)
+    strips = list(zip(found, bars, strict=True))
     table = [(one.stream, stretch) for one in found for stretch in one.stretches]
     table.sort(key=lambda row: row[1].since, reverse=True)
     return {

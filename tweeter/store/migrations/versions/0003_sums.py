@@ -1,6 +1,6 @@
 """Sums for the statistics: volumes and facets
 
-Revision 0003, after 0002.
+Revision 0003, after 0002. Revision 0008 counts what they have.
 
 matches.keyword_version becomes matches.version: a process of an older version that still runs
 keeps no sums, and must not be able to store a match from here on. It gets an error, stores
@@ -12,7 +12,6 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 
 from tweeter.store import mysql as ours
-from tweeter.store import rollups
 
 revision = "0003"
 down_revision = "0002"
@@ -60,7 +59,6 @@ def upgrade() -> None:
     connection = op.get_bind()
     if connection.dialect.name in ("mysql", "mariadb"):
         ours.make_binary(connection, ["volumes", "facets"])  # before they have rows
-    rollups.recount(connection)
 
 
 def _rename(old: str, new: str) -> None:
