@@ -95,6 +95,30 @@ def test_hours_that_were_not_covered_teach_nothing() -> None:
     assert spikes.usual(hours, at, set(missed)).median == 100
 
 
+def test_hours_that_are_surely_usual_are_none_of_the_spikes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = 0
+    for seed in range(40):
+        dice = random.Random(seed)
+        scale, count = dice.choice([5, 20, 100, 2_000]), dice.choice([500, 1_600])
+        hours, skip = {}, set()
+        for at in range(MONDAY, MONDAY + count * HOUR, HOUR):
+            times = dice.choice([1.3, 2, 5]) if dice.random() < 0.03 else 1
+            posts = round(times * dice.gauss(scale, scale**0.5))
+            if dice.random() < 0.97:
+                hours[at] = max(posts, 0)
+            if dice.random() < 0.05:
+                skip.add(at)
+        asked = hours, MONDAY, MONDAY + count * HOUR, skip
+        quickly = spikes.find(*asked)
+        with monkeypatch.context() as patch:
+            patch.setattr(spikes, "_is_usual", lambda *_: False)
+            assert spikes.find(*asked) == quickly
+        found += len(quickly)
+    assert found > 100
+
+
 def test_log_likelihood_is_that_of_the_literature() -> None:
     """Rayson's own example: 11 in 1,000 against 5 in 1,000 gives 2.31."""
     assert association.log_likelihood(11, 1000, 5, 1000) == pytest.approx(2.31, abs=0.01)

@@ -48,13 +48,14 @@ class Spike(msgspec.Struct, frozen=True, kw_only=True):
     deviations: float
 
 
+_BEFORE = [
+    (week * WEEK_HOURS + beside) * HOUR for week in range(1, WEEKS + 1) for beside in (-1, 0, 1)
+]
+
+
 def hours_like(at: int) -> list[int]:
     """The hours that the usual of the hour at `at` is learned from, latest first."""
-    return [
-        at - (week * WEEK_HOURS + beside) * HOUR
-        for week in range(1, WEEKS + 1)
-        for beside in (-1, 0, 1)
-    ]
+    return [at - before for before in _BEFORE]
 
 
 def usual(hours: Mapping[int, int], at: int, skip: Collection[int] = ()) -> Usual:
@@ -70,6 +71,24 @@ def usual(hours: Mapping[int, int], at: int, skip: Collection[int] = ()) -> Usua
     deviation = _median([abs(value - middle) for value in found])
     spread = max(1.4826 * deviation, middle**0.5, 1.0)
     return Usual(median=middle, spread=spread, hours=len(found))
+
+
+def _is_usual(hours: Mapping[int, int], at: int, posts: int) -> bool:
+    """Whether so few posts are surely no spike, without sorting: most hours have none.
+
+    True if more than half of the hours it may be learned from have more than the median may be:
+    that is so low that DEVIATIONS of its own square root do not reach `posts`.
+    """
+    half = DEVIATIONS / 2
+    most = ((half**2 + posts) ** 0.5 - half) ** 2 + 1e-6
+    higher = 0
+    for before in _BEFORE:
+        value = hours.get(at - before)
+        if value is not None and value > most:
+            higher += 1
+            if higher > len(_BEFORE) // 2:
+                return True
+    return False
 
 
 def _median(values: Sequence[float]) -> float:
@@ -89,15 +108,18 @@ def find(
     """The spikes of a stretch, in order of time. [] while fewer than LEARNED_DAYS are known."""
     run: list[tuple[int, int, Usual]] = []
     found: list[Spike] = []
-    taught = set(skip)
+    taught = {hour: posts for hour, posts in hours.items() if hour not in skip}
     known_from = min(hours, default=until) + LEARNED_DAYS * 24 * HOUR
     for at in range(since - since % HOUR, until, HOUR):
         posts = hours.get(at, 0)
         may_stand_out = posts >= LEAST and at >= known_from
-        normal = usual(hours, at, taught) if may_stand_out else Usual()
+        if may_stand_out and not _is_usual(taught, at, posts):
+            normal = usual(taught, at)
+        else:
+            normal = Usual()
         if normal.hours and normal.deviations(posts) >= DEVIATIONS:
             run.append((at, posts, normal))
-            taught.add(at)  # what happened once is not what is usual
+            taught.pop(at, None)  # what happened once is not what is usual
         elif run:
             found += _spike(run)
             run = []
