@@ -61,6 +61,8 @@ def test_the_share_of_a_list_equals_the_ledger_of_each_keyword(engine: Engine, s
             whole = covered + sum(line.missed_s for line in lines)
             wanted = covered / whole if whole else None
             assert found[keyword_id].covered == (wanted and pytest.approx(wanted)), (since, until)
+            longer = coverage.of_keyword(engine, keyword_id, AT - 5 * S, AT + 95 * S)
+            assert not since or coverage.between(longer, since, until) == lines
     assert len(streams.list_all(engine)) == 2
 
 

@@ -268,7 +268,8 @@ def test_a_spike_shows_posts_that_have_what_is_different_in_it(
 
 def test_the_usual_is_the_same_whatever_range_is_shown(engine: Engine) -> None:
     """Hours without a post are known too: the usual is learned from them."""
-    storm = keywords.add(engine, "storm").id
+    row = msgspec.structs.replace(keywords.add(engine, "storm"), created_at=AT)
+    storm = row.id
     lease, now = follow(engine), AT // US + 70 * DAY + 1_234
     hours = range(now - now % HOUR - 35 * DAY, now, 5 * HOUR)
     at = [(hour * US + n, n) for hour in hours for n in range(3)]
@@ -276,7 +277,7 @@ def test_the_usual_is_the_same_whatever_range_is_shown(engine: Engine) -> None:
     found = []
     for length in (HOUR, DAY, 7 * DAY):
         span = spans.cut(now - length, now)
-        known = report.past(engine, storm, AT // US, span)
+        known = report.past(engine, storm, span, report.seen(engine, row, span))
         assert not any(hour % HOUR for hour in known.hours)
         found.append(report.rate(known, now))
     assert found[0].usual == found[1].usual == found[2].usual == 0

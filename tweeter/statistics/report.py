@@ -51,17 +51,38 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     skip: frozenset[int]
 
 
-def past(engine: Engine, keyword_id: int, created_s: int, span: Span) -> Past:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What was covered, by stream: of the stretch that was asked for, and of what it is judged by.
+
+    learned_from: where that begins, seconds.
+    """
+
+    asked: list[Coverage]
+    learned: list[Coverage]
+    learned_from: int
+
+
+def seen(engine: Engine, row: KeywordRow, span: Span) -> Seen:
+    """What was covered of a keyword's time."""
+    created_s, until = row.created_at // US, span.asked[1]
+    first = max(created_s - created_s % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - HOUR)
+    first -= first % HOUR  # a span may begin at any minute
+    whole = coverage.of_keyword(engine, row.id, min(first, span.asked[0]) * US, until * US)
+    return Seen(
+        asked=coverage.between(whole, span.asked[0] * US, until * US),
+        learned=coverage.between(whole, first * US, until * US),
+        learned_from=first,
+    )
+
+
+def past(engine: Engine, keyword_id: int, span: Span, covered: Seen) -> Past:
     """What spikes and the usual are judged by."""
-    since = max(created_s - created_s % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - HOUR)
-    since -= since % HOUR  # a span may begin at any minute
-    until = span.asked[1]
+    since, until = covered.learned_from, span.asked[1]
     hours = dict.fromkeys(range(since, until - until % HOUR, HOUR), 0)
     hours |= sums.hours(engine, keyword_id, since, until)
-    found = coverage.of_keyword(engine, keyword_id, since * US, until * US)
     skip = {
         hour
-        for band in bands(found)
+        for band in bands(covered.learned)
         if band.until - band.since >= HOUR // 2
         for hour in range(band.since - band.since % HOUR, band.until, HOUR)
     }
@@ -186,17 +207,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     spikes: list[SpikeCard]
 
 
-def seen(engine: Engine, keyword_id: int, span: Span) -> list[Coverage]:
-    """What was covered of the stretch that was asked for, by stream."""
-    return coverage.of_keyword(engine, keyword_id, span.asked[0] * US, span.asked[1] * US)
-
-
 def of_keyword(
     engine: Engine,
     row: KeywordRow,
     question: Question,
     *,
-    covered: Sequence[Coverage] | None = None,
+    covered: Seen | None = None,
     now_s: Callable[[], float] = time.time,
 ) -> Report:
     """Everything about a keyword in a stretch; what it costs does not grow with its posts.
@@ -206,9 +222,9 @@ def of_keyword(
     keyword_id, expression, created_s = row.id, row.expression, row.created_at // US
     span = question.span
     times = span.since, span.until
-    covered = seen(engine, keyword_id, span) if covered is None else covered
-    drawn = volume(engine, keyword_id, created_s, question, covered)
-    before = past(engine, keyword_id, created_s, span)
+    covered = seen(engine, row, span) if covered is None else covered
+    drawn = volume(engine, keyword_id, created_s, question, covered.asked)
+    before = past(engine, keyword_id, span, covered)
     found = spikes.find(before.hours, span.asked[0], span.asked[1], before.skip)
     # Of what panels count: they are narrowed by networks alone.
     known = sums.total(engine, keyword_id, times, Narrow(network=question.narrow.network))

@@ -114,15 +114,31 @@ def _coverage(
         line = over(line, of_pauses(pauses, stream["network"], keyword.created_at, until))
         had = look_backs(connection, stream["id"])
         line = over(line, [stretch for ids, stretch in had if keyword.id in ids])
+    return _summed(stream["name"], stream["network"], line)
+
+
+def _summed(stream: str, network: str, line: list[Stretch]) -> Coverage:
     sums = {"covered": 0, "missed": 0, "not_followed": 0}
     for stretch in line:
         sums[stretch.verdict] += stretch.until - stretch.since
-    return Coverage(
-        stream=stream["name"],
-        network=stream["network"],
-        stretches=line,
-        **{f"{name}_s": us / 1e6 for name, us in sums.items()},
-    )
+    in_seconds = {f"{name}_s": us / 1e6 for name, us in sums.items()}
+    return Coverage(stream=stream, network=network, stretches=line, **in_seconds)
+
+
+def between(found: Iterable[Coverage], since: int, until: int) -> list[Coverage]:
+    """What was found of a longer time, of this part of it."""
+    return [
+        _summed(
+            one.stream,
+            one.network,
+            [
+                _clipped(stretch, max(stretch.since, since), min(stretch.until, until))
+                for stretch in one.stretches
+                if stretch.since < until and stretch.until > since
+            ],
+        )
+        for one in found
+    ]
 
 
 def _of_intervals(found: Iterable[Interval], until: int) -> list[Stretch]:

@@ -56,7 +56,7 @@ def keyword_chart(keyword_id: int) -> Response:
     """The chart of the same address as CSV: a line a bucket, with what was missed and the notes."""
     row = keywords.get(engine(), keyword_id)
     question = asked.question()
-    covered = reports.seen(engine(), row.id, question.span)
+    covered = reports.seen(engine(), row, question.span).asked
     found = volume(engine(), row.id, row.created_at // US, question, covered)
     names = asked.names(question)
     if question.scale and found.others:

@@ -35,11 +35,11 @@ def of_keyword(row: KeywordRow) -> dict[str, Any]:
     """What templates/statistics.html needs; what cannot be asked is left out, and said."""
     wrong = asked.settle()
     question, filters = asked.question(), pills.of(asked.state())
-    covered = reports.seen(engine(), row.id, question.span)
+    covered = reports.seen(engine(), row, question.span)
     found = reports.of_keyword(engine(), row, question, covered=covered)
     return {
         "asked": question,
-        "covered": covered,
+        "covered": covered.asked,
         "report": found,
         "chart": charts.of_volume(found.volume),
         "here": asked.here,
