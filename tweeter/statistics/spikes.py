@@ -106,23 +106,21 @@ def find(
     hours: Mapping[int, int], since: int, until: int, skip: Collection[int] = ()
 ) -> list[Spike]:
     """The spikes of a stretch, in order of time. [] while fewer than LEARNED_DAYS are known."""
-    run: list[tuple[int, int, Usual]] = []
+    run: list[tuple[int, int, Usual]] = []  # hours in a row
     found: list[Spike] = []
     taught = {hour: posts for hour, posts in hours.items() if hour not in skip}
     known_from = min(hours, default=until) + LEARNED_DAYS * 24 * HOUR
-    for at in range(since - since % HOUR, until, HOUR):
-        posts = hours.get(at, 0)
-        may_stand_out = posts >= LEAST and at >= known_from
-        if may_stand_out and not _is_usual(taught, at, posts):
-            normal = usual(taught, at)
-        else:
-            normal = Usual()
-        if normal.hours and normal.deviations(posts) >= DEVIATIONS:
-            run.append((at, posts, normal))
+    first = max(since - since % HOUR, known_from)
+    for at in sorted(at for at, n in hours.items() if n >= LEAST and first <= at < until):
+        if _is_usual(taught, at, hours[at]):
+            continue
+        normal = usual(taught, at)
+        if normal.hours and normal.deviations(hours[at]) >= DEVIATIONS:
+            if run and run[-1][0] != at - HOUR:
+                found += _spike(run)
+                run = []
+            run.append((at, hours[at], normal))
             taught.pop(at, None)  # what happened once is not what is usual
-        elif run:
-            found += _spike(run)
-            run = []
     return found + _spike(run)
 
 

@@ -80,7 +80,9 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
 
     def bucket(self, start: Any) -> Any:
         """Where the bucket of a sum begins that begins at `start`, a number or a column."""
-        return start if self.base == self.width else start - (start - self.offset) % self.width
+        if self.base == self.width:
+            return start
+        return start - (start + -self.offset % self.width) % self.width  # never % of less than 0
 
     @property
     def total_size(self) -> int:
@@ -116,11 +118,12 @@ def over_time(
     """Posts by bucket, for each keyword (0: everything stored). by: "", or one of SERIES."""
     size = grid.total_size if narrow.has_total(by) else 0
     table = totals if size else volumes
+    # Many rows are grouped as they lie in the index; what that leaves is put into buckets here.
+    start = grid.bucket(table.c.start).label("at") if size else table.c.start
     name = table.c[by] if by else literal("")
-    columns = [table.c.keyword_id, table.c.start, *([name] if by else [])]
-    # Grouped as they lie in the index; what that leaves is few enough to be put into buckets here.
+    columns = [table.c.keyword_id, start, *([name] if by else [])]
     statement = (
-        select(table.c.keyword_id, table.c.start, name, _sum(table.c.posts), _sum(table.c.gone))
+        select(table.c.keyword_id, start, name, _sum(table.c.posts), _sum(table.c.gone))
         .where(
             table.c.keyword_id.in_(list(keyword_ids)),
             table.c.seconds == (size or grid.base),
@@ -133,10 +136,10 @@ def over_time(
     with reading(engine) as connection:
         rows = connection.execute(statement).all()
     counted: dict[int, dict[tuple[int, str], tuple[int, int]]] = {n: {} for n in keyword_ids}
-    for keyword_id, start, series, posts, gone in rows:
-        cells, key = counted[keyword_id], (grid.bucket(start), series)
-        before = cells.get(key)
-        cells[key] = (before[0] + posts, before[1] + gone) if before else (posts, gone)
+    for keyword_id, at, series, posts, gone in rows:
+        cells, key = counted[keyword_id], (at if size else grid.bucket(at), series)
+        seen, less = cells.get(key, (0, 0))
+        cells[key] = seen + posts, less + gone
     return {n: [Cell(*key, *cells[key]) for key in sorted(cells)] for n, cells in counted.items()}
 
 
