@@ -34,6 +34,7 @@ from tweeter.views import (
     keyword_pages,
     look,
     media_pages,
+    output,
     pages,
     search_pages,
     show,
@@ -110,6 +111,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
     look.dress(app)
     assets.serve(app)
     words.speak(app)
+    output.quicken(app)
     app.register_blueprint(api.api)
     csrf.exempt(api.api)  # it has a guard of its own, against pages of other sites
     app.after_request(_harden)
