@@ -35,7 +35,7 @@ from tweeter.store.engine import one_moment
 from tweeter.store.keywords import KeywordExists, KeywordRow
 from tweeter.store.preview import preview
 from tweeter.texts import counted, say
-from tweeter.views import asked, removal_pages, stat_pages, words
+from tweeter.views import asked, grids, removal_pages, stat_pages, words
 from tweeter.views.forms import ImportForm, KeywordForm, RemoveForm, first_error, mark
 from tweeter.views.pages import Answer, engine, names_under, pages, row_id
 
@@ -183,7 +183,7 @@ def _time(row: KeywordRow, span: Span, found: Sequence[Coverage]) -> dict[str, A
     """The strips of the chosen range, and their table."""
     since, until = (moment * US for moment in span.asked)
     bars = coverage.strips(engine(), row.id, found, since, until)
-    strips = list(zip(found, bars, strict=True))
+    strips = list(zip(found, map(grids.strip, bars), strict=True))
     table = [(one.stream, stretch) for one in found for stretch in one.stretches]
     table.sort(key=lambda row: row[1].since, reverse=True)
     return {

@@ -1,6 +1,7 @@
 """How values look on a page."""
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from tweeter.store.search import Counts
@@ -49,6 +50,7 @@ def clock(moment: int) -> str:
 DAYS = (say("Mo"), say("Tu"), say("We"), say("Th"), say("Fr"), say("Sa"), say("Su"))
 
 
+@cache
 def hour(of_week: int) -> str:
     """An hour of the week, from 0 on, for people: "Mo 9:00 to 10:00 UTC"."""
     day, first = divmod(of_week, 24)

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from flask import request, url_for
+from markupsafe import Markup, escape
 
 from tweeter.choices import NO_LANGUAGE
 from tweeter.errors import KeywordSyntaxError
@@ -21,9 +22,9 @@ from tweeter.store.cells import MINUTE, US
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.posts import StoredPost
 from tweeter.store.sums import SERIES
-from tweeter.views import asked, chart_table, charts, pills
+from tweeter.views import asked, chart_table, charts, grids, pills
 from tweeter.views.pages import engine
-from tweeter.views.show import hour, iso
+from tweeter.views.show import iso
 from tweeter.views.words import told
 
 OTHERS = 50  # keywords offered for comparison
@@ -83,14 +84,13 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "others": [other for other in others if other.id != row.id],
         "along": [other for other in others if other.id != row.id][:ALONG],
         "names": names,
-        "table": [one for one in chart_table.rows(volume) if not one.is_empty],
+        "table": _table(volume, heads),
         "heads": heads,
         "legend": _legend(question, volume, heads),
         "missed_s": sum(band.until - band.since for band in volume.bands),
         "spikes": charts.spike_marks(span, [card.spike for card in found.spikes]),
         "word": partial(_word, row, question),
-        "hour": hour,
-        "posts_of_hour": partial(_hour, row, question),
+        "hours": grids.hours(found.hours, _search(row, question, _between(*whole_hours(span)))),
         "posts_of": partial(_counted_in, row, question),
         "different": partial(_different, row, question),
         "data": {
@@ -100,6 +100,13 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
             "unknown": [one.unknown for one in series],
         },
     }
+
+
+def _table(found: Volume, heads: list[str]) -> list[tuple[chart_table.Row, Markup]]:
+    """The rows that show something, with their numbers as markup."""
+    called = [escape(head) for head in heads]
+    rows = chart_table.rows(found)
+    return [(one, grids.cells(one, called)) for one in rows if not one.is_empty]
 
 
 def _legend(question: Question, found: Volume, heads: list[str]) -> list[dict[str, Any]]:
@@ -159,11 +166,6 @@ def _word(row: KeywordRow, question: Question, word: str, *, without: bool = Fal
     """The posts of the chart that have a word, or all others."""
     times = _between(*question.span.asked)
     return _search(row, question, times, **{"without" if without else "q": f'"{word}"'})
-
-
-def _hour(row: KeywordRow, question: Question, number: int) -> str:
-    """The posts of an hour of the week, of the hours that were counted."""
-    return _search(row, question, _between(*whole_hours(question.span)), hour=str(number))
 
 
 def _counted_in(row: KeywordRow, question: Question, spike: Spike, **more: str) -> str:
