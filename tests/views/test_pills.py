@@ -1,8 +1,10 @@
 """Filters as pills: whatever is switched and pinned, nothing is lost and the address says it."""
 
+import random
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from sqlalchemy import Engine
 from tweeter.errors import BadQuestion
 from tweeter.statistics.panels import PANELS
 from tweeter.store import keywords
-from tweeter.views import pills
+from tweeter.views import asked, pills
 from tweeter.views.pills import NAMES, Pill
 
 VALUES = st.sampled_from(["a", "!a", "b:c", "", "ünï <x>"])
@@ -106,3 +108,18 @@ def test_a_filter_that_is_off_filters_nothing_and_stays_on_the_page(
     hostile = client.get(f"/keywords/{storm}?off=tag:<script>&pin=tag:<script>").text
     assert "&lt;script&gt;" in hostile
     assert "<script>" not in hostile
+
+
+def test_addresses_of_many_values_are_those_of_each(app: Flask) -> None:
+    dice = random.Random(4)
+    values = ["a", "!a", "b:c", "ünï <x>", "a b+c&d=e", "100 %", "https://a.org/?q=1", "\ue000"]
+    for _ in range(200):
+        names = dice.sample(["network", *PANELS], 2)
+        state = {name: dice.sample(values, dice.randrange(3)) for name in names}
+        state["off"] = [f"{dice.choice(PANELS)}:{value}" for value in dice.sample(values, 2)]
+        state["range"] = ["month"]
+        with app.test_request_context("/keywords/3", query_string=state):
+            for name in PANELS:
+                address = asked.only_of(3, name)
+                for value in values:
+                    assert address(value) == asked.only(3, name, value)

@@ -16,7 +16,7 @@ from tests.commands.conftest import follow
 from tests.store.posts import AT, post, removal, store
 from tweeter.statistics import report, spans
 from tweeter.statistics.spikes import Spike
-from tweeter.store import figures, keyword_ledger, keywords
+from tweeter.store import figures, keyword_ledger, keywords, sums
 from tweeter.store.cells import DAY, HOUR
 from tweeter.store.engine import writing
 from tweeter.store.keywords import Options
@@ -277,7 +277,8 @@ def test_the_usual_is_the_same_whatever_range_is_shown(engine: Engine) -> None:
     found = []
     for length in (HOUR, DAY, 7 * DAY):
         span = spans.cut(now - length, now)
-        known = report.past(engine, storm, span, report.seen(engine, row, span))
+        by_hour = sums.hours(engine, storm, 0, now)
+        known = report.past(by_hour, span, report.seen(engine, row, span))
         assert not any(hour % HOUR for hour in known.hours)
         found.append(report.rate(known, now))
     assert found[0].usual == found[1].usual == found[2].usual == 0

@@ -14,8 +14,9 @@ from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.volume import Question
-from tweeter.store import samples, sums
+from tweeter.store import facet_sums, samples, sums
 from tweeter.store.cells import DAY, HOUR
+from tweeter.store.sums import EVERY
 
 PANELS = ("tag", "link", "domain", "author", "mention", "media")
 TOP = 10
@@ -77,9 +78,9 @@ def _ages_s(span: Span) -> tuple[float, float]:
 def _panel(engine: Engine, keyword_id: int, facet: str, question: Question, known: int) -> Panel:
     span, networks = question.span, question.narrow.network
     times = span.since, span.until
-    found = sums.top(engine, keyword_id, facet, times, networks=networks, limit=TOP)
+    found = facet_sums.top(engine, keyword_id, facet, times, networks=networks, limit=TOP)
     earlier = span.before()
-    before = sums.of_values(
+    before = facet_sums.of_values(
         engine,
         keyword_id,
         facet,
@@ -183,13 +184,25 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True):
     most: int
 
 
-def hours_of_week(engine: Engine, keyword_id: int, question: Question) -> Hours:
-    """When in the week posts come: those of the chart, but by whole hours."""
+def hours_of_week(
+    engine: Engine, keyword_id: int, question: Question, by_hour: Mapping[int, int]
+) -> Hours:
+    """When in the week posts come: those of the chart, but by whole hours.
+
+    by_hour: all posts of these hours, and maybe of others: what is counted without a filter.
+    """
     span = question.span
-    together = msgspec.structs.replace(question, by="")
+    since, until = whole_hours(span)
+    if question.which[0] or question.narrow != EVERY:
+        together = msgspec.structs.replace(question, by="")
+        cells = volume.cells(engine, keyword_id, sums.hourly(since, until), together)
+        counted = [(cell.start, cell.posts) for cell in cells]
+    else:
+        counted = list(by_hour.items())
     week = [[0] * 24 for _ in range(7)]
-    for cell in volume.cells(engine, keyword_id, sums.hourly(*whole_hours(span)), together):
-        since_monday = (cell.start - 4 * DAY) % WEEK
-        week[since_monday // DAY][since_monday % DAY // HOUR] += cell.posts
+    for start, posts in counted:
+        if since <= start < until:
+            since_monday = (start - 4 * DAY) % WEEK
+            week[since_monday // DAY][since_monday % DAY // HOUR] += posts
     most = max(max(day) for day in week)
     return Hours(posts=week, weeks=(span.asked[1] - span.asked[0]) / WEEK, most=most)

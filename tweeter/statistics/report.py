@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,11 +22,12 @@ from tweeter.statistics.panels import (
     label_of,
     panel,
     terms,
+    whole_hours,
 )
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.spikes import Spike
 from tweeter.statistics.volume import Question, Volume, bands, volume
-from tweeter.store import coverage, posts, samples, sums
+from tweeter.store import coverage, facet_sums, posts, samples, sums
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage
 from tweeter.store.keywords import KeywordRow
@@ -75,11 +76,11 @@ def seen(engine: Engine, row: KeywordRow, span: Span) -> Seen:
     )
 
 
-def past(engine: Engine, keyword_id: int, span: Span, covered: Seen) -> Past:
-    """What spikes and the usual are judged by."""
+def past(by_hour: Mapping[int, int], span: Span, covered: Seen) -> Past:
+    """What spikes and the usual are judged by. by_hour: posts of that time, and maybe of more."""
     since, until = covered.learned_from, span.asked[1]
     hours = dict.fromkeys(range(since, until - until % HOUR, HOUR), 0)
-    hours |= sums.hours(engine, keyword_id, since, until)
+    hours |= {hour: posts for hour, posts in by_hour.items() if since <= hour < until}
     skip = {
         hour
         for band in bands(covered.learned)
@@ -157,8 +158,8 @@ def _card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
     before = sums.total(engine, keyword_id, week, sums.EVERY)
     different: list[tuple[str, str, Term]] = []
     for facet in ("tag", "domain", "mention", "author"):
-        now = dict(sums.top(engine, keyword_id, facet, inside, limit=20).values)
-        usual = sums.of_values(engine, keyword_id, facet, week, list(now))
+        now = dict(facet_sums.top(engine, keyword_id, facet, inside, limit=20).values)
+        usual = facet_sums.of_values(engine, keyword_id, facet, week, list(now))
         found = association.compare(now, spike.total, usual, max(before, 1), limit=3)
         labels = samples.names_of(engine, [t.value for t in found]) if facet == "author" else {}
         different += [(facet, label_of(facet, term.value, labels), term) for term in found]
@@ -224,7 +225,10 @@ def of_keyword(
     times = span.since, span.until
     covered = seen(engine, row, span) if covered is None else covered
     drawn = volume(engine, keyword_id, created_s, question, covered.asked)
-    before = past(engine, keyword_id, span, covered)
+    first, last = whole_hours(span)
+    times_of_hours = min(first, covered.learned_from), max(last, span.asked[1])
+    by_hour = sums.hours(engine, keyword_id, *times_of_hours)
+    before = past(by_hour, span, covered)
     found = spikes.find(before.hours, span.asked[0], span.asked[1], before.skip)
     # Of what panels count: they are narrowed by networks alone.
     known = sums.total(engine, keyword_id, times, Narrow(network=question.narrow.network))
@@ -233,7 +237,7 @@ def of_keyword(
         shares=sums.shares(engine, keyword_id, times, narrow=question.narrow),
         panels=[panel(engine, keyword_id, facet, question, known) for facet in PANELS],
         terms=terms(engine, keyword_id, expression, span),
-        hours=hours_of_week(engine, keyword_id, question),
+        hours=hours_of_week(engine, keyword_id, question, by_hour),
         rate=rate(before, int(now_s())),
         spikes=spike_cards(engine, keyword_id, found),
     )

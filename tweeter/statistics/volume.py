@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from tweeter.statistics import indexed
 from tweeter.statistics.indexed import Indexed
 from tweeter.statistics.spans import WEEK, Span
-from tweeter.store import annotations, coverage, figures, keywords, sums
+from tweeter.store import annotations, coverage, facet_sums, figures, keywords, sums
 from tweeter.store.annotations import Annotation
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage, Stretch
@@ -180,7 +180,9 @@ def cells(engine: Engine, keyword_id: int, grid: Grid, question: Question) -> li
         whole_hours = msgspec.structs.replace(grid, base=HOUR)
         networks = question.narrow.network
         which = facet, value.removeprefix("!")
-        having = sums.value_over_time(engine, keyword_id, which, whole_hours, networks=networks)
+        having = facet_sums.value_over_time(
+            engine, keyword_id, which, whole_hours, networks=networks
+        )
         if which[1] == value:
             return having
         narrow = Narrow(network=networks)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, func, select
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, select
 
 from tweeter.store import keyword_ledger, ledger
 from tweeter.store.cells import MINUTE, TOTAL_SIZES, US
@@ -191,11 +191,7 @@ def of_pauses(pauses: Sequence[Pause], network: str, created_at: int, until: int
 
 def look_backs(connection: Connection, stream_id: int) -> list[tuple[set[int], Stretch]]:
     """Finished look-backs, with their keywords: they make covered what was before these."""
-    rows = connection.execute(
-        select(jobs.c.options).where(
-            jobs.c.kind == "look_back", jobs.c.subject == stream_id, jobs.c.state == "done"
-        )
-    )
+    rows = connection.execute(_looked_back, {"stream": stream_id})
     found = []
     for row in rows:
         options = msgspec.json.decode(row.options)
@@ -210,6 +206,11 @@ def look_backs(connection: Connection, stream_id: int) -> list[tuple[set[int], S
             )
             found.append((set(options.get("keywords", ())), stretch))
     return found
+
+
+_looked_back = select(jobs.c.options).where(
+    jobs.c.kind == "look_back", jobs.c.subject == bindparam("stream"), jobs.c.state == "done"
+)
 
 
 def line_of(connection: Connection, stream_id: int, since: int, until: int) -> list[Stretch]:

@@ -5,7 +5,7 @@ the one before at the same moment.
 """
 
 import msgspec
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from tweeter.store.engine import reading, repeated, writing
 from tweeter.store.schema import intervals
@@ -191,16 +191,19 @@ def to_repair(engine: Engine) -> list[Interval]:
 
 def between(connection: Connection, stream_id: int, since: int, until: int) -> list[Interval]:
     """The intervals of a stream that touch a range, oldest first."""
-    rows = connection.execute(
-        select(intervals)
-        .where(
-            intervals.c.stream_id == stream_id,
-            intervals.c.started_at < until,
-            intervals.c.ended_at.is_(None) | (intervals.c.ended_at > since),
-        )
-        .order_by(intervals.c.started_at, intervals.c.id)
-    ).mappings()
-    return [Interval(**row) for row in rows]
+    values = {"stream": stream_id, "since": since, "until": until}
+    return [Interval(**row) for row in connection.execute(_touching, values).mappings()]
+
+
+_touching = (  # pages ask it several times: put together once
+    select(intervals)
+    .where(
+        intervals.c.stream_id == bindparam("stream"),
+        intervals.c.started_at < bindparam("until"),
+        intervals.c.ended_at.is_(None) | (intervals.c.ended_at > bindparam("since")),
+    )
+    .order_by(intervals.c.started_at, intervals.c.id)
+)
 
 
 def of_stream(engine: Engine, stream_id: int, *, limit: int = 500) -> list[Interval]:

@@ -1,10 +1,13 @@
 """A few posts of a stretch, for what no sum can say: words, texts and the names of authors."""
 
 from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import CompoundSelect, Connection, Engine, bindparam, select, union_all
 
+from tweeter.store.cells import US
 from tweeter.store.engine import chunks, reading
 from tweeter.store.schema import matches, posts
 
@@ -33,27 +36,25 @@ def sample(
     with reading(engine) as connection:
         for start in range(times[0], times[1], length):
             until = min(start + length, times[1])
-            found += _sampled(connection, keyword_id, start, until, limit // pieces)
+            values = {"keyword": keyword_id, "from": start * US, "to": until * US}
+            rows = connection.execute(_newest, values | {"most": limit // pieces})
+            found += [Sampled(*row) for row in rows]
     return found
 
 
-def _sampled(
-    connection: Connection, keyword_id: int, since: int, until: int, limit: int
-) -> list[Sampled]:
-    statement = (
-        select(*_SAMPLED)
-        .join(matches, matches.c.post_id == posts.c.id)
-        .where(
-            matches.c.keyword_id == keyword_id,
-            matches.c.occurred_at >= since * 1_000_000,
-            matches.c.occurred_at < until * 1_000_000,
-            posts.c.hidden == "",
-            posts.c.removed_at.is_(None),
-        )
-        .order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
-        .limit(limit)
+_newest = (
+    select(*_SAMPLED)
+    .join(matches, matches.c.post_id == posts.c.id)
+    .where(
+        matches.c.keyword_id == bindparam("keyword"),
+        matches.c.occurred_at >= bindparam("from"),
+        matches.c.occurred_at < bindparam("to"),
+        posts.c.hidden == "",
+        posts.c.removed_at.is_(None),
     )
-    return [Sampled(*row) for row in connection.execute(statement)]
+    .order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
+    .limit(bindparam("most"))
+)
 
 
 def others(engine: Engine, keyword_id: int, *, limit: int = 400) -> list[Sampled]:
@@ -89,18 +90,26 @@ NETWORKS = ("x", "bluesky", "mastodon", "demo")  # whose authors have stable ids
 
 def names_of(engine: Engine, authors: Sequence[str]) -> dict[str, str]:
     """How authors (author_id) are called in their newest stored post, handle before name."""
-    found: dict[str, str] = {}
+    if not authors:
+        return {}
+    values = {f"author{number}": author_id for number, author_id in enumerate(authors)}
     with reading(engine) as connection:
-        for author_id in authors:
-            row = connection.execute(
-                select(posts.c.author_handle, posts.c.author_name)
-                .where(
-                    posts.c.network.in_(NETWORKS),
-                    posts.c.author_id == author_id,
-                    posts.c.removed_at.is_(None),
-                )
-                .limit(1)
-            ).first()
-            if row is not None:
-                found[author_id] = row.author_handle or row.author_name
-    return found
+        rows = connection.execute(_naming(len(authors)), values)
+        return {author_id: handle or name for author_id, handle, name in rows}
+
+
+@cache  # to put it together takes longer than to ask it
+def _naming(count: int) -> CompoundSelect[Any]:
+    """A post of each of so many authors, in one question."""
+    posts_of = [
+        select(posts.c.author_id, posts.c.author_handle, posts.c.author_name)
+        .where(
+            posts.c.network.in_(NETWORKS),
+            posts.c.author_id == bindparam(f"author{number}"),
+            posts.c.removed_at.is_(None),
+        )
+        .limit(1)
+        .subquery()
+        for number in range(count)
+    ]
+    return union_all(*map(select, posts_of))

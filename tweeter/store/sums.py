@@ -1,20 +1,23 @@
-"""Reading the sums that `rollups` keeps: posts over time, and what is in them.
+"""Reading the sums that `rollups` keeps: posts over time (what is in them: `facet_sums`).
 
-Every question is answered from `totals`, `volumes` and `facets`, so what it costs does not grow
-with the number of posts. Moments are seconds since 1970, UTC; until is outside.
+Every question is answered from `totals` and `volumes`, so what it costs does not grow with the
+number of posts. Moments are seconds since 1970, UTC; until is outside.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Engine,
     Select,
     Table,
+    bindparam,
     cast,
     func,
     literal,
@@ -24,7 +27,7 @@ from sqlalchemy import (
 
 from tweeter.store.cells import HOUR, MINUTE, SIZES, TOTAL_SIZES
 from tweeter.store.engine import reading
-from tweeter.store.schema import facets, keyword_versions, totals, volumes
+from tweeter.store.schema import keyword_versions, totals, volumes
 
 SERIES = ("network", "kind", "lang")
 
@@ -47,14 +50,15 @@ class Narrow(msgspec.Struct, frozen=True, kw_only=True):
             condition
             for name in SERIES
             if name in table.c
-            for condition in _among(table.c[name], getattr(self, name))
+            for condition in among(table.c[name], getattr(self, name))
         ]
 
 
 EVERY = Narrow()
 
 
-def _among(column: Any, names: Sequence[str]) -> list[ColumnElement[bool]]:
+def among(column: Any, names: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Conditions for what is narrowed to some names of a column."""
     wanted = [name for name in names if not name.startswith("!")]
     refused = [name[1:] for name in names if name.startswith("!")]
     found: list[ColumnElement[bool]] = []
@@ -116,31 +120,51 @@ def over_time(
     narrow: Narrow = EVERY,
 ) -> dict[int, list[Cell]]:
     """Posts by bucket, for each keyword (0: everything stored). by: "", or one of SERIES."""
-    size = grid.total_size if narrow.has_total(by) else 0
-    table = totals if size else volumes
-    # Many rows are grouped as they lie in the index; what that leaves is put into buckets here.
-    start = grid.bucket(table.c.start).label("at") if size else table.c.start
-    name = table.c[by] if by else literal("")
-    columns = [table.c.keyword_id, start, *([name] if by else [])]
-    statement = (
-        select(table.c.keyword_id, start, name, _sum(table.c.posts), _sum(table.c.gone))
-        .where(
-            table.c.keyword_id.in_(list(keyword_ids)),
-            table.c.seconds == (size or grid.base),
-            table.c.start >= grid.since,
-            table.c.start < grid.until,
-            *narrow.where(table),
-        )
-        .group_by(*columns)
-    )
+    statement, size = _over_time(by, narrow, grid.total_size, grid.width, grid.offset)
+    values = {"keywords": list(keyword_ids), "since": grid.since, "until": grid.until}
     with reading(engine) as connection:
-        rows = connection.execute(statement).all()
+        rows = connection.execute(statement, values | {"seconds": size or grid.base}).all()
     counted: dict[int, dict[tuple[int, str], tuple[int, int]]] = {n: {} for n in keyword_ids}
     for keyword_id, at, series, posts, gone in rows:
         cells, key = counted[keyword_id], (at if size else grid.bucket(at), series)
         seen, less = cells.get(key, (0, 0))
         cells[key] = seen + posts, less + gone
     return {n: [Cell(*key, *cells[key]) for key in sorted(cells)] for n, cells in counted.items()}
+
+
+# Questions that pages ask are put together once: that takes longer than to answer them.
+put_together = lru_cache(maxsize=200)
+
+
+@put_together
+def _over_time(
+    by: str, narrow: Narrow, total_size: int, width: int, offset: int
+) -> tuple[Select[Any], int]:
+    """The question, and the size of the sums of `totals` that answer it, 0 if these cannot."""
+    size = total_size if narrow.has_total(by) else 0
+    table = totals if size else volumes
+    # Many rows are grouped as they lie in the index; what that leaves is put into buckets later.
+    grid = Grid(since=0, until=0, base=size, width=width, offset=offset)
+    start = grid.bucket(table.c.start).label("at") if size else table.c.start
+    name = table.c[by] if by else literal("")
+    statement = (
+        select(table.c.keyword_id, start, name, _sum(table.c.posts), _sum(table.c.gone))
+        .where(
+            table.c.keyword_id.in_(bindparam("keywords", expanding=True)),
+            table.c.seconds == bindparam("seconds"),
+            *between(table),
+            *narrow.where(table),
+        )
+        .group_by(table.c.keyword_id, start, *([name] if by else []))
+    )
+    return statement, size
+
+
+def between(table: Table, number: object = "") -> list[ColumnElement[bool]]:
+    """Conditions on the start of sums: from "since" on, before "until"; number: of these names."""
+    since: Any = bindparam(f"since{number}")
+    until: Any = bindparam(f"until{number}")
+    return [table.c.start >= since, table.c.start < until]
 
 
 def _sum(column: Any) -> ColumnElement[int]:
@@ -150,47 +174,51 @@ def _sum(column: Any) -> ColumnElement[int]:
 
 def hours(engine: Engine, keyword_id: int, since: int, until: int) -> dict[int, int]:
     """Posts of a keyword by hour, of those hours that have a sum."""
-    statement = (
-        select(totals.c.start, _sum(totals.c.posts))
-        .where(
-            totals.c.keyword_id == keyword_id,
-            totals.c.seconds == HOUR,
-            totals.c.start >= since,
-            totals.c.start < until,
-        )
-        .group_by(totals.c.start)
-    )
+    values = {"keyword": keyword_id, "since": since, "until": until}
     with reading(engine) as connection:
-        return {row[0]: row[1] for row in connection.execute(statement).all()}
+        return {row[0]: row[1] for row in connection.execute(_hours, values).all()}
+
+
+_hours = (
+    select(totals.c.start, _sum(totals.c.posts))
+    .where(totals.c.keyword_id == bindparam("keyword"), totals.c.seconds == HOUR, *between(totals))
+    .group_by(totals.c.start)
+)
 
 
 def total(engine: Engine, keyword_id: int, times: tuple[int, int], narrow: Narrow) -> int:
     """Posts of a keyword between two whole minutes, from the longest sums that fit."""
-    arms = [
-        select(_sum(table.c.posts)).where(*which, *narrow.where(table))
-        for table, which in _arms(keyword_id, times, has_total=narrow.has_total())
-    ]
-    if not arms:
+    found = pieces(*times, (MINUTE, *TOTAL_SIZES) if narrow.has_total() else SIZES)
+    if not found:
         return 0
+    statement = _total(tuple(size for size, _, _ in found), narrow)
     with reading(engine) as connection:
-        return sum(found or 0 for found in connection.execute(union_all(*arms)).scalars())
+        rows = connection.execute(statement, _values(keyword_id, found))
+        return sum(posts or 0 for posts in rows.scalars())
 
 
-def _arms(
-    keyword_id: int, times: tuple[int, int], *, has_total: bool = False
-) -> Iterator[tuple[Table, list[ColumnElement[bool]]]]:
-    """The sums that make up a stretch of whole minutes: a table and conditions on it for each."""
-    for size, since, until in pieces(*times, (MINUTE, *TOTAL_SIZES) if has_total else SIZES):
-        table = totals if has_total and size > MINUTE else volumes
-        yield (
-            table,
-            [
-                table.c.keyword_id == keyword_id,
-                table.c.seconds == size,
-                table.c.start >= since,
-                table.c.start < until,
-            ],
+@put_together
+def _total(sizes: tuple[int, ...], narrow: Narrow) -> CompoundSelect[Any]:
+    tables = [totals if narrow.has_total() and size > MINUTE else volumes for size in sizes]
+    return union_all(
+        *(
+            select(_sum(table.c.posts)).where(*_piece(table, n, size), *narrow.where(table))
+            for n, (table, size) in enumerate(zip(tables, sizes, strict=True))
         )
+    )
+
+
+def _piece(table: Table, number: int, size: int) -> list[ColumnElement[bool]]:
+    """Conditions for the sums of a stretch, one of several."""
+    is_its = table.c.keyword_id == bindparam("keyword")
+    return [is_its, table.c.seconds == size, *between(table, number)]
+
+
+def _values(keyword_id: int, found: Sequence[tuple[int, int, int]]) -> dict[str, int]:
+    values = {"keyword": keyword_id}
+    for number, (_, since, until) in enumerate(found):
+        values |= {f"since{number}": since, f"until{number}": until}
+    return values
 
 
 def at_hours(
@@ -221,20 +249,35 @@ def shares(
     times are whole minutes; the longest sums that fit between them are added up.
     """
     found: dict[str, dict[str, int]] = {name: defaultdict(int) for name in SERIES}
-    series = [volumes.c[name] for name in SERIES]
-    arms = [
-        select(*series, _sum(volumes.c.posts)).where(*which).group_by(*series)
-        for _, which in _arms(keyword_id, times)
-    ]
+    asked = pieces(*times)
+    if not asked:
+        return {name: {} for name in SERIES}
     with reading(engine) as connection:
-        rows = connection.execute(union_all(*arms)).all() if arms else []
-    for *values, posts in rows:
-        row = dict(zip(SERIES, values, strict=True))
+        statement = _shares(tuple(size for size, _, _ in asked))
+        rows = connection.execute(statement, _values(keyword_id, asked)).all()
+    together: Counter[tuple[str, ...]] = Counter()
+    for *series, posts in rows:
+        together[tuple(series)] += posts
+    for key, posts in together.items():
+        row = dict(zip(SERIES, key, strict=True))
         for name in SERIES:
             others = [other for other in SERIES if other != name]
             if all(_counts(row[other], getattr(narrow, other)) for other in others):
                 found[name][row[name]] += posts
     return {name: {k: v for k, v in counted.items() if v} for name, counted in found.items()}
+
+
+@put_together
+def _shares(sizes: tuple[int, ...]) -> CompoundSelect[Any]:
+    series = [volumes.c[name] for name in SERIES]
+    return union_all(
+        *(
+            select(*series, _sum(volumes.c.posts))
+            .where(*_piece(volumes, n, size))
+            .group_by(*series)
+            for n, size in enumerate(sizes)
+        )
+    )
 
 
 def pieces(since: int, until: int, sizes: Sequence[int] = SIZES) -> list[tuple[int, int, int]]:
@@ -257,102 +300,6 @@ def pieces(since: int, until: int, sizes: Sequence[int] = SIZES) -> list[tuple[i
 def _counts(value: str, names: Sequence[str]) -> bool:
     wanted = [name for name in names if not name.startswith("!")]
     return (not wanted or value in wanted) and f"!{value}" not in names
-
-
-class Top(msgspec.Struct, frozen=True, kw_only=True):
-    """The commonest values of a facet; distinct: how many values there are in all."""
-
-    values: list[tuple[str, int]]
-    distinct: int
-
-
-def top(
-    engine: Engine,
-    keyword_id: int,
-    facet: str,
-    times: tuple[int, int],
-    *,
-    networks: Sequence[str] = (),
-    limit: int = 10,
-) -> Top:
-    """The commonest values of a facet, by whole hours."""
-    seen = func.sum(facets.c.posts).label("seen")
-    grouped = _facet(select(facets.c.value, seen), keyword_id, facet, times, networks).group_by(
-        facets.c.value
-    )
-    inner = grouped.subquery()
-    statement = (
-        select(inner.c.value, inner.c.seen, func.count().over().label("distinct_values"))
-        .order_by(inner.c.seen.desc(), inner.c.value)
-        .limit(limit)
-    )
-    with reading(engine) as connection:
-        rows = connection.execute(statement).all()
-    return Top(
-        values=[(row.value, int(row.seen)) for row in rows],
-        distinct=int(rows[0].distinct_values) if rows else 0,
-    )
-
-
-def of_values(
-    engine: Engine,
-    keyword_id: int,
-    facet: str,
-    times: tuple[int, int],
-    values: Sequence[str],
-    *,
-    networks: Sequence[str] = (),
-) -> dict[str, int]:
-    """Posts of these values of a facet."""
-    if not values:
-        return {}
-    statement = _facet(
-        select(facets.c.value, func.sum(facets.c.posts)), keyword_id, facet, times, networks
-    )
-    with reading(engine) as connection:
-        rows = connection.execute(
-            statement.where(facets.c.value.in_(list(values))).group_by(facets.c.value)
-        )
-        return {row[0]: int(row[1]) for row in rows}
-
-
-def value_over_time(
-    engine: Engine,
-    keyword_id: int,
-    which: tuple[str, str],
-    grid: Grid,
-    *,
-    networks: Sequence[str] = (),
-) -> list[Cell]:
-    """Posts of one (facet, value) by bucket and network; its buckets are of whole hours."""
-    start = grid.bucket(facets.c.start).label("at")
-    times = grid.since, grid.until
-    columns = start, facets.c.network
-    statement = _facet(
-        select(*columns, func.sum(facets.c.posts)), keyword_id, which[0], times, networks
-    )
-    with reading(engine) as connection:
-        rows = connection.execute(statement.where(facets.c.value == which[1]).group_by(*columns))
-        return sorted(
-            (Cell(int(row[0]), row[1], int(row[2]), 0) for row in rows),
-            key=lambda cell: (cell.start, cell.name),
-        )
-
-
-def _facet(
-    statement: Select[Any],
-    keyword_id: int,
-    facet: str,
-    times: tuple[int, int],
-    networks: Sequence[str],
-) -> Select[Any]:
-    return statement.where(
-        facets.c.keyword_id == keyword_id,
-        facets.c.facet == facet,
-        facets.c.start >= times[0] - times[0] % HOUR,
-        facets.c.start < times[1],
-        *_among(facets.c.network, networks),
-    )
 
 
 def edits(engine: Engine, keyword_id: int, times: tuple[int, int]) -> list[tuple[int, int, str]]:

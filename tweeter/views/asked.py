@@ -3,7 +3,9 @@
 All of the page's state is in its address; what it asks is read by `statistics.questions`.
 """
 
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from flask import g, request, url_for
 
@@ -106,6 +108,24 @@ def changed(keyword_id: int, pill: Pill, act: str) -> str:
 def only(keyword_id: int, name: str, value: str) -> str:
     """With a value of a panel as the filter, or without it if it is."""
     return _at(keyword_id, pills.chosen(state(), name, value))
+
+
+def only_of(keyword_id: int, name: str) -> Callable[[str], str]:
+    """`only` for the many values of a panel, whose addresses mostly differ in the value alone."""
+    place = "\ue000"  # where a value goes: a character that means nothing
+    parts = only(keyword_id, name, place).split(quote(place))
+    is_taken = any(place in given for _, given in request.args.items(multi=True))
+    chosen, off = request.args.getlist(name), request.args.getlist(pills.OFF)
+
+    def address(value: str) -> str:
+        if is_taken or value in chosen or f"{name}:{value}" in off:
+            return only(keyword_id, name, value)
+        return quote_plus(value, safe=_SAFE).join(parts)
+
+    return address
+
+
+_SAFE = "!$'()*,/:;?@"  # as Werkzeug writes values
 
 
 def carried(keyword_id: int) -> str:

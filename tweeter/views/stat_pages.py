@@ -49,6 +49,7 @@ def of_keyword(row: KeywordRow) -> dict[str, Any]:
         "pills": filters,
         "changed": asked.changed,
         "only": asked.only,
+        "only_of": asked.only_of,
         "carried": asked.carried,
         "choices": _choices(row, question, found) | {"wrong": wrong},
     }
