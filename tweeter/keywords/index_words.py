@@ -19,6 +19,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain, islice, product
 from operator import add
 
@@ -213,16 +214,34 @@ def wanted(node: Node) -> Wanted:
 
 def proposes(wanted: Wanted, words: str) -> bool:
     """Whether the index would propose a post with this search text."""
-    its = words.split()
-    if any(word in its for word in wanted.never):
-        return False
-    return TOO_MANY in its or all(
-        any(
-            any(one.startswith(word[:-1]) for one in its) if word.endswith("*") else word in its
-            for word in clause
-        )
-        for clause in wanted.clauses
-    )
+    text = f" {words} "
+    never, clauses = _in_text(wanted)
+    for word in never:
+        if word in text:
+            return False
+    if _ENDS_EARLY in text:
+        return True
+    for clause in clauses:
+        for word in clause:
+            if word in text:
+                break
+        else:
+            return False
+    return True
+
+
+_ENDS_EARLY = f" {TOO_MANY} "
+
+
+@lru_cache(maxsize=100)
+def _in_text(wanted: Wanted) -> tuple[list[str], list[list[str]]]:
+    """What is never to be in a text of words that has a space around each, and what is."""
+
+    def there(word: str) -> str:
+        return f" {word[:-1]}" if word.endswith("*") else f" {word} "
+
+    clauses = [[there(word) for word in clause] for clause in wanted.clauses]
+    return [there(word) for word in wanted.never], clauses
 
 
 def _clauses(node: Node) -> list[tuple[str, ...]]:

@@ -4,6 +4,7 @@ The database answers what it can; expressions and hashtags are looked at here, r
 """
 
 from collections.abc import Callable, Iterable, Set
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ _NAMES = "id network text also kind traits lang author_id author_handle links ta
 LOOKED_AT = tuple(posts.c[name] for name in _NAMES.split())  # of each candidate of a search
 
 
+@lru_cache(maxsize=4096)
 def language(tag: str) -> str:
     """The language that a post is listed under: "pt" for "pt-BR", NO_LANGUAGE for none."""
     return languages_of(tag)[0] or NO_LANGUAGE

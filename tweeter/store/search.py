@@ -19,7 +19,7 @@ from tweeter.keywords.normalise import normalise
 from tweeter.records import now_us
 from tweeter.store import posts as stored
 from tweeter.store import questions
-from tweeter.store.engine import reading
+from tweeter.store.engine import one_of, reading
 from tweeter.store.filters import Query, language
 from tweeter.store.fulltext import TookTooLong, limited
 from tweeter.store.posts import StoredPost
@@ -188,6 +188,9 @@ class _Page:
         return at[0] if at else now_us()
 
 
+_tags = msgspec.json.Decoder(list[str])
+
+
 class _Tally:
     """Counts of hits while they are counted."""
 
@@ -226,7 +229,7 @@ class _Tally:
         self._facets["lang"][language(row["lang"])] += 1
         self._facets["kind"][row["kind"]] += 1
         if row["tags"] != "[]":
-            tags = msgspec.json.decode(row["tags"], type=list[str])
+            tags = _tags.decode(row["tags"])
             self._facets["tag"].update({normalise(tag) for tag in tags})
 
     def count(self, walk: Walk, connection: Connection) -> None:
@@ -256,7 +259,7 @@ class _Tally:
             some = self._ids[start : start + 1_000]
             statement = (
                 select(matches.c.keyword_id, func.count())
-                .where(matches.c.post_id.in_(some))
+                .where(one_of(connection, matches.c.post_id, some))
                 .group_by(matches.c.keyword_id)
             )
             for keyword_id, count in connection.execute(statement):

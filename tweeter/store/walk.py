@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, sele
 
 from tweeter.keywords.index_words import DAY_US, TOO_MANY, day, proposes
 from tweeter.store import fulltext
+from tweeter.store.engine import one_of
 from tweeter.store.estimate import Estimate
 from tweeter.store.filters import LOOKED_AT, Query
 from tweeter.store.schema import matches, posts, search_texts
@@ -174,7 +175,8 @@ class Walk:
             older = found_ids[-1]["occurred_at"], found_ids[-1]["id"]
 
     def _rows(self, ids: Sequence[int]) -> Sequence[RowMapping]:
-        rows = self._run(select(*LOOKED_AT).where(posts.c.id.in_(ids)))
+        these = one_of(self._connection, posts.c.id, ids)
+        rows = self._run(select(*LOOKED_AT).where(these))
         by_id = {row["id"]: row for row in rows}
         return [by_id[post_id] for post_id in ids]
 
