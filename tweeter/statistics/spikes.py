@@ -81,13 +81,12 @@ def _is_usual(hours: Mapping[int, int], at: int, posts: int) -> bool:
     """
     half = DEVIATIONS / 2
     most = ((half**2 + posts) ** 0.5 - half) ** 2 + 1e-6
-    higher = 0
+    left = len(_BEFORE) // 2
     for before in _BEFORE:
-        value = hours.get(at - before)
-        if value is not None and value > most:
-            higher += 1
-            if higher > len(_BEFORE) // 2:
+        if hours.get(at - before, -1) > most:  # (what is not known has no posts)
+            if not left:
                 return True
+            left -= 1
     return False
 
 

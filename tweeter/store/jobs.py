@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
 
 from tweeter.records import Match, Post
 from tweeter.store import job_rows, rollups, search_texts
@@ -261,8 +261,10 @@ def _release(engine: Engine, job: Job) -> None:
 def progress(engine: Engine, keyword_id: int) -> int | None:
     """Posts looked at by the job under way for a keyword, or None if there is none."""
     with reading(engine) as connection:
-        statement = select(jobs.c.done).where(
-            jobs.c.subject == keyword_id, jobs.c.state == "waiting", jobs.c.kind.in_(KINDS)
-        )
-        found = connection.execute(statement).scalar()
+        found = connection.execute(_under_way, {"keyword": keyword_id}).scalar()
         return None if found is None else int(found)
+
+
+_under_way = select(jobs.c.done).where(
+    jobs.c.subject == bindparam("keyword"), jobs.c.state == "waiting", jobs.c.kind.in_(KINDS)
+)

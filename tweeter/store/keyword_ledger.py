@@ -109,38 +109,35 @@ def open_ones(engine: Engine, *keyword_ids: int) -> list[Pause]:
 
 def of_keyword(connection: Connection, keyword_id: int, since: int, until: int) -> list[Pause]:
     """The stretches that touch a range, oldest first."""
-    table = keyword_intervals
-    rows = connection.execute(
-        select(table)
-        .where(
-            table.c.keyword_id == keyword_id,
-            table.c.started_at < until,
-            table.c.ended_at.is_(None) | (table.c.ended_at > since),
-        )
-        .order_by(table.c.started_at)
-    ).mappings()
-    return [_pause(row) for row in rows]
+    return of_keywords(connection, [keyword_id], since, until).get(keyword_id, [])
 
 
 def of_keywords(
     connection: Connection, keyword_ids: Sequence[int], since: int, until: int
 ) -> dict[int, list[Pause]]:
     """The same for several keywords, by keyword."""
-    table = keyword_intervals
     found: dict[int, list[Pause]] = {}
     for start in range(0, len(keyword_ids), 500):
-        rows = connection.execute(
-            select(table)
-            .where(
-                table.c.keyword_id.in_(list(keyword_ids[start : start + 500])),
-                table.c.started_at < until,
-                table.c.ended_at.is_(None) | (table.c.ended_at > since),
-            )
-            .order_by(table.c.started_at)
-        ).mappings()
-        for row in rows:
+        values = {
+            "keywords": list(keyword_ids[start : start + 500]),
+            "since": since,
+            "until": until,
+        }
+        for row in connection.execute(_touching, values).mappings():
             found.setdefault(row["keyword_id"], []).append(_pause(row))
     return found
+
+
+_touching = (
+    select(keyword_intervals)
+    .where(
+        keyword_intervals.c.keyword_id.in_(bindparam("keywords", expanding=True)),
+        keyword_intervals.c.started_at < bindparam("until"),
+        keyword_intervals.c.ended_at.is_(None)
+        | (keyword_intervals.c.ended_at > bindparam("since")),
+    )
+    .order_by(keyword_intervals.c.started_at)
+)
 
 
 def _pause(row: object) -> Pause:

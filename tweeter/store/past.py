@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from tweeter.decode import times
 from tweeter.errors import SourceError
@@ -318,19 +318,22 @@ def _end(connection: Connection, job_id: int, state: str, words: str, now: int) 
 def progress(engine: Engine, keyword_id: int | None = None, *, limit: int = 20) -> list[Progress]:
     """The newest jobs over the past, of a keyword or of all."""
     with reading(engine) as connection:
-        rows = connection.execute(
-            select(jobs, streams.c.name.label("stream"), streams.c.network)
-            .join(streams, streams.c.id == jobs.c.subject)
-            .where(jobs.c.kind.in_(KINDS))
-            .order_by(jobs.c.id.desc())
-            .limit(500 if keyword_id else limit)
-        ).all()
+        rows = connection.execute(_newest, {"most": 500 if keyword_id else limit}).all()
     found = []
     for row in rows:
         options = msgspec.json.decode(row.options)
         if keyword_id is None or keyword_id in options.get("keywords", ()):
             found.append(_progress(row, options))
     return found[:limit]
+
+
+_newest = (
+    select(jobs, streams.c.name.label("stream"), streams.c.network)
+    .join(streams, streams.c.id == jobs.c.subject)
+    .where(jobs.c.kind.in_(KINDS))
+    .order_by(jobs.c.id.desc())
+    .limit(bindparam("most"))
+)
 
 
 def _share(row: Any, options: dict[str, Any]) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, func, select
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, select
 
 from tweeter.keywords import PART
 from tweeter.records import Link, Media, Post
@@ -95,16 +95,19 @@ def _stored(row: RowMapping, keyword_ids: list[int], names: identities.Names) ->
     )
 
 
+_pairs = (
+    select(matches.c.post_id, matches.c.keyword_id)
+    .where(matches.c.post_id.in_(bindparam("ids", expanding=True)))
+    .order_by(matches.c.keyword_id)
+)
+
+
 def with_keywords(connection: Connection, rows: Sequence[RowMapping]) -> list[StoredPost]:
     """Rows of posts as readers see them, in the same order."""
     ids = [row["id"] for row in rows]
     found: dict[int, list[int]] = {post_id: [] for post_id in ids}
     for start in range(0, len(ids), 500):
-        pairs = connection.execute(
-            select(matches.c.post_id, matches.c.keyword_id)
-            .where(matches.c.post_id.in_(ids[start : start + 500]))
-            .order_by(matches.c.keyword_id)
-        )
+        pairs = connection.execute(_pairs, {"ids": ids[start : start + 500]})
         for post_id, keyword_id in pairs:
             found[post_id].append(keyword_id)
     silent = {(r["network"], r["author_id"]) for r in rows if not r["author_handle"]}

@@ -222,15 +222,15 @@ def _share(since: int, until: int, at: float) -> float:
 
 def _stacked(stacks: Sequence[Sequence[float]], top: float) -> list[tuple[int, str]]:
     floor = [0.0] * len(stacks[0]) if stacks else []
-    found = []
+    places = [f"M{bucket + GAP / 2:g} " for bucket in range(len(floor))]
+    found, wide = [], f"h{round(1 - GAP, 2):g}"
     for number, values in enumerate(stacks, 1):
         pieces = []
         for bucket, value in enumerate(values):
             if value:
-                high = round(HIGH * value / top, 1)
+                high = f"{round(HIGH * value / top, 1):g}"
                 low = round(HIGH - HIGH * floor[bucket] / top, 1)
-                wide = round(1 - GAP, 2)
-                pieces.append(f"M{bucket + GAP / 2:g} {low:g}v-{high:g}h{wide:g}v{high:g}z")
+                pieces.append(f"{places[bucket]}{low:g}v-{high}{wide}v{high}z")
                 floor[bucket] += value
         found.append((number, "".join(pieces)))
     return found

@@ -1,6 +1,6 @@
 """The statistics on a keyword's page: what the address asks, and the pictures of the answer."""
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from flask import request, url_for
@@ -50,7 +50,7 @@ def of_keyword(row: KeywordRow) -> dict[str, Any]:
         "changed": asked.changed,
         "only": asked.only,
         "only_of": asked.only_of,
-        "carried": asked.carried,
+        "carried": cache(asked.carried),  # the same keywords stand under many posts
         "choices": _choices(row, question, found) | {"wrong": wrong},
     }
 
