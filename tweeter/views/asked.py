@@ -114,8 +114,9 @@ def only_of(keyword_id: int, name: str) -> Callable[[str], str]:
     """`only` for the many values of a panel, whose addresses mostly differ in the value alone."""
     place = "\ue000"  # where a value goes: a character that means nothing
     parts = only(keyword_id, name, place).split(quote(place))
-    is_taken = any(place in given for _, given in request.args.items(multi=True))
-    chosen, off = request.args.getlist(name), request.args.getlist(pills.OFF)
+    given = _args()
+    is_taken = any(place in one for values in given.values() for one in values)
+    chosen, off = given.get(name, []), given.get(pills.OFF, [])
 
     def address(value: str) -> str:
         if is_taken or value in chosen or f"{name}:{value}" in off:
