@@ -10,10 +10,9 @@ from markupsafe import Markup, escape
 
 from tweeter.statistics.panels import Hours
 from tweeter.store.coverage import Bar
-from tweeter.texts import counted
 from tweeter.views import show
 from tweeter.views.chart_table import Row
-from tweeter.views.words import told, word
+from tweeter.views.words import ngettext, told, word
 
 NOT_KNOWN = "–"
 
@@ -64,9 +63,8 @@ def hours(found: Hours, address: str) -> Grid:
 
 
 def _words(hour: int, posts: int) -> Markup:
-    values = {"hour": show.hour(hour), "posts": f"{posts:,}"}
-    words = counted("%(hour)s, %(posts)s posts", "%(hour)s, %(posts)s posts", posts, **values)
-    return escape(told(words))
+    text = ngettext("%(hour)s, %(posts)s posts", "%(hour)s, %(posts)s posts", posts)
+    return escape(text % {"hour": told(show.hour(hour)), "posts": f"{posts:,}"})
 
 
 def strip(bars: Sequence[Bar]) -> Markup:
@@ -75,9 +73,8 @@ def strip(bars: Sequence[Bar]) -> Markup:
     for bar in bars:
         words = f"{show.clock(bar.since)}: {told(word(bar.verdict))}"
         if bar.posts:
-            words += (
-                f", {told(counted('%(num)s posts', '%(num)s posts', bar.posts, num=bar.posts))}"
-            )
+            text = ngettext("%(num)s posts", "%(num)s posts", bar.posts)
+            words += f", {text % {'num': bar.posts}}"
         if bar.words:
             words += f". {told(bar.words)}"
         found.append(f'<i class="{escape(bar.verdict)}" title="{escape(words)}"></i>')

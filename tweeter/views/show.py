@@ -12,7 +12,7 @@ def iso(moment: int) -> str:
     """Microseconds as ISO 8601, UTC, to the second; "" for 0."""
     if not moment:
         return ""
-    return datetime.fromtimestamp(moment // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{datetime.fromtimestamp(moment // 1_000_000, UTC).isoformat()[:19]}Z"
 
 
 def exact(moment: int | None) -> str | None:

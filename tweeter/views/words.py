@@ -28,7 +28,8 @@ def _one(text: str) -> str:
     return _language().gettext(text)
 
 
-def _many(one: str, many: str, count: int) -> str:
+def ngettext(one: str, many: str, count: int) -> str:
+    """A text for so many, in the reader's language: "%(name)s" in it stands for a value."""
     return _language().ngettext(one, many, count)
 
 
@@ -36,7 +37,9 @@ def told(value: Any) -> Any:
     """A value as a page shows it: what `say` made in the reader's language, the rest as it is."""
     if not isinstance(value, Said):
         return value
-    text = _one(value.text) if value.number is None else _many(value.text, value.many, value.number)
+    text = (
+        _one(value.text) if value.number is None else ngettext(value.text, value.many, value.number)
+    )
     return text % {name: told(one) for name, one in value.values.items()}
 
 
