@@ -78,6 +78,11 @@ class Page(msgspec.Struct, frozen=True):
     older: str
 
 
+_tags = msgspec.json.Decoder(list[str])
+_links = msgspec.json.Decoder(list[Link])
+_media = msgspec.json.Decoder(list[Media])
+
+
 def _stored(row: RowMapping, keyword_ids: list[int], names: identities.Names) -> StoredPost:
     values = {name: row[name] for name in _NAMES}
     called = names.get((row["network"], row["author_id"]))
@@ -86,9 +91,9 @@ def _stored(row: RowMapping, keyword_ids: list[int], names: identities.Names) ->
         if row["removed_at"] is None:
             values["author_name"] = row["author_name"] or called.name
     return StoredPost(
-        tags=msgspec.json.decode(row["tags"], type=list[str]),
-        links=msgspec.json.decode(row["links"], type=list[Link]),
-        media=msgspec.json.decode(row["media"], type=list[Media]),
+        tags=_tags.decode(row["tags"]) if row["tags"] != "[]" else [],
+        links=_links.decode(row["links"]) if row["links"] != "[]" else [],
+        media=_media.decode(row["media"]) if row["media"] != "[]" else [],
         flags=row["flags"].split(),
         keywords=keyword_ids,
         **values,

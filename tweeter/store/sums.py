@@ -124,9 +124,14 @@ def over_time(
     values = {"keywords": list(keyword_ids), "since": grid.since, "until": grid.until}
     with reading(engine) as connection:
         rows = connection.execute(statement, values | {"seconds": size or grid.base}).all()
+    if size:  # they are the buckets
+        found: dict[int, list[Cell]] = {n: [] for n in keyword_ids}
+        for keyword_id, *cell in sorted(map(tuple, rows)):
+            found[keyword_id].append(Cell(*cell))
+        return found
     counted: dict[int, dict[tuple[int, str], tuple[int, int]]] = {n: {} for n in keyword_ids}
     for keyword_id, at, series, posts, gone in rows:
-        cells, key = counted[keyword_id], (at if size else grid.bucket(at), series)
+        cells, key = counted[keyword_id], (grid.bucket(at), series)
         seen, less = cells.get(key, (0, 0))
         cells[key] = seen + posts, less + gone
     return {n: [Cell(*key, *cells[key]) for key in sorted(cells)] for n, cells in counted.items()}
