@@ -220,7 +220,7 @@ def test_values_that_are_words_of_ours_are_said_otherwise_too(engine: Engine, ap
 
 # Of a template: comments, what is said in any language, statements and values, markup.
 TRANSLATED = re.compile(
-    r"{#.*?#}|{% block width %}.*?\n|{% trans\b.*?endtrans %}|{%.*?%}|{{.*?}}", re.DOTALL
+    r"{#.*?#}|{% block (?:body|width) %}.*?\n|{% trans\b.*?endtrans %}|{%.*?%}|{{.*?}}", re.DOTALL
 )
 ATTRIBUTE = re.compile(r'(?:title|aria-label|alt|placeholder|data-label)="([^"]*)"')
 MARKUP = re.compile(r"<(script|pre|code|kbd|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
