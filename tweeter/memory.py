@@ -1,5 +1,6 @@
 """A cap on a process' memory: whoever follows streams ends in order before the system kills it."""
 
+import gc
 import logging
 import os
 import sys
@@ -17,6 +18,16 @@ def resident_bytes() -> int:
     if sys.platform != "linux":
         return 0
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def keep() -> None:
+    """What is loaded by now stays, as a rule: Python need not look through it again and again.
+
+    Each such look stops all threads: for 0.1 s in a process that serves pages (130,000 objects),
+    for longer beside 10,000 keywords. What is frozen is still freed when nobody refers to it.
+    """
+    gc.collect(1)  # what is garbage already would never be found again
+    gc.freeze()
 
 
 class Cap:

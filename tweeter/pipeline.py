@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from tweeter import memory
 from tweeter.digest import PAID, digest
 from tweeter.helper import FLOOD_EVENTS, Helper
 from tweeter.keywords import Matcher, network_of
@@ -51,6 +52,7 @@ class KeywordBook:
                 if not author_id and network_of(name) == PAID
             )
             self.revision = revision
+            memory.keep()
 
     def current(self) -> tuple[int, Matcher]:
         """Revision and matcher that belong together."""

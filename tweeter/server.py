@@ -22,7 +22,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 from tornado.wsgi import WSGIContainer
 
-from tweeter import hints, problems
+from tweeter import hints, memory, problems
 from tweeter.broadcast import Broadcast
 from tweeter.config import Config
 from tweeter.errors import ConfigError, MustEnd
@@ -159,6 +159,7 @@ class Server:
         server = HTTPServer(self._application(port), max_buffer_size=UPLOAD_BYTES)
         server.add_socket(listening)
         log.info("web_listening url=http://%s:%d", self._config.host, port)
+        memory.keep()
         watching = asyncio.create_task(self._watch())
         with self._hints(loop):
             await self._stopping.wait()
