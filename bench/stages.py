@@ -114,7 +114,7 @@ def digesting(bench: Bench) -> None:
 def writing(bench: Bench) -> None:
     """Posts with one match each into each database, in the default batches, all of them new."""
     for kind, name in databases.NAMES.items():
-        figure = bench.figure(f"write/{kind}", f"write to {name}, a match a post, all parts of it")
+        figure = bench.figure(f"write/{kind}", f"write to {name}, a match a post: the transaction")
         figure.left_out = databases.lacking(kind)
         if figure.left_out:
             continue
