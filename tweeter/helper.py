@@ -99,7 +99,7 @@ class Helper:
                 if self._learned != revision:
                     learn = _encode(Learn(revision, keywords))
                     for child in self._children:
-                        child.send(learn)
+                        _send(child.line, learn)
                     self._learned = revision
                 return self._shared(events, is_live)
             except (OSError, EOFError, msgspec.MsgspecError) as error:
@@ -113,8 +113,8 @@ class Helper:
         parts = [events[start : start + size] for start in range(0, len(events), size)]
         asked = self._children[: len(parts)]
         for child, part in zip(asked, parts, strict=True):
-            child.send(_encode(Work(is_live, part)))
-        return reduce(Batch.joined, [_answered(child.receive()) for child in asked])
+            _send(child.line, _encode(Work(is_live, part)))
+        return reduce(Batch.joined, [_answered(_receive(child.line)) for child in asked])
 
     def _stand_by(self) -> bool:
         if not self._children and time.monotonic() - self._failed_at >= AGAIN_S:
@@ -172,14 +172,6 @@ class _Child:
             self._is_ready = True
         return self._is_ready
 
-    def send(self, frame: bytes) -> None:
-        """Ask it."""
-        _send(self.line, frame)
-
-    def receive(self) -> bytearray:
-        """Its answer. Raises EOFError or OSError."""
-        return _receive(self.line)
-
     def end(self) -> None:
         """Kill it; it would leave by itself when its line ends."""
         self.line.close()
@@ -193,7 +185,7 @@ def _send(line: socket.socket, frame: bytes) -> None:
 
 
 def _receive(line: socket.socket) -> bytearray:
-    """A frame. Raises EOFError at the end of the line."""
+    """A frame. Raises EOFError at the end of the line, OSError when none comes in time."""
     (length,) = _LENGTH.unpack(_exactly(line, _LENGTH.size))
     return _exactly(line, length)
 

@@ -20,9 +20,10 @@ def of_parts(parts: Iterable[str]) -> str:
     others: list[str] = []
     for part in parts:
         (plain if part.isascii() else others).append(part)
-    if not others:
-        return f"{EDGE}{normalise(EDGE.join(plain))}{EDGE}"
-    rest = normalise(EDGE.join(others))
-    if not plain:
-        return f"{EDGE}{rest}{EDGE}"
-    return f"{EDGE}{normalise(EDGE.join(plain))}{EDGE}{rest}{EDGE}"
+    texts = [normalise(EDGE.join(some)) for some in (plain, others) if some]
+    return f"{EDGE}{EDGE.join(texts)}{EDGE}"
+
+
+def parts_of(text: str, also: str) -> tuple[str, ...]:
+    """The parts of a post as they are stored: its text, and the others joined by PART."""
+    return (text, *also.split(PART)) if also else (text,)

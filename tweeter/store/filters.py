@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, RowMapping, false, func, literal, not_, or
 
 from tweeter.choices import HOUR_US, NO_LANGUAGE, WEEK_HOURS, Choice, languages_of
 from tweeter.filters import Question, choices, span
-from tweeter.keywords import PART, tree
+from tweeter.keywords import tree
 from tweeter.keywords.features import OLD_LANGUAGES, Feature, features
-from tweeter.keywords.haystack import of_parts
+from tweeter.keywords.haystack import of_parts, parts_of
 from tweeter.keywords.index_words import Wanted, hashtag, is_exact, wanted
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, holds
 from tweeter.keywords.normalise import normalise
@@ -69,7 +69,7 @@ class Query:
                 return False
         if self.node is None:
             return True
-        hay = of_parts((row["text"], *row["also"].split(PART)) if row["also"] else (row["text"],))
+        hay = of_parts(parts_of(row["text"], row["also"]))
         return holds(self.node, hay, _features(row) if self._has_fields else frozenset())
 
     def conditions(self) -> list[ColumnElement[bool]]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, select, update
 
-from tweeter.keywords import PART
+from tweeter.keywords.haystack import PART, parts_of
 from tweeter.keywords.index_words import words
 from tweeter.records import Link, Post
 from tweeter.store.engine import insert_all, insert_new, reading, repeated, writing
@@ -32,7 +32,7 @@ def of_row(row: Row, occurred_at: int) -> str:
     """The search text of a post as it lies in its row."""
     links = [] if row["links"] == "[]" else _links.decode(row["links"])
     return words(
-        (row["text"], *row["also"].split(PART)) if row["also"] else (row["text"],),
+        parts_of(row["text"], row["also"]),
         (row["author_id"], row["author_handle"]),
         [link.url for link in links],
         () if row["tags"] == "[]" else _tags.decode(row["tags"]),
@@ -42,9 +42,8 @@ def of_row(row: Row, occurred_at: int) -> str:
 
 def of_post(post: Post) -> str:
     """The same of a post that is to be stored."""
-    also = PART.join(post.also)
     return words(
-        (post.text, *also.split(PART)) if also else (post.text,),
+        parts_of(post.text, PART.join(post.also)),
         (post.author_id[:AUTHOR_LONGEST], post.author_handle),
         [link.url for link in post.links],
         post.tags,
