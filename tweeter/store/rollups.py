@@ -70,29 +70,20 @@ class Sums:
 
     def write(self, connection: Connection) -> None:
         """Add everything to the tables; sums that become nothing leave no row."""
-        for table, by_sizes in ((volumes, _series), (totals, _networks)):
-            seen, gone = by_sizes(self._seen), by_sizes(self._gone)
+        for table, sizes, names in ((volumes, SIZES, 3), (totals, TOTAL_SIZES, 1)):
+            seen, gone = (_by_sizes(some, sizes, names) for some in (self._seen, self._gone))
             keys = sorted(seen.keys() | gone.keys()) if gone else sorted(seen)
             _write(connection, table, [(key, (seen.get(key, 0), gone.get(key, 0))) for key in keys])
         _write(connection, facets, [(key, (by,)) for key, by in sorted(self._facets.items())])
 
 
-def _series(minutes: Mapping[Key, int]) -> dict[Key, int]:
-    """Sums of minutes as those of minutes, hours and days."""
+def _by_sizes(minutes: Mapping[Key, int], sizes: Sequence[int], names: int) -> dict[Key, int]:
+    """Sums of minutes as those of longer stretches. names: how many a series keeps of its three."""
     found: dict[Key, int] = {}
     for (keyword_id, minute, *series), by in minutes.items():
-        for size in SIZES:
-            key = (keyword_id, size, minute - minute % size, *series)
-            found[key] = found.get(key, 0) + by
-    return found
-
-
-def _networks(minutes: Mapping[Key, int]) -> dict[Key, int]:
-    """Sums of minutes as the longer ones by network."""
-    found: dict[Key, int] = {}
-    for (keyword_id, minute, network, _, _), by in minutes.items():
-        for size in TOTAL_SIZES:
-            key = (keyword_id, size, minute - minute % size, network)
+        its = series[:names]
+        for size in sizes:
+            key = (keyword_id, size, minute - minute % size, *its)
             found[key] = found.get(key, 0) + by
     return found
 
