@@ -130,7 +130,9 @@ class Supervisor:
         for tier, limit_s in enumerate(TIER_S):
             tasks = [task for its, task in keeping if its == tier]
             await self._stop_tier(tier, limit_s)
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # A process that left its group may hold a child's output for ever.
+            for task in (await asyncio.wait(tasks, timeout=limit_s))[1] if tasks else ():
+                task.cancel()
         self._say("tweeter", "stopped")
         return self._code
 
@@ -139,6 +141,8 @@ class Supervisor:
         while not self._stopping.is_set():
             began_at = time.monotonic()
             child = await self._start(role)
+            if self._stopping.is_set():  # while it began: nobody else will stop it
+                _end_group(child)
             await self._relay(role.name, child)
             code = await child.wait()
             self._children.pop(role.name, None)
@@ -204,8 +208,12 @@ class Supervisor:
             if late:
                 self._say("tweeter", "a process did not end in time and is killed")
         for child in children:  # and what it may have left in its group
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, signal.SIGKILL)
+            _end_group(child)
+
+
+def _end_group(child: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _wait_for(url: str, stopping: asyncio.Event) -> None:

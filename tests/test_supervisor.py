@@ -1,0 +1,70 @@
+"""The parent stops in time, whatever its children do."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.running import alive
+from tweeter import config, supervisor
+from tweeter.supervisor import Role, Supervisor
+
+SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
+STOP_S = 8.0
+
+
+def stopped(folder: Path, roles: list[Role], *, after_s: float) -> tuple[float, int]:
+    """Seconds from SIGTERM until the supervisor returned, and its exit code."""
+
+    async def run() -> tuple[float, int]:
+        settings = config.load({"TWEETER_DATA_DIR": str(folder)})
+        running = asyncio.create_task(Supervisor(settings, roles).run())
+        await asyncio.sleep(after_s)
+        os.kill(os.getpid(), signal.SIGTERM)
+        began_s = time.monotonic()
+        code = await asyncio.wait_for(running, 30)
+        return time.monotonic() - began_s, code
+
+    return asyncio.run(run())
+
+
+def test_a_process_that_left_its_group_does_not_hold_the_stop(tmp_path: Path) -> None:
+    """It has the child's output open, which so never ends."""
+    pid = tmp_path / "pid"
+    leaves = (
+        "import pathlib, subprocess, sys, time\n"
+        "its = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
+        " start_new_session=True)\n"
+        f"pathlib.Path({str(pid)!r}).write_text(str(its.pid))\n"
+        "time.sleep(60)\n"
+    )
+    try:
+        took_s, code = stopped(
+            tmp_path, [Role("one", [sys.executable, "-c", leaves], 0)], after_s=1.5
+        )
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert code == 0
+    assert took_s < STOP_S
+
+
+def test_a_child_that_begins_while_all_is_stopped_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    real = asyncio.create_subprocess_exec
+
+    async def slow(*argv: str, **options: Any) -> Any:
+        begun.append(await real(*argv, **options))
+        await asyncio.sleep(1.5)  # a machine with much to do
+        return begun[-1]
+
+    monkeypatch.setattr(supervisor.asyncio, "create_subprocess_exec", slow)
+    took_s, _ = stopped(tmp_path, [Role("one", SLEEPS, 0)], after_s=0.5)
+    assert took_s < STOP_S
+    assert not alive(begun[0].pid)
