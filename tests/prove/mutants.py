@@ -55,8 +55,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "older-edits-win": Mutant(
         "tweeter/store/edits.py",
-        'or (row["version"] and row["version"] <= stored.version)',
-        "",
+        'if row["version"] and row["version"] <= stored.version:',
+        "if False:",
         "an edit that comes late replaces a newer text",
     ),
     "tombstones-are-not-looked-at": Mutant(
@@ -204,8 +204,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "twice-counts-twice": Mutant(
         "tweeter/store/batches.py",
-        "outcome.stored += len(ids)",
-        "outcome.stored += len(items)",
+        "outcome.stored += len(work.fresh) - len(there)",
+        "outcome.stored += len(work.fresh)",
         "a batch that comes again counts again",
         test="tests/store/test_store.py::test_a_batch_that_comes_twice_counts_once[sqlite]",
     ),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 from sqlalchemy.exc import DBAPIError
 
 from tests.store.posts import AT, post, take
@@ -152,6 +152,42 @@ def test_writers_side_by_side_lose_nothing(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert not faults, faults
+    sums_are_a_recount(engine)
+
+
+def test_an_edit_of_a_post_that_another_stores_at_this_moment_is_applied(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time.")
+    keywords.add(engine, "storm")
+    one, other = take(engine, "one"), take(engine, "other")
+    edit = post(1, "storm, mended", operation="update", version="002")
+    is_at_the_row = threading.Event()
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if threading.current_thread() is writer and "INTO posts" in statement:
+            is_at_the_row.set()
+
+    writer = threading.Thread(target=commit, args=(engine, other, edit))
+    with reading(engine) as connection:
+        batch = Batch(
+            items=[
+                (
+                    post(1, "storm", version="001"),
+                    tuple(Matcher(keywords.active(engine)[1]).match(edit)),
+                )
+            ],
+            counts=Counter(),
+            rejected=[],
+            revision=keywords.revision(connection),
+        )
+    with writing(engine) as connection:
+        batches._commit(connection, one, batch, 0)
+        writer.start()
+        assert is_at_the_row.wait(30)
+    writer.join(30)
+    with reading(engine) as connection:
+        assert connection.execute(select(post_table.c.text)).scalars().all() == ["storm, mended"]
     sums_are_a_recount(engine)
 
 

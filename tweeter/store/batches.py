@@ -7,7 +7,7 @@ and it counts only rows that were really inserted, so a batch that comes twice c
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -27,13 +27,17 @@ from tweeter.store import (
     quarantine,
     reads,
     removals,
+    rollups,
     search_texts,
 )
-from tweeter.store.engine import db_now, insert_new, repeated, writing
+from tweeter.store.engine import among, chunks, db_now, insert_new, repeated, writing
 from tweeter.store.leases import JobLease, Lease
 from tweeter.store.schema import post_aliases, posts
 
 SALTS = 8  # other row ids to try when two posts hash to one
+
+_Found = tuple[Post, tuple[Match, ...]]
+Item = _Found | Removal | AccountChange
 
 
 class KeywordsChanged(TweeterError):
@@ -57,7 +61,7 @@ class Batch(msgspec.Struct, kw_only=True):
     journal    (journal id, position) after the batch, for sources that cannot replay
     """
 
-    items: list[tuple[Post, tuple[Match, ...]] | Removal | AccountChange]
+    items: list[Item]
     counts: Counter[str]
     rejected: list[quarantine.Rejected]
     revision: int
@@ -152,46 +156,86 @@ def _apply(
     connection: Connection, batch: Batch, outcome: Outcome, salt: int, now: int
 ) -> list[tuple[str, int]]:
     """Apply the items; returns what the live feed must know, as (kind, posts.id)."""
-    gone = removals.known(connection, _names(batch.items))
-    hidden = removals.hidden_authors(connection, _authors(batch.items))
-    fresh: dict[tuple[str, str], tuple[Post, tuple[Match, ...]]] = {}
-    updates: list[tuple[Post, tuple[Match, ...]]] = []
-    removed: list[Removal] = []
-    accounts: list[AccountChange] = []
-    for item in batch.items:
+    work = _sorted(connection, batch.items, outcome, now)
+    with rollups.collecting(connection):
+        changes, there = _insert(connection, list(work.fresh.values()), salt, batch.words)
+        outcome.stored += len(work.fresh) - len(there)
+        # Another process stored it meanwhile: an edit of it is newer, perhaps.
+        late = [item for item in there if item[0].operation == "update"]
+        outcome.duplicates += len(there) - len(late)
+        changes += _update(connection, late + work.updates, outcome, salt)
+        changes += removals.apply(connection, work.removed, now)
+        changes += removals.apply_accounts(connection, work.accounts, now)
+    return changes
+
+
+class _Work(msgspec.Struct):
+    """A batch's items by what is to be done with them. fresh: posts to insert, by name."""
+
+    fresh: dict[tuple[str, str], _Found] = msgspec.field(default_factory=dict)
+    updates: list[_Found] = msgspec.field(default_factory=list)
+    removed: list[Removal] = msgspec.field(default_factory=list)
+    accounts: list[AccountChange] = msgspec.field(default_factory=list)
+
+
+def _sorted(connection: Connection, items: Sequence[Item], outcome: Outcome, now: int) -> _Work:
+    """Decide what to do with each item, and hold the stored posts that are changed."""
+    stored = _hold(connection, items)
+    gone = removals.known(connection, _names(items))
+    hidden = removals.hidden_authors(connection, _authors(items))
+    work = _Work()
+    for item in items:
         if isinstance(item, Removal):
             # From here on the post is refused; one that came earlier in this batch is stored
             # and then emptied, as if each event had been a transaction of its own.
             gone.add((item.network, item.key or item.alias))
-            removed.append(item)
+            work.removed.append(item)
             outcome.applied += 1
         elif isinstance(item, AccountChange):
-            accounts.append(item)
+            work.accounts.append(item)
             hidden[item.network, item.author_id] = item.status
             outcome.applied += 1
         else:
             post, found = item
             name = post.network, post.key
-            removed.extend(
-                Removal(network=post.network, key=key, occurred_at=now, reason="edited")
-                for key in post.supersedes
-            )
+            work.removed.extend(_superseded(post, now))
             deleted = hidden.get((post.network, post.author_id)) == "deleted"
+            is_known = name in stored or name in work.fresh
             if deleted or name in gone or (post.network, post.alias) in gone:
                 outcome.ignored += 1
-            elif post.operation == "update":
-                updates.append(item)
-            elif name in fresh:
+            elif post.operation == "update" and is_known:
+                work.updates.append(item)
+            elif name in work.fresh:
                 outcome.duplicates += 1
-            elif found:
-                fresh[name] = item
+            elif found:  # an edit of a post that is not stored is as good as new
+                work.fresh[name] = item
             else:
                 outcome.unmatched += 1
-    changes = _insert(connection, list(fresh.values()), outcome, salt, batch.words)
-    changes += _update(connection, updates, outcome, salt)
-    changes += removals.apply(connection, removed, now)
-    changes += removals.apply_accounts(connection, accounts, now)
-    return changes
+    return work
+
+
+def _hold(connection: Connection, items: Sequence[Item]) -> set[tuple[str, str]]:
+    """Names of the stored posts that edits and removals are of, which are held from now on."""
+    names: set[tuple[str, str]] = set()
+    for item in items:
+        if isinstance(item, Removal):
+            names.add((item.network, item.key))
+        elif isinstance(item, tuple):
+            post = item[0]
+            names.update((post.network, key) for key in post.supersedes)
+            if post.operation == "update":
+                names.add((post.network, post.key))
+    stored: dict[int, tuple[str, str]] = {}
+    columns = posts.c.network, posts.c.key
+    for some in chunks(names):
+        rows = select(posts.c.id, *columns).where(among(connection, columns, some))
+        stored.update((row.id, (row.network, row.key)) for row in connection.execute(rows))
+    return {stored[number] for number in rollups.hold(connection, stored)}
+
+
+def _superseded(post: Post, now: int) -> Iterator[Removal]:
+    for key in post.supersedes:
+        yield Removal(network=post.network, key=key, occurred_at=now, reason="edited")
 
 
 def _names(items: Iterable[Any]) -> set[tuple[str, str]]:
@@ -209,14 +253,11 @@ def _authors(items: Iterable[Any]) -> set[tuple[str, str]]:
 
 
 def _insert(
-    connection: Connection,
-    items: Sequence[tuple[Post, tuple[Match, ...]]],
-    outcome: Outcome,
-    salt: int,
-    words: search_texts.Made = search_texts.NONE_MADE,
-) -> list[tuple[str, int]]:
+    connection: Connection, items: Sequence[_Found], salt: int, words: search_texts.Made
+) -> tuple[list[tuple[str, int]], list[_Found]]:
+    """Store posts; returns what the live feed must know, and those that are there already."""
     if not items:
-        return []
+        return [], []
     hidden = removals.hidden_authors(connection, _authors(items))
     rows = [_row(post, hidden.get((post.network, post.author_id), ""), salt) for post, _ in items]
     rows.sort(key=lambda row: row["id"])  # one order everywhere: no deadlocks between writers
@@ -225,34 +266,23 @@ def _insert(
     )
     ids = {(network, key) for _, network, key in inserted}
     search_texts.add(connection, [r for r in rows if (r["network"], r["key"]) in ids], words)
-    outcome.stored += len(ids)
-    outcome.duplicates += len(items) - len(ids)
     by_name = {(row["network"], row["key"]): row for row in rows}
     new = [(by_name[p.network, p.key], p, found) for p, found in items if (p.network, p.key) in ids]
     matches.add(connection, [(row, found) for row, _, found in new], new_posts=True)
     aliases = [{"network": p.network, "alias": p.alias, "key": p.key} for p, _ in items if p.alias]
     insert_new(connection, post_aliases, aliases, unique=("network", "alias"))
-    return [("post", row["id"]) for row, _, _ in new if not row["hidden"]]
+    there = [item for item in items if (item[0].network, item[0].key) not in ids]
+    return [("post", row["id"]) for row, _, _ in new if not row["hidden"]], there
 
 
 def _update(
-    connection: Connection,
-    items: Sequence[tuple[Post, tuple[Match, ...]]],
-    outcome: Outcome,
-    salt: int,
+    connection: Connection, items: Sequence[_Found], outcome: Outcome, salt: int
 ) -> list[tuple[str, int]]:
-    """Edits: a stored post takes its new text; one that is not stored counts as new."""
+    """Edits: a stored post takes its new text."""
     changes = []
     for post, found in items:
-        result = edits.apply(connection, _row(post, "", salt), found)
-        if result is None:  # not stored
-            if found:
-                changes += _insert(connection, [(post, found)], outcome, salt)
-            else:
-                outcome.unmatched += 1
-        else:
-            outcome.applied += 1
-            changes += result
+        outcome.applied += 1
+        changes += edits.apply(connection, _row(post, "", salt), found)
     return changes
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, delete, select, update
 
-from tweeter.store import jobs, keywords, matches, streams
+from tweeter.store import jobs, keywords, matches, rollups, streams
 from tweeter.store.engine import reading, writing
 from tweeter.store.schema import hidden_authors, posts, tombstones
 from tweeter.store.schema import jobs as job_table
@@ -53,8 +53,10 @@ def remove(engine: Engine) -> int:
                     select(posts.c.id).where(posts.c.network == NAME).limit(jobs.STEP_POSTS)
                 ).scalars()
             )
-            matches.drop(connection, ids)
-            jobs.delete_unmatched(connection, ids)
+            rollups.hold(connection, ids)
+            with rollups.collecting(connection):
+                matches.drop(connection, ids)
+                jobs.delete_unmatched(connection, ids)
             removed += len(ids)
             if not ids:
                 _remove_keywords(connection)

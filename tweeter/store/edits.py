@@ -13,27 +13,27 @@ _KEPT = ("id", "network", "key", "received_at", "occurred_at", "hidden", "remove
 
 def apply(
     connection: Connection, row: dict[str, Any], found: tuple[Match, ...]
-) -> list[tuple[str, int]] | None:
+) -> list[tuple[str, int]]:
     """Replace the text of a stored post by `row`, unless what is stored is as new or newer.
 
-    Returns None if the post is not stored, else what the live feed must know: [] when nothing
-    changed (removed, or an older version that came late), or [("edit", posts.id)].
+    Returns what the live feed must know: [("edit", posts.id)], or [] when nothing changed
+    (removed, deleted meanwhile, or an older version that came late).
     """
     stored = connection.execute(
         select(posts.c.id, posts.c.version, posts.c.removed_at, posts.c.occurred_at).where(
             posts.c.network == row["network"], posts.c.key == row["key"]
         )
     ).first()
-    if stored is None:
-        return None
-    if stored.removed_at is not None or (row["version"] and row["version"] <= stored.version):
+    if stored is None or stored.removed_at is not None:
+        return []
+    if row["version"] and row["version"] <= stored.version:
         return []
     values = {name: value for name, value in row.items() if name not in _KEPT}
     values["edited_at"] = row["edited_at"] or row["received_at"]
     with rollups.following(connection, [stored.id]):
         there = posts.c.id == stored.id, posts.c.removed_at.is_(None)
         if not connection.execute(update(posts).where(*there).values(values)).rowcount:
-            return None  # deleted or removed meanwhile
+            return []  # deleted or removed meanwhile
     search_texts.replace(connection, stored.id, row, stored.occurred_at)
     matches.follow(connection, rollups.rows(connection, [stored.id])[stored.id], found)
     return [("edit", stored.id)]

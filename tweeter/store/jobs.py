@@ -211,8 +211,9 @@ def _rematch(
                 added.append((row._mapping, found))
         elif row.matched_version is not None and row.matched_version < job.version:
             dropped.append(row.id)
-    match_rows.add(connection, added)
-    match_rows.drop(connection, dropped, job.subject)
+    with rollups.collecting(connection):
+        match_rows.add(connection, added)
+        match_rows.drop(connection, dropped, job.subject)
     return len(rows), rows[-1].id if len(rows) == STEP_POSTS else 0
 
 
@@ -223,8 +224,10 @@ def _purge(connection: Connection, job: Job, _position: int, _: Matches) -> tupl
             select(matches.c.post_id).where(matches.c.keyword_id == job.subject).limit(STEP_POSTS)
         ).scalars()
     )
-    match_rows.drop(connection, ids, job.subject)
-    delete_unmatched(connection, ids)
+    rollups.hold(connection, ids)
+    with rollups.collecting(connection):
+        match_rows.drop(connection, ids, job.subject)
+        delete_unmatched(connection, ids)
     return len(ids), 1 if len(ids) == STEP_POSTS else 0
 
 

@@ -2,19 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select
 
 from tweeter.records import Match
 from tweeter.store import rollups
 from tweeter.store.engine import chunks, insert_all, insert_new
 from tweeter.store.rollups import EVERYTHING, Row
-from tweeter.store.schema import keywords, matches
-
-_COUNT = (
-    update(keywords)
-    .where(keywords.c.id == bindparam("which"))
-    .values(posts=keywords.c.posts + bindparam("more"))
-)
+from tweeter.store.schema import matches
 
 
 def add(
@@ -47,16 +41,10 @@ def add(
     for keyword_id, post_id in new:
         per_keyword[keyword_id] = per_keyword.get(keyword_id, 0) + 1
         per_post[post_id].append(keyword_id)
-    count(connection, per_keyword)
-    rollups.add(connection, [(row, per_post[row["id"]]) for row, _ in found])
+    with rollups.collecting(connection) as sums:
+        sums.count(per_keyword)
+        rollups.add(connection, [(row, per_post[row["id"]]) for row, _ in found])
     return len(new)
-
-
-def count(connection: Connection, change: dict[int, int]) -> None:
-    """Add to the keywords' exact counters, by keyword id."""
-    rows = [{"which": number, "more": change[number]} for number in sorted(change)]
-    if rows:  # one by one in one order: no deadlocks between writers
-        connection.execute(_COUNT, rows)
 
 
 def follow(connection: Connection, row: Row, found: Sequence[Match]) -> None:
@@ -89,5 +77,6 @@ def drop(connection: Connection, post_ids: Sequence[int], keyword_id: int | None
     for ids in gone.values():
         for number in ids:
             per_keyword[number] = per_keyword.get(number, 0) - 1
-    count(connection, per_keyword)
-    rollups.drop(connection, [(found[post_id], gone[post_id]) for post_id in sorted(gone)])
+    with rollups.collecting(connection) as sums:
+        sums.count(per_keyword)
+        rollups.drop(connection, [(found[post_id], gone[post_id]) for post_id in sorted(gone)])

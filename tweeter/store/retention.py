@@ -6,12 +6,12 @@ by is its occurred_at, as all statistics are.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
 
-from tweeter.store import feed, jobs
+from tweeter.store import feed, jobs, rollups
 from tweeter.store import matches as match_rows
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.keywords import KeywordRow
@@ -83,18 +83,12 @@ def _step_of_network(engine: Engine, network: str, days: int) -> int:
             .order_by(posts.c.occurred_at)
             .limit(STEP_POSTS)
         )
-        ids = _locked(connection, list(connection.execute(old).scalars()))
-        if ids:
+        ids = rollups.hold(connection, connection.execute(old).scalars())
+        with rollups.collecting(connection):
             match_rows.drop(connection, ids)
-            _delete_posts(connection, ids, now)
+            changes = _delete_posts(connection, ids)
+        feed.publish(connection, changes, now)
         return len(ids)
-
-
-def _locked(connection: Connection, ids: Sequence[int]) -> list[int]:
-    """Hold the posts, those that are still there: nobody gives them a match meanwhile."""
-    # In the order in which a rematch reads, so that neither waits for the other for ever.
-    held = select(posts.c.id).where(posts.c.id.in_(list(ids))).order_by(posts.c.id.desc())
-    return list(connection.execute(held.with_for_update()).scalars())
 
 
 @repeated
@@ -115,23 +109,24 @@ def _step_of_keyword(engine: Engine, keyword_id: int, days: int) -> int:
             .limit(STEP_POSTS)
         )
         ids = list(connection.execute(old).scalars())
-        if ids:
-            _locked(connection, ids)
+        rollups.hold(connection, ids)
+        with rollups.collecting(connection):
             match_rows.drop(connection, ids, keyword_id)
             kept = select(matches.c.post_id).where(matches.c.post_id.in_(ids))
             others = set(connection.execute(kept).scalars())
-            _delete_posts(connection, [post_id for post_id in ids if post_id not in others], now)
+            changes = _delete_posts(connection, [n for n in ids if n not in others])
+        feed.publish(connection, changes, now)
         return len(ids)
 
 
-def _delete_posts(connection: Connection, ids: list[int], now: int) -> None:
-    """Delete posts that nothing matches any more; readers hear of those that they could see."""
+def _delete_posts(connection: Connection, ids: list[int]) -> list[tuple[str, int]]:
+    """Delete posts that nothing matches any more; returns what readers who could see them hear."""
     seen = select(posts.c.id).where(
         posts.c.id.in_(ids), posts.c.removed_at.is_(None), posts.c.hidden == ""
     )
     changes = [("remove", post_id) for post_id in connection.execute(seen).scalars()]
     jobs.delete_unmatched(connection, ids)
-    feed.publish(connection, changes, now)
+    return changes
 
 
 def rules(engine: Engine, row: KeywordRow, days: Days) -> list[Rule]:

@@ -6,18 +6,21 @@ tags, links, authors and the like by hour, of visible posts only.
 
 Who changes a post or its matches holds the post's row first (SELECT … FOR UPDATE, or SHARE where
 only matches change): what is taken off the sums is then what was added to them.
+
+The order in which a transaction takes its locks, so that writers wait but never in a circle: the
+posts that it changes (`hold`), posts that it inserts, counters and sums (`collecting`), the feed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, select
+from sqlalchemy import Connection, Table, and_, bindparam, delete, select, update
 
 from tweeter.store import cells
 from tweeter.store.cells import HOUR, SIZES, TOTAL_SIZES
 from tweeter.store.engine import add_up, chunks
-from tweeter.store.schema import facets, matches, posts, totals, volumes
+from tweeter.store.schema import facets, keywords, matches, posts, totals, volumes
 
 EVERYTHING = 0  # as a keyword: every stored post, once
 _PAGE = 2_000  # posts of a recount that are in memory at once
@@ -36,19 +39,31 @@ _NEEDED = (
     "removed_at",
 )
 _COLUMNS = [posts.c[name] for name in _NEEDED]
+_COUNT = (
+    update(keywords)
+    .where(keywords.c.id == bindparam("which"))
+    .values(posts=keywords.c.posts + bindparam("more"))
+)
+_OPEN = "tweeter.sums"  # of a connection's info: sums that are being collected
 Row = Mapping[Any, Any]
 Key = tuple[Any, ...]
 Counted = tuple[Row, Sequence[int]]  # a row of posts and the keywords that it is counted for
 
 
 class Sums:
-    """Changes of the sums that belong together: collected, then written in one order."""
+    """Changes of counters and sums that belong together: collected, then written in one order."""
 
     def __init__(self) -> None:
+        self._matches: dict[int, int] = {}  # by keyword
         # By (keyword, minute, network, kind, lang) and (keyword, facet, hour, network, value).
         self._seen: dict[Key, int] = {}
         self._gone: dict[Key, int] = {}
         self._facets: dict[Key, int] = {}
+
+    def count(self, change: Mapping[int, int]) -> None:
+        """Add to the keywords' exact counters of posts, by keyword id."""
+        for keyword_id, by in change.items():
+            self._matches[keyword_id] = self._matches.get(keyword_id, 0) + by
 
     def add(self, row: Row, keyword_ids: Sequence[int], sign: int = 1) -> None:
         """Count a post for these keywords (sign 1), or count it off (-1)."""
@@ -70,6 +85,9 @@ class Sums:
 
     def write(self, connection: Connection) -> None:
         """Add everything to the tables; sums that become nothing leave no row."""
+        more = [{"which": n, "more": self._matches[n]} for n in sorted(self._matches)]
+        if more:
+            connection.execute(_COUNT, more)
         for table, sizes, names in ((volumes, SIZES, 3), (totals, TOTAL_SIZES, 1)):
             seen, gone = (_by_sizes(some, sizes, names) for some in (self._seen, self._gone))
             keys = sorted(seen.keys() | gone.keys()) if gone else sorted(seen)
@@ -103,6 +121,33 @@ def _write(
         connection.execute(nothing, [dict(zip(names, key, strict=True)) for key in less])
 
 
+@contextmanager
+def collecting(connection: Connection) -> Iterator[Sums]:
+    """What is counted inside, by whomever, is written once, at the end of the outermost one.
+
+    Who holds sums then waits for no post any more, and no two take them in different orders.
+    """
+    outer: Sums | None = connection.info.get(_OPEN)
+    if outer is not None:
+        yield outer
+        return
+    sums = connection.info[_OPEN] = Sums()
+    try:
+        yield sums
+    finally:
+        del connection.info[_OPEN]
+    sums.write(connection)
+
+
+def hold(connection: Connection, post_ids: Iterable[int]) -> list[int]:
+    """Hold the posts until the transaction ends; returns those that are still there."""
+    held: list[int] = []
+    for some in chunks(post_ids, reverse=True):
+        mine = select(posts.c.id).where(posts.c.id.in_(some)).order_by(posts.c.id.desc())
+        held.extend(connection.execute(mine.with_for_update()).scalars())
+    return held
+
+
 def add(connection: Connection, counted: Iterable[Counted]) -> None:
     """Count posts for keywords that matched them just now."""
     _change(connection, counted, 1)
@@ -114,24 +159,22 @@ def drop(connection: Connection, counted: Iterable[Counted]) -> None:
 
 
 def _change(connection: Connection, counted: Iterable[Counted], sign: int) -> None:
-    sums = Sums()
-    for row, keyword_ids in counted:
-        sums.add(row, keyword_ids, sign)
-    sums.write(connection)
+    with collecting(connection) as sums:
+        for row, keyword_ids in counted:
+            sums.add(row, keyword_ids, sign)
 
 
 @contextmanager
 def following(connection: Connection, post_ids: Sequence[int]) -> Iterator[None]:
     """Posts are changed inside, not their matches: the sums follow what became of them."""
-    sums = Sums()
     counted = _counted(connection, post_ids, lock=True)
-    for row, keyword_ids in counted:
-        sums.add(row, keyword_ids, -1)
-    yield
-    after = rows(connection, [row["id"] for row, _ in counted])
-    for row, keyword_ids in counted:
-        sums.add(after[row["id"]], keyword_ids, 1)
-    sums.write(connection)
+    with collecting(connection) as sums:
+        for row, keyword_ids in counted:
+            sums.add(row, keyword_ids, -1)
+        yield
+        after = rows(connection, [row["id"] for row, _ in counted])
+        for row, keyword_ids in counted:
+            sums.add(after[row["id"]], keyword_ids, 1)
 
 
 def rows(
