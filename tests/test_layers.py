@@ -14,7 +14,7 @@ ROWS = [
     {"errors", "records", "settings"},
     {"checks", "harmless", "hints", "moments", "packing"},
     {"config"},
-    {"keywords", "decode"},
+    {"keywords", "decode", "links"},
     {"choices"},
     {"filters"},
     {"columns"},

@@ -9,6 +9,7 @@ A post travels through these rooms, top to bottom; a module imports only from ro
     hints  packing                    a word between processes; gzip for an answer without end
     config                            settings.py + TWEETER_* -> one checked, frozen Config
     keywords/  decode/                pure: the keyword language; bytes in, records out
+    links                             addresses in posts as they are compared
     choices                           values that a filter names, and those true of a post
     filters                           which posts: of a search, a saved search, a column
     columns                           what a column of the live deck shows

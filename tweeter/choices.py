@@ -1,13 +1,36 @@
 """Values that a filter names, and those that are true of a post."""
 
+import re
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from tweeter import links
+from tweeter.errors import KeywordSyntaxError, TweeterError
+from tweeter.keywords import parse
 from tweeter.keywords.features import languages
+from tweeter.keywords.nodes import Tag
+from tweeter.keywords.normalise import normalise
+from tweeter.texts import Said, say
 
+NETWORKS = ("x", "bluesky", "mastodon", "demo")
+KINDS = ("post", "reply", "repost", "quote")
+STATES = ("edited", "sensitive")
+HAS = ("media", "link")
+ONLY = (*HAS, *(f"-{one}" for one in HAS))
 NO_LANGUAGE = "und"  # of posts whose network names none
 HOUR_US = 3_600_000_000
 WEEK_HOURS = 168
+
+_CHOICES = {"network": NETWORKS, "kind": KINDS, "state": STATES}
+_LANGUAGE = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*")
+
+
+class BadFilter(TweeterError):
+    """A filter that cannot be understood; field is its name, the text says what is expected."""
+
+    def __init__(self, field: str, words: str) -> None:
+        super().__init__(words)
+        self.at(field)
 
 
 class Choice(NamedTuple):
@@ -39,3 +62,57 @@ def languages_of(tag: str) -> list[str]:
     """What a post of this language tag is found under: "pt" and "pt-br"; NO_LANGUAGE for none."""
     found = list(languages(tag))
     return found if found and found[0] else [*found, NO_LANGUAGE]
+
+
+def checked(name: str, value: str) -> str:
+    """The value as it is compared, if it is one of this name; raises BadFilter."""
+    bare = value.removeprefix("-").lower()
+    sign = "-" if value.startswith("-") else ""
+    choices = _CHOICES.get(name)
+    if choices and bare not in choices:
+        raise BadFilter(name, expected(name, value, one_of(choices)))
+    if name == "link":
+        return sign + _link(value.removeprefix("-"))
+    if name == "lang" and not _LANGUAGE.fullmatch(bare):
+        raise BadFilter(name, expected(name, value, say("a language, such as en or pt-br")))
+    if name in ("keyword", "hour"):
+        is_number = bare.isascii() and bare.isdigit() and len(bare) < 19
+        if name == "keyword" and not is_number:
+            raise BadFilter(name, expected(name, value, say("a keyword's number")))
+        if name == "hour" and not (is_number and int(bare) < WEEK_HOURS):
+            words = say("an hour of the week, from 0 (Monday 0:00 UTC) to 167")
+            raise BadFilter(name, expected(name, value, words))
+        bare = str(int(bare))
+    return f"{sign}{hashtag(bare)}" if name == "tag" else f"{sign}{bare}"
+
+
+def _link(url: str) -> str:
+    """A link as it is compared; raises BadFilter."""
+    found = links.compared(url)
+    if not found or (" " in url and "//" not in url):
+        raise BadFilter("link", expected("link", url, say("a link, such as https://example.org/a")))
+    return found
+
+
+def expected(name: str, value: str, words: str) -> Said:
+    given = repr(value[:50])
+    return say("“%(name)s” is %(given)s: expected %(words)s.", name=name, given=given, words=words)
+
+
+def one_of(choices: Iterable[str]) -> Said:
+    return say("one of %(choices)s", choices=", ".join(choices))
+
+
+def hashtag(text: str) -> str:
+    """A hashtag as it is compared, without "#"; raises BadFilter."""
+    bare = text.removeprefix("#")
+    try:
+        found = parse(f"#{bare}")
+    except KeywordSyntaxError as error:
+        raise BadFilter(
+            "tag",
+            say("“tag” is %(given)s: %(message)s", given=repr(text[:50]), message=error.message),
+        ) from error
+    if not isinstance(found, Tag):
+        raise BadFilter("tag", expected("tag", text, say("one hashtag")))
+    return normalise(bare)

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from tweeter.choices import KINDS, NETWORKS, ONLY, STATES
 from tweeter.cli_ground import JSON, pointing_at, say, set_up
 from tweeter.cli_posts import print_post
-from tweeter.filters import KINDS, NETWORKS, ONLY, STATES, Filter
+from tweeter.filters import Filter
 from tweeter.harmless import cell
 from tweeter.store.posts import StoredPost
 from tweeter.store.search import Counts, search
@@ -29,6 +30,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
         ("keyword", "Only what this keyword (its number) matches; -7: what it does not."),
         ("state", f"Only {' or '.join(STATES)}; -edited: all but these."),
         ("tag", "Only with this hashtag; -tag: without it."),
+        ("link", "Only with this link (https://…); -https://…: without it."),
         ("hour", "Only of this hour of the week: 0 is Monday 0:00 to 1:00 UTC; -0: all others."),
     )
     for name, words in reversed(options):
@@ -40,7 +42,11 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("expression", required=False, default="")
 @_filters
 @click.option("--without", default="", metavar="EXPRESSION", help="Only what this does not match.")
-@click.option("--only", type=click.Choice(ONLY), help="Only with pictures or films, or with links.")
+@click.option(
+    "--only",
+    type=click.Choice(ONLY),
+    help="Only with pictures or films (media), with links; -media, -link: without.",
+)
 @click.option("--since", default="", help="Not older: 2d, 36h, a date, or ISO 8601.")
 @click.option("--until", default="", help="Older than this.")
 @click.option(

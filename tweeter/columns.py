@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from tweeter.choices import NETWORKS, BadFilter, hashtag
 from tweeter.errors import KeywordSyntaxError
-from tweeter.filters import MANY, NETWORKS, Args, BadFilter, Filter, hashtag, values_of
+from tweeter.filters import MANY, Args, Filter, values_of
 from tweeter.moments import BadMoment
 from tweeter.texts import say
 
@@ -95,7 +96,10 @@ class Column(Filter, frozen=True, kw_only=True, cache_hash=True):
         for name, value in self.filter.to_args():
             values.setdefault(_NAMES.get(name, name), []).append(value)
         found = [(prefix or "of", self.of)]
-        found += [(dot + name, ",".join(some)) for name, some in values.items()]
+        found += [
+            (dot + name, (" " if name == "link" else ",").join(some))  # a link may have commas
+            for name, some in values.items()
+        ]
         found += [(f"{dot}title", self.title)] if self.title else []
         return found + ([(f"{dot}width", self.width)] if self.width != "m" else [])
 

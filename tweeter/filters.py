@@ -7,7 +7,7 @@ tests/store/test_filters.py.
 
 A name in MANY may have several values: one of them must be true, and none of those with "-"
 before them. q and without are expressions of the keyword language; tags are the hashtags that
-the post's network lists for it.
+the post's network lists for it; links are compared as the statistics count them.
 """
 
 import re
@@ -17,29 +17,36 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from tweeter import moments
-from tweeter.choices import WEEK_HOURS, Choice, hour_of_week, languages_of, of_values
-from tweeter.errors import KeywordSyntaxError, TweeterError
+from tweeter import links, moments
+from tweeter.choices import (
+    HAS,
+    NETWORKS,
+    ONLY,
+    STATES,
+    BadFilter,
+    Choice,
+    checked,
+    expected,
+    hour_of_week,
+    languages_of,
+    of_values,
+    one_of,
+)
+from tweeter.errors import KeywordSyntaxError
 from tweeter.keywords import Matcher, parse, print_expression
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, Tag
 from tweeter.keywords.normalise import normalise
 from tweeter.records import Keyword, Post
-from tweeter.texts import Said, say
+from tweeter.texts import say
 
-NETWORKS = ("x", "bluesky", "mastodon", "demo")
-KINDS = ("post", "reply", "repost", "quote")
-STATES = ("edited", "sensitive")
-ONLY = ("media", "link")
 # Names that may come several times.
-MANY = ("network", "lang", "kind", "keyword", "state", "tag", "hour")
+MANY = ("network", "lang", "kind", "keyword", "state", "tag", "link", "hour")
 ONE = ("q", "without", "only", "since", "until")
 VALUES = 50  # of one name
 KEPT = 200  # answers for posts with the same expressions
 
 Args = Mapping[str, Sequence[str]]  # a query or a form, as parse_qs gives it
 
-_CHOICES = {"network": NETWORKS, "kind": KINDS, "state": STATES}
-_LANGUAGE = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*")
 # As programs read and write the filter of a column.
 _IN_JSON = {
     "q": "contains",
@@ -50,16 +57,9 @@ _IN_JSON = {
     "keyword": "keywords",
     "state": "states",
     "tag": "tags",
+    "link": "links",
     "hour": "hours",
 }
-
-
-class BadFilter(TweeterError):
-    """A filter that cannot be understood; field is its name, the text says what is expected."""
-
-    def __init__(self, field: str, words: str) -> None:
-        super().__init__(words)
-        self.at(field)
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=_IN_JSON):
@@ -73,8 +73,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
     keyword: tuple[str, ...] = ()
     state: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
+    link: tuple[str, ...] = ()
     hour: tuple[str, ...] = ()  # of the week, see hour_of_week
-    only: str = ""  # "media" or "link": only posts that have it
+    only: str = ""  # "media" or "link": only posts that have it; "-media": that have none
     since: str = ""
     until: str = ""
 
@@ -98,14 +99,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
         """
         found = {}
         for name in MANY:
-            values = dict.fromkeys(_checked(name, value) for value in getattr(self, name))
+            values = dict.fromkeys(checked(name, value) for value in getattr(self, name))
             if len(values) > VALUES:
                 raise BadFilter(
                     name, say("“%(name)s” has more than %(most)s values.", name=name, most=VALUES)
                 )
             found[name] = tuple(values)
         if self.only and self.only not in ONLY:
-            raise BadFilter("only", _expected("only", self.only, _one_of(ONLY)))
+            raise BadFilter("only", expected("only", self.only, one_of(ONLY)))
         return msgspec.structs.replace(self, **found)
 
     def read(self) -> None:
@@ -147,8 +148,11 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
     def as_keyword(self) -> tuple[str, tuple[str, ...]]:
         """The same as an expression to follow, and its networks; "" if it needs a word.
 
-        Only times, keywords and states are left out: what is followed has none.
+        Only times, keywords and states are left out: what is followed has none. "" also for
+        single links, which the language of keywords cannot say.
         """
+        if self.link:
+            return "", ()
         try:
             parts = [parse(self.q)] if self.q else []
             parts += [Not(parse(self.without))] if self.without else []
@@ -158,7 +162,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
         kinds = tuple(kind for kind in self.kind if kind.removeprefix("-") != "post")
         parts += _chosen(kinds, lambda value: Field("is", value))
         parts += _chosen(self.tag, Tag)
-        parts += [Field("has", self.only)] if self.only else []
+        parts += _chosen([self.only] if self.only else [], lambda value: Field("has", value))
         networks = tuple(
             v for v in NETWORKS[:3] if self.network and of_values(self.network).has({v})
         )
@@ -170,58 +174,18 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
         return text, networks
 
 
+# Two words are no hashtag, and a link may have commas in it.
+_BETWEEN = {"tag": r",", "link": r"[,\s]+(?=-?https?://)"}
+
+
 def values_of(args: Args) -> dict[str, Any]:
     """A filter's fields out of a query, unchecked; several values of a name stand in commas too."""
     found: dict[str, Any] = {n: next(iter(args.get(n, ())), "").strip() for n in ONE}
     for name in MANY:
-        between = r"," if name == "tag" else r"[,\s]+"  # two words are no hashtag
+        between = _BETWEEN.get(name, r"[,\s]+")
         words = (word for given in args.get(name, ()) for word in re.split(between, given))
         found[name] = tuple(word.strip() for word in words if word.strip())
     return found
-
-
-def _checked(name: str, value: str) -> str:
-    """The value as it is compared, if it is one of this name; raises BadFilter."""
-    bare = value.removeprefix("-").lower()
-    sign = "-" if value.startswith("-") else ""
-    choices = _CHOICES.get(name)
-    if choices and bare not in choices:
-        raise BadFilter(name, _expected(name, value, _one_of(choices)))
-    if name == "lang" and not _LANGUAGE.fullmatch(bare):
-        raise BadFilter(name, _expected(name, value, say("a language, such as en or pt-br")))
-    if name in ("keyword", "hour"):
-        is_number = bare.isascii() and bare.isdigit() and len(bare) < 19
-        if name == "keyword" and not is_number:
-            raise BadFilter(name, _expected(name, value, say("a keyword's number")))
-        if name == "hour" and not (is_number and int(bare) < WEEK_HOURS):
-            words = say("an hour of the week, from 0 (Monday 0:00 UTC) to 167")
-            raise BadFilter(name, _expected(name, value, words))
-        bare = str(int(bare))
-    return f"{sign}{hashtag(bare)}" if name == "tag" else f"{sign}{bare}"
-
-
-def _expected(name: str, value: str, words: str) -> Said:
-    given = repr(value[:50])
-    return say("“%(name)s” is %(given)s: expected %(words)s.", name=name, given=given, words=words)
-
-
-def _one_of(choices: Iterable[str]) -> Said:
-    return say("one of %(choices)s", choices=", ".join(choices))
-
-
-def hashtag(text: str) -> str:
-    """A hashtag as it is compared, without "#"; raises BadFilter."""
-    bare = text.removeprefix("#")
-    try:
-        found = parse(f"#{bare}")
-    except KeywordSyntaxError as error:
-        raise BadFilter(
-            "tag",
-            say("“tag” is %(given)s: %(message)s", given=repr(text[:50]), message=error.message),
-        ) from error
-    if not isinstance(found, Tag):
-        raise BadFilter("tag", _expected("tag", text, say("one hashtag")))
-    return normalise(bare)
 
 
 def _chosen(values: Iterable[str], make: Any) -> list[Node]:
@@ -290,6 +254,7 @@ class Sieve:
         numbers: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         tests = [_test(one, numbers) for one in self.questions]
         self._free = [test for test in tests if not test.needs]
+        self._has_links = any(name == "link" for test in tests for name, _ in test.choices)
         self._kept: dict[frozenset[int], tuple[frozenset[Question], list[_Test]]] = {}
         self._simple: dict[int, list[Question]] = {}  # by the one expression that they need
         self._needy: dict[int, list[_Test]] = {}  # by one of the expressions that they need
@@ -319,6 +284,8 @@ class Sieve:
         if not tests:
             return passed
         true, has = _truths(post, keyword_ids), _contents(post)
+        if self._has_links:
+            true["link"] = links.of_post(post.links)
         more = [test.question for test in tests if _passes(test, found, true, has, post)]
         return passed.union(more) if more else passed
 
@@ -330,7 +297,7 @@ class Sieve:
 
 
 def _truths(post: Post, keyword_ids: Collection[int]) -> dict[str, Collection[str]]:
-    """What is true of a post, by the names in MANY."""
+    """What is true of a post, by the names in MANY but "link"."""
     return {
         "network": (post.network,),
         "lang": languages_of(post.lang),
@@ -343,7 +310,9 @@ def _truths(post: Post, keyword_ids: Collection[int]) -> dict[str, Collection[st
 
 
 def _contents(post: Post) -> set[str]:
-    return {n for n, so in zip(ONLY, ("media" in post.traits, post.links), strict=True) if so}
+    """What it has of HAS, and what it has not, as `only` asks for it."""
+    is_there = zip(HAS, ("media" in post.traits, post.links), strict=True)
+    return {name if so else f"-{name}" for name, so in is_there}
 
 
 def _passes(

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
+from tweeter.choices import BadFilter
 from tweeter.columns import BadColumn
 from tweeter.errors import (
     AlreadyRunning,
@@ -17,7 +18,6 @@ from tweeter.errors import (
     StoreError,
     TweeterError,
 )
-from tweeter.filters import BadFilter
 from tweeter.moments import BadMoment
 from tweeter.sources.check import UnknownSource
 from tweeter.store.annotations import AnnotationNotFound, BadAnnotation

@@ -88,7 +88,14 @@ def test_a_search_is_narrowed_kept_and_followed(page: Any, url: str) -> None:
     page.get_by_role("link", name="#weather", exact=True).click()
     fits(page, "narrow")
     assert page.locator(".chip").count() == 3
-    for _ in range(3):
+    page.get_by_role("link", name="example.org/a", exact=True).last.click()
+    page.get_by_text("Link: example.org/a").wait_for()
+    page.get_by_role("link", name="All but links").click()
+    page.get_by_text("Nothing is found").wait_for()
+    page.get_by_role("link", name="Only links").click()
+    fits(page, "link")
+    assert page.locator("article").count() > 5
+    for _ in range(5):
         page.get_by_role("link", name=re.compile("Remove the filter")).first.click()
 
     page.get_by_role("link", name="Older posts").click()

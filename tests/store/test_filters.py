@@ -3,28 +3,37 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 
 from tests.store.posts import AT, post, take
-from tweeter import filters
-from tweeter.choices import hour_of_week
+from tweeter import choices, links
+from tweeter.choices import BadFilter, hour_of_week
 from tweeter.columns import Column
 from tweeter.errors import KeywordSyntaxError
-from tweeter.filters import BadFilter, Filter, Question, Sieve
+from tweeter.filters import Filter, Question, Sieve
+from tweeter.keywords.index_words import proposes
 from tweeter.keywords.parse import parse
 from tweeter.records import IdentityChange, Link, Match, Post
 from tweeter.store import backlog, batches, identities, keywords, questions, search, searches, walk
 from tweeter.store import posts as stored
 from tweeter.store.batches import Batch
 from tweeter.store.engine import reading, writing
-from tweeter.store.schema import posts
+from tweeter.store.filters import Query
+from tweeter.store.schema import posts, search_texts
 
 DAY_US = 86_400_000_000
-LINK = (Link(url="https://news.example.org/a"),)
+LONG = f"https://www.example.org/{'long,' * 60}?utm_source=x"
+# Of the posts whose number, divided by 7, leaves its place: links that are one, if compared.
+LINKS = (
+    ("https://news.example.org/a",),
+    ("http://www.news.example.org/a/?fbclid=1", "https://b.example.org/a,b c"),
+    (LONG, "https://b.example.org/A,b c"),
+)
 LANGUAGES = ("en", "en-GB", "pt_BR", "pt-BR-x1", "iw", "he", "", "und", "zh-Hant")
 TEXTS = ("a storm", "storm sale", "calm #sea", "嵐 storm", "nothing, at length")
 
@@ -38,7 +47,7 @@ POSTS = [
         lang=LANGUAGES[n % 9],
         kind=("post", "reply", "repost", "quote")[n // 2 % 4],
         traits=((), ("media",), ("reply", "media"))[n % 3],
-        links=LINK if n % 7 < 2 else (),
+        links=tuple(Link(url=url) for url in LINKS[n % 7]) if n % 7 < 3 else (),
         tags=((), ("Sea",), ("sea", "storm"), ("猫",))[n // 3 % 4],
         sensitive=n % 11 == 0,
         edited_at=AT if n % 6 == 0 else 0,
@@ -75,12 +84,13 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "without": st.sampled_from(EXPRESSIONS),
     "network": some_of("x", "bluesky", "mastodon"),
     "lang": some_of("en", "en-gb", "pt", "pt-br", "he", "iw", "und", "zh"),
-    "kind": some_of(*filters.KINDS),
+    "kind": some_of(*choices.KINDS),
     "keyword": some_of("1", "2", "9"),
-    "state": some_of(*filters.STATES),
+    "state": some_of(*choices.STATES),
     "tag": some_of("sea", "storm", "猫"),
+    "link": some_of(*{links.compared(url) for urls in LINKS for url in urls}, "https://else.org"),
     "hour": some_of(*{str(hour_of_week(one.occurred_at)) for one in POSTS[:9]}),
-    "only": st.sampled_from(filters.ONLY),
+    "only": st.sampled_from(choices.ONLY),
     "since": st.sampled_from(("7d", "2026-11-10")),
     "until": st.sampled_from(("3d", "2026-11-16T00:00Z")),
 }
@@ -152,9 +162,15 @@ def test_a_stored_post_is_asked_as_it_came(filled: Engine) -> None:
     with reading(filled) as connection:
         rows = connection.execute(posts.select()).all()
     came = {one.post_id: one for one in POSTS}
-    single: list[dict[str, Any]] = [{"only": one} for one in filters.ONLY]
-    single += [{"state": (one,)} for one in filters.STATES]
-    single += [{"tag": ("sea",)}, {"lang": ("pt-br",)}, {"kind": ("reply",)}, {"q": "嵐"}]
+    single: list[dict[str, Any]] = [{"only": one} for one in choices.ONLY]
+    single += [{"state": (one,)} for one in choices.STATES]
+    single += [
+        {"link": (links.compared(LONG),)},
+        {"tag": ("sea",)},
+        {"lang": ("pt-br",)},
+        {"kind": ("reply",)},
+        {"q": "嵐"},
+    ]
     for one in single:
         wanted = Filter(**one)
         passing = [row.post_id for row in rows if wanted.matches(stored.as_post(row))]
@@ -204,6 +220,7 @@ def test_values_are_compared_as_they_are_meant() -> None:
     assert (found.network, found.lang) == (("x", "bluesky"), ("en", "-pt-br"))
     assert (found.tag, found.keyword, found.only) == (("sea", "-storm"), ("7",), "media")
     wrong = {"lang": "e!", "kind": "poem", "keyword": "x", "tag": "a b", "hour": "168"}
+    wrong |= {"link": "a.org/x, b.org/y"}
     for name, value in wrong.items():
         with pytest.raises(BadFilter, match="expected") as refused:
             Filter.from_args({name: [value]})
@@ -212,6 +229,27 @@ def test_values_are_compared_as_they_are_meant() -> None:
         Filter.from_args({"only": ["text"]})
     with pytest.raises(BadFilter, match="more than 50"):
         Filter.from_args({"keyword": [",".join(map(str, range(51)))]})
+
+
+def test_links_are_compared_as_the_statistics_count_them() -> None:
+    given = ["https://WWW.a.org/x/?utm_source=y,-http://b.org/1,2 -https://a.org/x y", LONG]
+    found = Filter.from_args({"link": given})
+    long = links.short(links.tidy(LONG)[0])
+    assert found.link == ("https://a.org/x", "-https://b.org/1,2", "-https://a.org/x%20y", long)
+    assert Filter.from_args({"link": [long]}).link == (long,)  # as a page of the statistics has it
+    column = Column.of_search(found)
+    assert Column.from_args(parse_qs(urlencode(column.to_args()))) == column
+    assert Filter.from_args(parse_qs(urlencode(found.to_args()))) == found
+
+
+def test_one_link_among_many_is_asked_of_the_index(filled: Engine) -> None:
+    wanted = Query(Question((Filter(link=("https://b.example.org/a,b%20c",)),)), AT).wanted()
+    with reading(filled) as connection:
+        words = connection.execute(select(search_texts.c.words)).scalars().all()
+    proposed = [text for text in words if proposes(wanted, text)]
+    assert len(proposed) == sum(n % 7 in (1, 2) for n in range(len(POSTS)))
+    cut = links.short(f"https://{'a.' * 200}org/")  # shortened in its domain: no word for it
+    assert not Query(Question((Filter(link=(cut,)),)), AT).wanted().clauses
 
 
 def test_hours_of_the_week_are_those_of_the_calendar() -> None:
@@ -226,6 +264,8 @@ def test_all_that_is_chosen_can_be_followed() -> None:
     followed, _ = chosen.as_keyword()
     assert followed == "(a OR b) NOT (c d) NOT is:repost has:link"
     assert parse(followed)
+    assert Filter(q="a", only="-media").as_keyword()[0] == "a NOT has:media"
+    assert Filter(q="a", link=("https://b.org",)).as_keyword() == ("", ())
     for one in POSTS:
         assert Filter(q="storm", without="sale OR 嵐", only="media").matches(one) == Filter(
             q=Filter(q="storm", without="sale OR 嵐", only="media").as_keyword()[0]

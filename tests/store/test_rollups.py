@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.store.posts import AT, post, take
 from tests.store.sums import sums_are_a_recount
+from tweeter import links
 from tweeter.keywords import Matcher
 from tweeter.records import AccountChange, Link, Post, Removal, now_us
 from tweeter.store import batches, cells, demo, jobs, keywords, migrate, retention, rollups
@@ -240,22 +241,22 @@ def test_an_older_version_cannot_store_after_the_upgrade(engine: Engine) -> None
     ],
 )
 def test_links_without_what_tracks_their_readers(url: str, clean: str, domain: str) -> None:
-    assert cells.tidy(url) == (clean, domain)
+    assert links.tidy(url) == (clean, domain)
 
 
 @given(st.text(max_size=300))
 def test_every_value_fits_its_key(value: str) -> None:
-    made = cells.short(value)
-    assert len(made.encode()) <= cells.LONGEST
+    made = links.short(value)
+    assert len(made.encode()) <= links.LONGEST
     assert "\x00" not in made
-    if len(value.encode("utf-8", "replace")) <= cells.LONGEST and "\x00" not in value:
+    if len(value.encode("utf-8", "replace")) <= links.LONGEST and "\x00" not in value:
         assert made == value.encode("utf-8", "replace").decode()
     else:
-        assert cells.short(value) == made
+        assert links.short(value) == made
 
 
 def test_long_values_that_differ_at_the_end_stay_apart() -> None:
-    assert cells.short("a" * 300 + "b") != cells.short("a" * 300 + "c")
+    assert links.short("a" * 300 + "b") != links.short("a" * 300 + "c")
 
 
 @given(text=st.text(), tags=st.lists(st.text(), max_size=3), url=st.text(max_size=50))

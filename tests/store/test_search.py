@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select, text
 
 from tests.store.posts import AT, post, removal, store, take
+from tweeter.choices import BadFilter
 from tweeter.errors import KeywordSyntaxError
-from tweeter.filters import BadFilter, Filter, Question
+from tweeter.filters import Filter, Question
 from tweeter.keywords import Matcher, haystack
 from tweeter.keywords.features import features
 from tweeter.keywords.index_words import TOO_MANY, is_exact, proposes, wanted, words

@@ -1,6 +1,7 @@
 """Search by the API, and the searches that are kept."""
 
 import re
+from urllib.parse import quote
 
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
@@ -10,6 +11,7 @@ from tests.store.posts import AT, post, store, take
 from tests.views.test_api import is_problem
 from tweeter.columns import Column
 from tweeter.filters import Filter
+from tweeter.records import Link
 from tweeter.store import decks, keywords, searches
 from tweeter.views.show import exact
 
@@ -62,6 +64,45 @@ def test_saved_searches(client: FlaskClient) -> None:
     assert names == ["My storms", "Z"]
     assert client.delete("/api/v1/searches/1", json={}).json["search"]["name"] == "Z"
     is_problem(client.get("/api/v1/searches/1"), 404, "search_not_found")
+
+
+def test_what_posts_have_is_listed_and_asked_for(client: FlaskClient, engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    page, other = (Link(url=f"https://example.org/{name}") for name in ("a,b?utm_source=c", "d"))
+    some = [
+        post(1, "storm", links=(page, other), traits=("media",)),
+        post(2, "storm", links=(page,)),
+        post(3, "storm"),
+    ]
+    store(engine, take(engine), *some)
+    facets = client.get("/api/v1/search").json["counts"]["facets"]
+    assert facets["link"] == [["https://example.org/a,b", 2], ["https://example.org/d", 1]]
+    assert facets["only"] == [["link", 2], ["media", 1]]
+
+    def found(query: str) -> list[str]:
+        answer = client.get(f"/search?{query}").text
+        assert "is-wrong" not in answer
+        posts = client.get(f"/api/v1/search?{query}").json["posts"]
+        return sorted(one["post_id"] for one in posts)
+
+    link = quote("https://example.org/a,b")
+    assert found(f"link={link}") == ["1", "2"]
+    assert found(f"link={link}&link=-https://example.org/d") == ["2"]
+    assert found(f"link=-{link}") == ["3"]
+    assert found("only=media") == ["1"]
+    assert found("only=-media") == ["2", "3"]
+    assert found(f"only=-link&q={quote('storm')}") == ["3"]
+    shown = client.get(f"/search?only=-media&link={link}").text
+    assert "Has: <b>not</b>" in shown
+    assert 'href="/search?link=https%3A%2F%2Fexample.org%2Fa%2Cb&amp;only=media"' in shown  # flip
+    assert "Follow this as a keyword" not in shown  # no keyword can say it
+    fields = hidden_of(shown)
+    assert (fields["link"], fields["only"]) == ("https://example.org/a,b", "-media")
+    column = f"/live?c1=all&c1.link={link}&c1.only=-media"
+    shown = client.get(f"{column}&edit=1").text
+    assert "example.org/a,b · only without media" in shown
+    assert re.search('name="link"[^>]* value="https://example.org/a,b"', shown)
+    is_problem(client.get("/api/v1/search?link=nothing"), 422, "bad_filter")
 
 
 def hidden_of(page: str) -> dict[str, str]:

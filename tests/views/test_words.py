@@ -46,7 +46,7 @@ WRITTEN = (
     *(START_A_WORKER, "tweeter keyword list", "docs/operations.md", "/healthz"),
 )
 # Addresses, and what stands in quotes: somebody wrote it.
-QUOTED = re.compile(r"""#\w+|https?://\S+|[\w-]+(\.[\w-]+)+|"[^"]*"|“[^”]*”|'[^' ]*'""")
+QUOTED = re.compile(r"""#\w+|https?://\S+|[\w-]+(\.[\w-]+)+(/\S*)?|"[^"]*"|“[^”]*”|'[^' ]*'""")
 PLACES = re.compile(r"%\(\w+\)s|%%|<[^>]*>|&\w+;|[A-Za-z]")
 WIDE = ord("Ａ") - ord("A")
 

@@ -84,7 +84,7 @@ VISITS = [
     Visit(
         "/live?c1=all&c2=network:x&c2.lang=en&c2.without=sale&c3=keyword:99&c4=search:9&c5=tag:a"
     ),
-    Visit("/live?c1=keyword:3&c1.state=edited,-sensitive&c1.with=zzz&c1.only=media&edit=1"),
+    Visit("/live?c1=keyword:3&c1.state=edited,-sensitive&c1.with=zzz&c1.only=-media&edit=1"),
     Visit("/live?edit=new"),
     Visit("/live?deck=1&wall=1"),
     Visit("/live?c1=nothing:1"),
@@ -92,7 +92,7 @@ VISITS = [
     Visit("/live/change", {"columns": "c1=all", "act": "put:1", **GIVEN, "width": "xl"}),
     Visit("/live/change", {"columns": "c1=all", "act": "put:1", **GIVEN, "with": "(oops"}),
     Visit("/search?q=harbour&network=-x&lang=en&kind=-reply&state=edited&keyword=1&tag=-sale"),
-    Visit("/search?q=harbour&since=2d&until=1h"),
+    Visit("/search?q=harbour&since=2d&until=1h&link=https://quay.example/a&only=-media"),
     Visit("/search?q=zzzzzz"),
     Visit("/search?lang=en&q=zzzzzz"),
     Visit("/search?q=(oops"),

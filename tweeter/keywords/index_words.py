@@ -126,7 +126,7 @@ def words(
     chunks = of_parts(parts).replace(EDGE, " ").split()
     found = dict.fromkeys(chain.from_iterable(map(_CHUNKS.__getitem__, chunks)))
     found.update((_hashed("zf", name.casefold()), None) for name in authors if name)
-    found.update((_hashed("zl", d), None) for link in links for d in host_domains(link))
+    found.update((domain(name), None) for link in links for name in host_domains(link))
     found.update((hashtag(tag), None) for tag in tags)
     if len(found) > MOST_WORDS:
         found = dict.fromkeys([*islice(found, MOST_WORDS), TOO_MANY])
@@ -183,6 +183,11 @@ def _hashed(kind: str, value: str) -> str:
 def hashtag(tag: str) -> str:
     """The word of a hashtag that the network lists."""
     return _hashed("zh", normalise(tag))
+
+
+def domain(name: str) -> str:
+    """The word of a domain that a link is under."""
+    return _hashed("zl", name)
 
 
 def day(occurred_at: int) -> str:

@@ -3,31 +3,24 @@
 Pure: a row of `posts` in, cells out. `rollups` adds them up; docs/statistics.md defines each.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
 from tweeter.keywords.features import languages
 from tweeter.keywords.normalise import normalise
+from tweeter.links import short, tidy
 from tweeter.records import Link
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 SIZES = (MINUTE, HOUR, DAY)  # seconds
 TOTAL_SIZES = (300, HOUR, DAY)  # of the sums by network alone
 FACETS = ("tag", "link", "domain", "author", "mention", "media")
-LONGEST = 190  # bytes of a value in a key
 US = 1_000_000
 
-# Parameters that say where a reader came from, not what is read.
-_TRACKING = re.compile(
-    r"^(utm_.*|fbclid|gclid|dclid|msclkid|yclid|igshid|igsh|mc_[ce]id|ref_src|ref_url|_hs(enc|mi)"
-    r"|mkt_tok|s_cid|cmpid|wt_mc|at_(medium|campaign)|smid|ocid|__twitter_impression)$"
-)
 _MENTION = re.compile(r"(?<![\w@/.&=])@(\w[\w.-]*(?:@[\w-]+(?:\.[\w-]+)+)?)")
 _links = msgspec.json.Decoder(list[Link])
 _tags = msgspec.json.Decoder(list[str])
@@ -78,31 +71,3 @@ def facets(row: Mapping[Any, Any]) -> set[tuple[str, str]]:
         found.update(("mention", short(name)) for name in names if name)
     found.add(("media", "with" if "media" in row["traits"].split() else "without"))
     return found
-
-
-def tidy(url: str) -> tuple[str, str]:
-    """A link without what only tracks its readers, and its domain without "www."; "" if none."""
-    try:
-        parts = urlsplit(url if "//" in url else f"//{url}")
-        host = (parts.hostname or "").removesuffix(".").removeprefix("www.")
-    except ValueError:
-        return "", ""
-    if "." not in host:
-        return "", ""
-    query = parts.query
-    if query:
-        kept = parse_qsl(query, keep_blank_values=True)
-        query = urlencode([(name, value) for name, value in kept if not _TRACKING.match(name)])
-    path = parts.path.rstrip("/")
-    return f"https://{host}{path}{'?' if query else ''}{query}", host
-
-
-def short(value: str) -> str:
-    """A value that fits into a key; a long one keeps its beginning, and a hash of the whole."""
-    if len(value) <= LONGEST and value.isascii() and "\x00" not in value:
-        return value
-    encoded = value.encode("utf-8", "replace").replace(b"\x00", b"")
-    if len(encoded) <= LONGEST:
-        return encoded.decode()
-    digest = hashlib.sha256(encoded).hexdigest()[:16]
-    return f"{encoded[: LONGEST - 20].decode('utf-8', 'ignore')}…{digest}"

@@ -1,21 +1,22 @@
 """A question about posts as the database is asked it: `tweeter.filters.Sieve`'s twin.
 
-The database answers what it can; expressions and hashtags are looked at here, row by row.
+The database answers what it can; expressions, hashtags and links are looked at here, row by row.
 """
 
 from collections.abc import Callable, Iterable, Set
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, RowMapping, false, func, literal, not_, or_, select
 
+from tweeter import links
 from tweeter.choices import HOUR_US, NO_LANGUAGE, WEEK_HOURS, Choice, languages_of
 from tweeter.filters import Question, choices, span
 from tweeter.keywords import tree
 from tweeter.keywords.features import OLD_LANGUAGES, Feature, features
 from tweeter.keywords.haystack import of_parts, parts_of
-from tweeter.keywords.index_words import Wanted, hashtag, is_exact, wanted
+from tweeter.keywords.index_words import Wanted, domain, hashtag, is_exact, wanted
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, holds
 from tweeter.keywords.normalise import normalise
 from tweeter.records import Keyword, Link, Post
@@ -44,7 +45,9 @@ class Query:
         self.removed = removed
         self.since, self.until = span(question.filters, now)
         self._choices = choices(question.filters)
-        self._tags = [choice for name, choice in self._choices if name == "tag"]
+        self._listed = [
+            (_LISTED[name], choice) for name, choice in self._choices if name in _LISTED
+        ]
         single = [c.wanted for name, c in self._choices if name == "keyword" and len(c.wanted) == 1]
         self.keyword_id = int(next(iter(single[0]))) if single else None
         self.node = _node(question)
@@ -53,19 +56,23 @@ class Query:
     def wanted(self) -> Wanted:
         """What the full-text index can say of it."""
         found = Wanted() if self.node is None else wanted(self.node)
-        tags = tuple(tuple(sorted(map(hashtag, c.wanted))) for c in self._tags if c.wanted)
-        return Wanted((*tags, *found.clauses), found.never) if tags else found
+        clauses = [
+            tuple(sorted({kind.word(value) for value in choice.wanted}))
+            for kind, choice in self._listed
+            if choice.wanted
+        ]
+        known = [clause for clause in clauses if "" not in clause]
+        return Wanted((*known, *found.clauses), found.never) if known else found
 
     @property
     def is_exact(self) -> bool:
         """Whether index and conditions say it all, but for posts of too many words."""
-        return not self._tags and (self.node is None or is_exact(self.node))
+        return not self._listed and (self.node is None or is_exact(self.node))
 
     def finds_row(self, row: RowMapping) -> bool:
-        """Whether expressions and tags hold for a row with the columns LOOKED_AT."""
-        if self._tags:
-            tags = _tags(row)
-            if not all(choice.has(tags) for choice in self._tags):
+        """Whether expressions, tags and links hold for a row with the columns LOOKED_AT."""
+        for kind, choice in self._listed:
+            if not choice.has(kind.values(row)):
                 return False
         if self.node is None:
             return True
@@ -80,7 +87,7 @@ class Query:
         for name, choice in self._choices:
             if name in _CONDITIONS:
                 found += _either(choice, _CONDITIONS[name])
-        return found + [_HAS[one.only] for one in self._filters if one.only]
+        return found + [_has(one.only) for one in self._filters if one.only]
 
     def times(self, at: ColumnElement[int]) -> list[ColumnElement[bool]]:
         """What is asked of its moment, of a column that has it."""
@@ -129,6 +136,27 @@ def _has_fields(node: Node) -> bool:
 
 def _tags(row: RowMapping) -> set[str]:
     return {normalise(tag) for tag in msgspec.json.decode(row["tags"], type=list[str])}
+
+
+def links_of(row: RowMapping) -> set[str]:
+    """The links of a row, as they are compared."""
+    found = row["links"]
+    return links.of_post(msgspec.json.decode(found, type=list[Link])) if found != "[]" else set()
+
+
+def _word_of_link(link: str) -> str:
+    host = links.host(link)
+    return domain(host) if host else ""
+
+
+class _Listed(NamedTuple):
+    """Values that a row has in a list. word: that of the index, of a value; "": it has none."""
+
+    values: Callable[[RowMapping], set[str]]
+    word: Callable[[str], str]
+
+
+_LISTED = {"tag": _Listed(_tags, hashtag), "link": _Listed(links_of, _word_of_link)}
 
 
 def _features(row: RowMapping) -> Set[Feature]:
@@ -191,3 +219,8 @@ _CONDITIONS = {
 }
 _traits = literal(" ") + posts.c.traits + " "
 _HAS = {"media": _traits.contains(" media "), "link": posts.c.links != "[]"}
+
+
+def _has(only: str) -> ColumnElement[bool]:
+    bare = only.removeprefix("-")
+    return _HAS[bare] if bare == only else not_(_HAS[bare])

@@ -20,7 +20,7 @@ from tweeter.records import now_us
 from tweeter.store import posts as stored
 from tweeter.store import questions
 from tweeter.store.engine import one_of, reading
-from tweeter.store.filters import Query, language
+from tweeter.store.filters import Query, language, links_of
 from tweeter.store.fulltext import TookTooLong, limited
 from tweeter.store.posts import StoredPost
 from tweeter.store.schema import matches
@@ -32,6 +32,8 @@ LIMIT_S = 3.0
 COUNTING_S = 0.15  # beyond DESCRIBED, where each candidate must be looked at
 VALUES = 10  # of a facet
 BARS = 60  # of the histogram, at most
+
+FACETS = ("network", "lang", "kind", "keyword", "tag", "link", "only")
 
 _NEWEST: Position = (1 << 62, 0)
 _MINUTE = 60_000_000
@@ -57,7 +59,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
     Facets and histogram are of the newest `described` hits, which reach back to back_to_us.
     partial: the time was over before these were seen. facets: by name ("network", "lang", "kind",
-    "keyword", "tag"), most frequent first.
+    "keyword", "tag", "link", "only": what they have), most frequent first.
     """
 
     counted: int
@@ -203,7 +205,7 @@ class _Tally:
         self._last = 0
         self._ids: list[int] = []
         self._times: list[int] = []
-        self._facets = {n: Counter[str]() for n in ("network", "lang", "kind", "keyword", "tag")}
+        self._facets = {name: Counter[str]() for name in FACETS}
 
     def add(self, row: RowMapping, is_hit: bool) -> None:
         """One candidate."""
@@ -231,6 +233,11 @@ class _Tally:
         if row["tags"] != "[]":
             tags = _tags.decode(row["tags"])
             self._facets["tag"].update({normalise(tag) for tag in tags})
+        if row["links"] != "[]":
+            self._facets["link"].update(links_of(row))
+            self._facets["only"]["link"] += 1
+        if "media" in row["traits"].split():
+            self._facets["only"]["media"] += 1
 
     def count(self, walk: Walk, connection: Connection) -> None:
         """What is left to count, from the newest hit on if nothing was; then the rest."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from tweeter.filters import KINDS
+from tweeter.choices import KINDS
 from tweeter.harmless import cell
 from tweeter.statistics.volume import OTHER, Volume
 from tweeter.store.annotations import Annotation

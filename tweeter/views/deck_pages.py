@@ -14,9 +14,10 @@ from flask import jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from tweeter import columns
+from tweeter.choices import KINDS, STATES
 from tweeter.columns import COLUMNS, BadColumn, Column, fold
 from tweeter.errors import TweeterError
-from tweeter.filters import KINDS, MANY, STATES
+from tweeter.filters import MANY
 from tweeter.store import backlog, decks, feed, keywords, questions, searches
 from tweeter.store.decks import Deck
 from tweeter.store.posts import StoredPost
@@ -182,7 +183,12 @@ def in_words(column: Column, names: Mapping[int, str]) -> str:
     return joined(*parts, between=" · ") if any(parts) else ""
 
 
-_ONLY = {"media": say("only with media"), "link": say("only with links")}
+_ONLY = {
+    "media": say("only with media"),
+    "link": say("only with links"),
+    "-media": say("only without media"),
+    "-link": say("only without links"),
+}
 
 
 def _either(words: Sequence[str]) -> str:

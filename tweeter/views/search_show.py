@@ -26,12 +26,14 @@ TITLES: dict[str, str] = {
     "keyword": say("Keyword"),
     "state": say("State"),
     "tag": say("Hashtag"),
+    "link": say("Link"),
     "hour": say("Hour"),
     "without": say("Without"),
-    "only": say("Only with"),
+    "only": say("Has"),
     "since": say("Since"),
     "until": say("Until"),
 }
+CONTENTS = {"media": say("pictures or videos"), "link": say("links")}  # that `only` asks for
 NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "demo": say("demo")}
 
 Names = Mapping[int, str]  # expressions by keyword id
@@ -94,6 +96,10 @@ def label(name: str, value: str, names: Names) -> str:
         return say(value)
     if name == "hour":
         return hour(int(value))
+    if name == "only":
+        return CONTENTS[value]
+    if name == "link":
+        return value.removeprefix("https://")
     return f"#{value}" if name == "tag" else value
 
 
@@ -103,14 +109,15 @@ def pills(chosen: Filter, names: Names) -> list[Pill]:
     for name, value in chosen.to_args():
         if name == "q":
             continue
+        can_be_not = name in MANY or name == "only"
         bare = value.removeprefix("-")
-        is_not = name in MANY and bare != value
+        is_not = can_be_not and bare != value
         flipped = bare if is_not else f"-{bare}"
-        flip = chosen.lacking(name, value).having(name, flipped) if name in MANY else None
+        flip = chosen.lacking(name, value).having(name, flipped) if can_be_not else None
         found.append(
             Pill(
                 title=TITLES[name],
-                label=label(name, bare, names) if name in MANY else value,
+                label=label(name, bare, names) if can_be_not else value,
                 is_not=is_not,
                 flip=address(flip) if flip else "",
                 drop=address(chosen.lacking(name, value)),
@@ -131,7 +138,7 @@ def facets(chosen: Filter, counts: Counts, names: Names) -> list[tuple[str, list
                 but=address(chosen.having(name, f"-{value}")),
             )
             for value, hits in values
-            if value not in getattr(chosen, name)
+            if value not in (chosen.only if name == "only" else getattr(chosen, name))
         ]
         if shown:
             found.append((TITLES[name], shown))

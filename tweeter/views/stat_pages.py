@@ -6,9 +6,8 @@ from typing import Any
 from flask import request, url_for
 from markupsafe import Markup, escape
 
-from tweeter.choices import NO_LANGUAGE
+from tweeter.choices import NO_LANGUAGE, BadFilter, hashtag
 from tweeter.errors import KeywordSyntaxError
-from tweeter.filters import BadFilter, hashtag
 from tweeter.keywords import parse
 from tweeter.records import now_us
 from tweeter.statistics import report as reports
@@ -72,7 +71,6 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "from": request.args.get("from", ""),
         "to": request.args.get("to", ""),
         "search": _search(row, question, _between(*span.asked)),
-        "search_finds_it": _finds_it(question),
         "of_chart": ("network", question.which[0]) if question.which[0] else SERIES,
         "between": _between,
         "earlier": _moved(span, -1),
@@ -132,14 +130,16 @@ _ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keyw
 
 
 def _search(row: KeywordRow, question: Question, times: dict[str, str], **more: str) -> str:
-    """The posts behind the chart, as far as a search can ask for them, in a stretch of time."""
+    """The posts behind the chart, in a stretch of time."""
     facet, value = question.which
     bare, is_not = value.removeprefix("!"), value.startswith("!")
     args: dict[str, Any] = {"keyword": row.id}
     if facet == "tag":
         args["tag"] = f"-{bare}" if is_not else bare
-    elif facet == "media" and (bare == "with") != is_not:
-        args["only"] = "media"
+    elif facet == "link":
+        args["link"] = f"-{bare}" if is_not else bare
+    elif facet == "media":
+        args["only"] = "media" if (bare == "with") != is_not else "-media"
     elif facet in _ASKED_AS:
         args["without" if is_not else "q"] = f"{_ASKED_AS[facet]}{bare}"
     for name in SERIES:
@@ -155,12 +155,6 @@ def _as_filter(name: str, value: str) -> str:
     """A value of a series as the search asks for it."""
     sign, bare = ("-", value[1:]) if value.startswith("!") else ("", value)
     return sign + (bare or NO_LANGUAGE if name == "lang" else bare)
-
-
-def _finds_it(question: Question) -> bool:
-    """Whether a search can ask for the filter of a panel: not for one link, nor for no media."""
-    facet, value = question.which
-    return facet != "link" and (facet, value) not in (("media", "without"), ("media", "!with"))
 
 
 def _word(row: KeywordRow, question: Question, word: str, *, without: bool = False) -> str:
