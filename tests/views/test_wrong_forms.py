@@ -1,6 +1,7 @@
 """What is wrong with a form is said at its field, which has the focus, with what was typed."""
 
 from html.parser import HTMLParser
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -47,6 +48,9 @@ WRONG: list[tuple[str, dict[str, str] | None, str, str]] = [
     ("/add_keyword", {"expression": "(a", "keep_days": "x"}, "keep_days", "x"),
     ("/add_keyword", {"expression": "(a"}, "expression", "(a"),
     ("/keywords/1/edit", {"expression": "flood"}, "expression", "flood"),
+    ("/keywords/import", {"lines": "\n \n", "act": "check"}, "lines", ""),
+    ("/keywords/import", {"lines": "# a remark", "act": "add"}, "lines", ""),
+    ("/keywords/import", {"lines": "expression,networks", "act": "check"}, "lines", ""),
 ]
 
 
@@ -76,6 +80,17 @@ def test_the_field_says_so_and_keeps_what_was_typed(furnished: FlaskClient) -> N
         ids = {one["id"] for one in found if "id" in one}
         assert set(field["aria-describedby"].split()) <= ids, said
         assert field.get("value", "") == typed, said
+
+
+def test_a_file_without_a_line_is_what_is_wrong(furnished: FlaskClient) -> None:
+    found = Tags(furnished.get("/add_keyword").text).found
+    token = next(one["value"] for one in found if one.get("name") == "csrf_token")
+    sent = {"csrf_token": token, "act": "check", "file": (BytesIO(b"\n# none\n"), "none.txt")}
+    answer = furnished.post("/keywords/import", data=sent)
+    assert answer.status_code == 422
+    assert "There is no line with a keyword" in answer.text
+    (field,) = [one for one in Tags(answer.text).found if one.get("aria-invalid") == "true"]
+    assert field["name"] == "file"
 
 
 def test_what_no_field_asks_is_said_by_the_form(furnished: FlaskClient) -> None:

@@ -69,6 +69,7 @@ VISITS = [
     Visit("/keywords/preview", {"expression": "harbour NOT"}),
     Visit("/keywords/import", {"lines": LINES, "act": "check"}),
     Visit("/keywords/import", {"lines": "(oops", "act": "add"}),
+    Visit("/keywords/import", {"lines": " ", "act": "check"}),
     *[Visit(f"/keywords/{number}") for number in (2, 4, 5, 6, 7, 8, 9)],
     Visit("/keywords/1?range=year&by=kind&network=!x&off=lang:en&tag=harbour&pin=tag:harbour"),
     Visit("/keywords/5?range=month&scale=index&compare=week"),

@@ -263,6 +263,8 @@ def import_keywords() -> Answer:
         return render_template("import.html", form=form, error=first_error(form)), 422
     try:
         lines = bulk.read(form.given())
+        if not lines:
+            raise ValueError(say("There is no line with a keyword: write one a line."))
     except (TweeterError, ValueError) as error:
         of_file = bool(form.file.data)
         wrong = words.of_error(error)
