@@ -12,6 +12,8 @@ from tweeter.cli_ground import JSON, pointing_at, say, set_up
 from tweeter.cli_posts import print_post
 from tweeter.filters import Filter
 from tweeter.harmless import cell
+from tweeter.records import now_us
+from tweeter.statistics.searched import Seen, seen
 from tweeter.store.posts import StoredPost
 from tweeter.store.search import Counts, search
 from tweeter.views.show import clock, exact, total_of
@@ -80,17 +82,21 @@ def find(expression: str, limit: int, output: str, as_json: bool, **given: Any) 
             )
             writer(page.posts)
             left -= len(page.posts)
-            _say(page.counts, page.searched_until_us if left else 0, bool(page.posts))
+            if page.counts is not None:
+                say(_total(page.counts, seen(engine, chosen, page.counts.histogram, now_us())))
+            if page.searched_until_us and left and not page.posts:
+                say(f"Searched back to {clock(page.searched_until_us)}, going on …")
             older = page.older
             if not older:
                 return
 
 
-def _say(counts: Counts | None, searched_until_us: int, found: bool) -> None:
-    if counts is not None:
-        say(f"{total_of(counts)}.")
-    if searched_until_us and not found:
-        say(f"Searched back to {clock(searched_until_us)}, going on …")
+def _total(counts: Counts, of_time: Seen) -> str:
+    """As the page says it: "≥ 8 posts, 96.2 % covered."."""
+    if of_time.figure.is_whole:
+        return f"{total_of(counts)}."
+    sign = "" if counts.about or counts.partial else "≥ "
+    return f"{sign}{total_of(counts)}, {of_time.figure.percent} % covered."
 
 
 def _writer(output: str) -> Callable[[Sequence[StoredPost]], None]:

@@ -5,9 +5,12 @@ import json
 import re
 import shlex
 
-from tests.commands.conftest import Person
+from tests.commands.conftest import Person, follow
+from tests.store.posts import AT, post, store
 from tests.views.test_search import fill
 from tweeter import config
+from tweeter.store import keywords
+from tweeter.views.show import iso
 from tweeter.web import create_app
 
 
@@ -34,3 +37,10 @@ def test_page_api_and_command_find_the_same(person: Person) -> None:
     wrong = person.run("search", "storm OR (flood")
     assert (wrong.exit_code, wrong.stderr.splitlines()[1]) == (2, "  " + " " * 9 + "^")
     assert person.run("search", "--lang", "1").exit_code == 2
+
+
+def test_the_command_says_what_was_covered(person: Person) -> None:
+    keywords.add(person.engine, "storm")
+    store(person.engine, follow(person.engine, gap_s=(600, 1200)), post(1))
+    times = ("--since", iso(AT), "--until", iso(AT + 3_600_000_000))
+    assert person.run("search", "storm", *times).stderr == "≥ 1 post, 83.3 % covered.\n"

@@ -174,6 +174,13 @@ def test_what_was_not_covered_is_no_silence(client: FlaskClient, engine: Engine)
         assert "Partly covered: 10 min of the time" in page, query
         assert "83.3 % covered" in page
         assert "The server closed." in page
+        found = client.get(f"/api/v1/search?{times}{query}").json["coverage"]
+        assert (round(found["covered"], 3), found["missed_s"]) == (0.833, 600)
+        assert (found["since"], found["until"]) == (exact(hour), exact(hour + HOUR_US))
+        (band,) = found["bands"]
+        begins = exact(AT + gap[0] * 1_000_000)
+        assert (band["since"], band["whole"]) == (begins, True)
+        assert "The server closed." in band["words"]
         (region,) = re.findall('<rect class="gap.*?>', page) or ["nothing is drawn"]
         assert ("nothing" in query) == ("nothing" in region)
     page = client.get(f"/search?{times}").text
@@ -181,3 +188,5 @@ def test_what_was_not_covered_is_no_silence(client: FlaskClient, engine: Engine)
     assert "<b>≥ 9 posts</b>" in page
     for query in (f"{times}&network=x", f"since={exact(hour + HOUR_US // 2)}"):
         assert "Partly covered" not in client.get(f"/search?{query}").text
+        assert not client.get(f"/api/v1/search?{query}").json["coverage"]["bands"]
+    assert client.get("/api/v1/search?counts=0").json["coverage"] is None

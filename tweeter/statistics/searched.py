@@ -8,6 +8,7 @@ from tweeter.statistics.volume import Band, bands
 from tweeter.store import coverage, figures
 from tweeter.store.cells import US
 from tweeter.store.figures import Figure
+from tweeter.store.search import Histogram
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,12 +25,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         return sum(band.until - band.since for band in self.bands)
 
 
-def seen(engine: Engine, chosen: Filter, first: int, now: int) -> Seen:
-    """Of the time from `since` (else from `first`, its oldest hit) to `until` (else to now).
+def seen(engine: Engine, chosen: Filter, histogram: Histogram, now: int) -> Seen:
+    """Of the time from `since` (else from the oldest bar of its hits) to `until` (else to now).
 
     Of the streams of its keyword, if it is of one alone; else of all streams, whatever the
-    keywords. Both of the networks that it asks for. Moments in microseconds.
+    keywords. Both of the networks that it asks for. now: microseconds.
     """
+    first = histogram.bars[0].since if histogram.bars else 0
     since, until = span((chosen,), now)
     since, until = since or first, min(until or now, now)
     chosen_of = dict(choices((chosen,)))

@@ -1,13 +1,16 @@
 """The API's routes about searching what is stored, and about the searches that are kept."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from flask import Response, request, url_for
 
 from tweeter.filters import Filter
+from tweeter.records import now_us
+from tweeter.statistics.report import plain
+from tweeter.statistics.searched import seen
 from tweeter.store import searches
-from tweeter.store.search import search
+from tweeter.store.search import Found, search
 from tweeter.views.api import MOST, Refused, answer, api, body_of, number
 from tweeter.views.pages import engine
 
@@ -35,7 +38,7 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 
 @api.get("/search")
 def find() -> Response:
-    """Stored posts that are looked for, newest first; ?counts=0 leaves the counts out."""
+    """Stored posts that are looked for, newest first; ?counts=0 leaves counts and coverage out."""
     chosen = Filter.from_args(request.args.to_dict(flat=False))
     try:
         found = search(
@@ -48,7 +51,22 @@ def find() -> Response:
     except ValueError as error:
         words = "“older” is not a position: take it from the page before."
         raise Refused("bad_position", words) from error
-    return answer(found)
+    return answer(msgspec.structs.asdict(found) | {"coverage": _coverage(chosen, found)})
+
+
+def _coverage(chosen: Filter, found: Found) -> dict[str, Any] | None:
+    """How much was covered of the time that the counts are of, and what of it was not."""
+    if found.counts is None:
+        return None
+    of_time = seen(engine(), chosen, found.counts.histogram, now_us())
+    told: dict[str, Any] = {
+        "covered": of_time.figure.covered,
+        "missed_s": of_time.missed_s,
+        "since": of_time.since,
+        "until": of_time.until,
+        "bands": of_time.bands,
+    }
+    return dict(plain(told))
 
 
 @api.get("/searches")

@@ -109,8 +109,7 @@ def _results(chosen: Filter, found: Found) -> dict[str, Any]:
 
 def _seen(chosen: Filter, counts: Counts) -> dict[str, Any]:
     """What was not covered of its time, and where that lies in the histogram."""
-    bars = counts.histogram.bars
-    found = seen(engine(), chosen, bars[0].since if bars else 0, now_us())
+    found = seen(engine(), chosen, counts.histogram, now_us())
     return {"seen": found, "gaps": search_show.gaps(counts.histogram, found.bands)}
 
 
