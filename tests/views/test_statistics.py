@@ -16,15 +16,16 @@ from sqlalchemy import Engine, delete, event, update
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, removal, store
 from tweeter.records import Link
-from tweeter.statistics import report, spans
+from tweeter.statistics import narrowed, report, spans
 from tweeter.statistics.panels import PANELS
 from tweeter.statistics.spikes import Spike
-from tweeter.store import figures, keyword_ledger, keywords, sums
+from tweeter.store import cells, figures, keyword_ledger, keywords, sums
 from tweeter.store.cells import DAY, HOUR
-from tweeter.store.engine import writing
+from tweeter.store.engine import reading, writing
 from tweeter.store.keywords import Options
 from tweeter.store.schema import keywords as keyword_table
 from tweeter.store.schema import matches, totals
+from tweeter.store.schema import posts as post_table
 from tweeter.views import charts, pages
 from tweeter.views.show import iso
 
@@ -149,19 +150,34 @@ def test_a_value_of_a_panel_can_be_left_out(engine: Engine, client: FlaskClient)
     assert "tag=-quay" in page  # the search for these posts
 
 
-def test_a_panel_says_which_filters_do_not_narrow_it(engine: Engine, client: FlaskClient) -> None:
+def test_a_panel_says_which_filters_do_not_narrow_it(
+    engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storm = keywords.add(engine, "storm").id
     since = (AT // HOUR_US + 1) * HOUR_US
     hourly(engine, since, (3, 0, 4))
     times = f"from={iso(since)}&to={iso(since + 3 * HOUR_US)}"
+    address = f"/keywords/{storm}?{times}&tag=!quay&lang=en&off=kind:post"
+
+    def notes() -> Counter[str]:
+        page = client.get(address).text
+        return Counter(re.findall(r'unnarrowed">Not narrowed by (.*?)\. <', page))
+
     # A panel counts in what it is narrowed to.
+    for query, known in (("lang=en", 0), ("lang=!en", 7), ("network=!bluesky", 0), ("tag=quay", 2)):
+        found = statistics(client, storm, f"{times}&{query}")
+        assert {one["known"] for one in found["panels"]} == {known}, query
+        assert found["narrowed"]
+    # Of the chart and the hours; of the posts.
+    assert notes() == {"lang: en": 2, "lang: en · not tag: quay": 1}
+    monkeypatch.setattr(narrowed, "MOST", 6)
     for query, known in (("lang=en", 7), ("network=!bluesky", 0), ("tag=quay", 7)):
         found = statistics(client, storm, f"{times}&{query}")
         assert {one["known"] for one in found["panels"]} == {known}, query
-    page = client.get(f"/keywords/{storm}?{times}&tag=!quay&lang=en&off=kind:post").text
-    notes = Counter(re.findall(r'unnarrowed">Not narrowed by (.*?)\. <', page))
+        assert not found["narrowed"]
     # Of the chart and the hours; of networks, languages and kinds; of six panels, words and posts.
-    assert notes == {"lang: en": 2, "not tag: quay": 3, "lang: en · not tag: quay": 6 + 2}
+    assert notes() == {"lang: en": 2, "not tag: quay": 3, "lang: en · not tag: quay": 6 + 2}
+    page = client.get(address).text
     assert "narrowed to not tag: quay" in page  # in the words to copy
     link = unescape(re.findall('<a href="([^"]*)">Search with all filters', page)[0])
     assert "tag=-quay" in link
@@ -169,6 +185,72 @@ def test_a_panel_says_which_filters_do_not_narrow_it(engine: Engine, client: Fla
     page = client.get(f"/keywords/{storm}?{times}&lang=!").text
     assert "lang=-und" in page
     assert "unnarrowed" not in client.get(f"/keywords/{storm}?{times}&off=tag:quay").text
+
+
+FILTERS = ("tag=quay", "tag=!quay", "media=with", "domain=a.org", "author=did:plc:b", "mention=me")
+ALSO = ("", "lang=en", "lang=!", "kind=reply", "network=bluesky", "network=!bluesky")
+
+
+def test_lists_are_of_the_posts_that_pass_all_filters(engine: Engine, client: FlaskClient) -> None:
+    storm = keywords.add(engine, "storm").id
+    since = (AT // HOUR_US + 2) * HOUR_US
+    some = [
+        post(
+            n,
+            ("storm", "storm for @me", "storm surge")[n % 3],
+            occurred_at=since + (n - 40) * HOUR_US // 40,  # half of them in the time before
+            tags=((), ("quay",), ("Quay", "pier"))[n // 2 % 3],
+            links=(Link(url=f"https://www.a.org/{n % 5}"),) if n % 4 else (),
+            traits=("media",) if n % 5 == 0 else (),
+            lang=("en", "pt-BR", "")[n // 3 % 3],
+            kind=("post", "reply")[n // 5 % 2],
+            author_id=("did:plc:a", "did:plc:b")[n // 7 % 2],
+        )
+        for n in range(80)
+    ]
+    store(engine, follow(engine), *some, removal(41))
+    times = f"from={iso(since)}&to={iso(since + HOUR_US)}&bucket=3600"
+    with reading(engine) as connection:
+        rows = connection.execute(post_table.select()).mappings().all()
+
+    def passing(query: str, first: int) -> list[Any]:
+        """As the documentation says it, post by post."""
+        found = [row for row in rows if first <= row["occurred_at"] < first + HOUR_US]
+        for name, value in (one.split("=") for one in query.split("&") if one):
+            bare = value.removeprefix("!")
+            counted = {
+                row["id"]: {v for f, v in cells.facets(row) if f == name}
+                or {getattr(cells.volume(row), name, "")}
+                for row in found
+            }
+            has = {number for number, values in counted.items() if bare in values}
+            found = [row for row in found if (row["id"] in has) != value.startswith("!")]
+        return [row for row in found if cells.is_visible(row)]
+
+    seen = set()
+    for which in FILTERS:
+        for also in ALSO:
+            query = f"{which}&{also}"
+            found = statistics(client, storm, f"{times}&{query}")
+            now, before = (passing(query, at) for at in (since, since - HOUR_US))
+            seen.add(len(now))
+            assert found["narrowed"]
+            for panel in found["panels"]:
+                values, earlier = (
+                    Counter(v for row in posts for f, v in cells.facets(row) if f == panel["facet"])
+                    for posts in (now, before)
+                )
+                assert (panel["known"], panel["distinct"]) == (len(now), len(values)), query
+                shown = [(one["value"], one["posts"], one["before"]) for one in panel["rows"]]
+                assert shown == sorted(
+                    ((v, n, earlier[v]) for v, n in values.items()),
+                    key=lambda one: (-one[1], one[0]),
+                )
+            assert found["terms"]["looked_at"] == len(now)
+            languages = Counter(cells.volume(row).lang for row in passing(which, since))
+            if "lang" in also:  # not narrowed by its own
+                assert found["shares"]["lang"] == languages
+    assert len(seen) > 8
 
 
 def test_every_filter_of_a_panel_leads_to_the_posts_that_it_counts(

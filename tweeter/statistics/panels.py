@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -12,10 +12,12 @@ from sqlalchemy import Engine
 from tweeter.statistics import association, volume
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER
+from tweeter.statistics.narrowed import Narrowed
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.volume import Question
 from tweeter.store import facet_sums, samples, sums
 from tweeter.store.cells import DAY, HOUR
+from tweeter.store.facet_sums import Top
 from tweeter.store.sums import EVERY
 
 PANELS = ("tag", "link", "domain", "author", "mention", "media")
@@ -49,30 +51,31 @@ MANY = 2_000  # different values
 KEPT_S = 600.0
 
 
-def panel(engine: Engine, keyword_id: int, facet: str, question: Question, known: int) -> Panel:
+def panel(
+    engine: Engine,
+    keyword_id: int,
+    facet: str,
+    question: Question,
+    known: int,
+    narrowed: Narrowed | None = None,
+) -> Panel:
     """The commonest values of a facet in the span, against the stretch before.
 
     What it costs grows with the number of different values. Where there are MANY the answer is
     kept: for a twentieth of a bar it is as good as new, and for a tenth of the stretch, an hour at
     most, it is shown once more while it is counted again behind (`Panel.at` says of when it is).
+    narrowed: what it is made of instead, if given.
     """
+    if narrowed is not None:
+        return _of_narrowed(engine, facet, narrowed)
     span, networks = question.span, question.narrow.network
     return KEEPER.answer(
-        (str(engine.url), keyword_id, facet, networks, *_stretch(span)),
+        (str(engine.url), keyword_id, facet, networks, *span.stretch),
         span.since,
         partial(_panel, engine, keyword_id, facet, question, known),
         is_much=lambda found: found.distinct >= MANY,
-        ages_s=_ages_s(span),
+        ages_s=span.ages_s(KEPT_S, HOUR),
     )
-
-
-def _stretch(span: Span) -> tuple[int, int]:
-    """Equal for what is the same question a bar later: "the last month" runs on."""
-    return span.until - span.since, 0 if span.until > time.time() else span.until
-
-
-def _ages_s(span: Span) -> tuple[float, float]:
-    return min(span.size / 20, KEPT_S), min((span.until - span.since) / 10, HOUR)
 
 
 def _panel(engine: Engine, keyword_id: int, facet: str, question: Question, known: int) -> Panel:
@@ -88,6 +91,17 @@ def _panel(engine: Engine, keyword_id: int, facet: str, question: Question, know
         [value for value, _ in found.values],
         networks=networks,
     )
+    return _made(engine, facet, found, before, known)
+
+
+def _of_narrowed(engine: Engine, facet: str, narrowed: Narrowed) -> Panel:
+    counted = narrowed.values[facet]
+    most = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:TOP]
+    found = Top(values=most, distinct=len(counted))
+    return _made(engine, facet, found, narrowed.before[facet], narrowed.posts)
+
+
+def _made(engine: Engine, facet: str, found: Top, before: Mapping[str, int], known: int) -> Panel:
     labels: Mapping[str, str] = {}
     if facet == "author":
         labels = samples.names_of(engine, [value for value, _ in found.values])
@@ -122,17 +136,26 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     against: int
 
 
-def terms(engine: Engine, keyword_id: int, expression: str, span: Span) -> Terms:
+def terms(
+    engine: Engine,
+    keyword_id: int,
+    expression: str,
+    span: Span,
+    narrowed: Narrowed | None = None,
+) -> Terms:
     """Words that posts of the keyword have more often than other stored posts have them.
 
     Of as many posts as are looked at in the most, the answer is kept as that of a panel.
+    narrowed: whose posts it is of instead, if given.
     """
+    if narrowed is not None:
+        return _compared(engine, keyword_id, expression, _some(narrowed.texts))
     return KEEPER.answer(
-        (str(engine.url), keyword_id, "words", expression, *_stretch(span)),
+        (str(engine.url), keyword_id, "words", expression, *span.stretch),
         span.since,
         partial(_terms, engine, keyword_id, expression, span),
         is_much=lambda found: found.looked_at >= LOOKED_AT,
-        ages_s=_ages_s(span),
+        ages_s=span.ages_s(KEPT_S, HOUR),
     )
 
 
@@ -141,7 +164,19 @@ LOOKED_AT = 400  # posts
 
 def _terms(engine: Engine, keyword_id: int, expression: str, span: Span) -> Terms:
     mine = samples.sample(engine, keyword_id, span.asked, limit=LOOKED_AT)
-    size, counted = association.counted((post.text, post.lang) for post in mine)
+    return _compared(engine, keyword_id, expression, [(post.text, post.lang) for post in mine])
+
+
+def _some(texts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """At most LOOKED_AT, evenly."""
+    step = max(-(-len(texts) // LOOKED_AT), 1)
+    return list(texts[::step])
+
+
+def _compared(
+    engine: Engine, keyword_id: int, expression: str, mine: Sequence[tuple[str, str]]
+) -> Terms:
+    size, counted = association.counted(mine)
     others, background = _background(engine, keyword_id)
     own = association.words(expression, "")
     found = association.compare(counted, size, background, others, limit=TOP + len(own))

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter import texts
-from tweeter.statistics import association, spikes
+from tweeter.statistics import association, narrowed, spikes
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.panels import (
@@ -197,8 +197,10 @@ def _examples(sampled: Sequence[Sampled], different: Sequence[tuple[str, str, Te
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. learned_days: of LEARNED_DAYS that spikes need."""
+    """All of it. learned_days: of LEARNED_DAYS that spikes need. narrowed: shares, panels and terms
+    are of the posts that pass every filter; else of those that pass some."""
 
+    narrowed: bool
     volume: Volume
     shares: dict[str, dict[str, int]]
     panels: list[Panel]
@@ -232,11 +234,17 @@ def of_keyword(
     found = spikes.find(before.hours, span.asked[0], span.asked[1], before.skip)
     # Of what panels count: they are narrowed by networks alone.
     known = sums.total(engine, keyword_id, times, Narrow(network=question.narrow.network))
+    passing = narrowed.of_posts(engine, keyword_id, question)
     return Report(
+        narrowed=passing is not None,
         volume=drawn,
-        shares=sums.shares(engine, keyword_id, times, narrow=question.narrow),
-        panels=[panel(engine, keyword_id, facet, question, known) for facet in PANELS],
-        terms=terms(engine, keyword_id, expression, span),
+        shares=(
+            passing.shares
+            if passing is not None
+            else sums.shares(engine, keyword_id, times, narrow=question.narrow)
+        ),
+        panels=[panel(engine, keyword_id, facet, question, known, passing) for facet in PANELS],
+        terms=terms(engine, keyword_id, expression, span, passing),
         hours=hours_of_week(engine, keyword_id, question, by_hour),
         rate=rate(before, int(now_s())),
         spikes=spike_cards(engine, keyword_id, found),

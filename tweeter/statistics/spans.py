@@ -1,5 +1,7 @@
 """A stretch of time cut into buckets of a length that people count in; seconds since 1970, UTC."""
 
+import time
+
 import msgspec
 
 from tweeter.store.cells import DAY, HOUR, MINUTE, SIZES
@@ -57,6 +59,15 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         return Grid(
             since=self.since, until=self.until, base=self.base, width=self.size, offset=offset
         )
+
+    @property
+    def stretch(self) -> tuple[int, int]:
+        """Equal for what is the same question a bar later: "the last month" runs on."""
+        return self.until - self.since, 0 if self.until > time.time() else self.until
+
+    def ages_s(self, new_s: float, old_s: float) -> tuple[float, float]:
+        """How long an answer that is kept is as good as new, and may be shown: at most."""
+        return min(self.size / 20, new_s), min((self.until - self.since) / 10, old_s)
 
     def starts(self) -> range:
         """Where each bucket begins."""

@@ -1,11 +1,11 @@
 """A few posts of a stretch, for what no sum can say: words, texts and the names of authors."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import CompoundSelect, Connection, Engine, bindparam, select, union_all
+from sqlalchemy import CompoundSelect, Connection, Engine, RowMapping, bindparam, select, union_all
 
 from tweeter.store.cells import US
 from tweeter.store.engine import chunks, reading
@@ -42,18 +42,38 @@ def sample(
     return found
 
 
+_in_stretch = (
+    matches.c.keyword_id == bindparam("keyword"),
+    matches.c.occurred_at >= bindparam("from"),
+    matches.c.occurred_at < bindparam("to"),
+    posts.c.hidden == "",
+    posts.c.removed_at.is_(None),
+)
 _newest = (
     select(*_SAMPLED)
     .join(matches, matches.c.post_id == posts.c.id)
-    .where(
-        matches.c.keyword_id == bindparam("keyword"),
-        matches.c.occurred_at >= bindparam("from"),
-        matches.c.occurred_at < bindparam("to"),
-        posts.c.hidden == "",
-        posts.c.removed_at.is_(None),
-    )
+    .where(*_in_stretch)
     .order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
     .limit(bindparam("most"))
+)
+
+
+def every(engine: Engine, keyword_id: int, times: tuple[int, int]) -> Iterator[RowMapping]:
+    """The visible posts of a keyword in a stretch as statistics count them, newest first.
+
+    Each costs about as much as a search's candidate: ask first how many there are.
+    """
+    values = {"keyword": keyword_id, "from": times[0] * US, "to": times[1] * US}
+    with reading(engine) as connection:
+        yield from connection.execute(_every, values).mappings()
+
+
+_COUNTED = "text tags links lang kind network author_id traits removed_at hidden occurred_at"
+_every = (
+    select(*(posts.c[name] for name in _COUNTED.split()))
+    .join(matches, matches.c.post_id == posts.c.id)
+    .where(*_in_stretch)
+    .order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
 )
 
 

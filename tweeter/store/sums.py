@@ -267,7 +267,7 @@ def shares(
         row = dict(zip(SERIES, key, strict=True))
         for name in SERIES:
             others = [other for other in SERIES if other != name]
-            if all(_counts(row[other], getattr(narrow, other)) for other in others):
+            if all(counts(row[other], getattr(narrow, other)) for other in others):
                 found[name][row[name]] += posts
     return {name: {k: v for k, v in counted.items() if v} for name, counted in found.items()}
 
@@ -302,7 +302,7 @@ def pieces(since: int, until: int, sizes: Sequence[int] = SIZES) -> list[tuple[i
     return sorted(found, key=lambda piece: piece[1])
 
 
-def _counts(value: str, names: Sequence[str]) -> bool:
+def counts(value: str, names: Sequence[str]) -> bool:
     wanted = [name for name in names if not name.startswith("!")]
     return (not wanted or value in wanted) and f"!{value}" not in names
 

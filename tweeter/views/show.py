@@ -31,7 +31,8 @@ def readable(value: Any) -> Any:
         return value
     found = {}
     for name, item in value.items():
-        if name.endswith(("_at", "_us")) or name in ("since", "until"):
+        is_moment = name.endswith(("_at", "_us")) and name != "looked_at"  # how many posts were
+        if is_moment or name in ("since", "until"):
             found[name.removesuffix("_us")] = exact(item) if isinstance(item, int) else item
         elif name == "id" and isinstance(item, int) and item > 1 << 53:
             found[name] = str(item)
