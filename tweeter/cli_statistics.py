@@ -1,17 +1,21 @@
 """`tweeter stats`: what a keyword's page shows, in a terminal or as JSON."""
 
+from collections.abc import Mapping, Sequence
+
 import click
 
 from tweeter.cli_ground import JSON, moments_as_text, set_up
 from tweeter.cli_ground import data as print_value
+from tweeter.records import now_us
 from tweeter.statistics import questions
 from tweeter.statistics import report as reports
 from tweeter.statistics.report import Report
 from tweeter.statistics.spans import NICE, PRESETS
+from tweeter.statistics.voice import Voice, of_keywords
 from tweeter.store import keywords
 from tweeter.store.cells import US
 from tweeter.store.sums import SERIES
-from tweeter.views.show import clock
+from tweeter.views.show import clock, duration
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDE = 80
@@ -32,21 +36,75 @@ LABELS = {
 @click.option("--until", "to", help="Until then; default: now.")
 @click.option("--bucket", type=click.Choice([str(size) for size in NICE]), help="Seconds a bar.")
 @click.option("--by", type=click.Choice([*SERIES, "nothing"]), help="What the bars are made of.")
+@click.option("--compare", type=click.Choice(["previous", "week"]), help="With the time before.")
+@click.option(
+    "--with",
+    "others",
+    type=int,
+    multiple=True,
+    metavar="ID",
+    help="With this keyword, or more.",
+)
+@click.option("--index", is_flag=True, help="Each series in percent of its own mean.")
+@click.option("--shares", is_flag=True, help="How it and those of --with share their posts.")
 @JSON
-def print_statistics(keyword_id: int, as_json: bool, **options: str | None) -> None:
-    """Posts over time and what is in them, as on the keyword's page (default: the last day)."""
+def print_statistics(
+    keyword_id: int,
+    as_json: bool,
+    others: Sequence[int],
+    index: bool,
+    shares: bool,
+    **options: str | None,
+) -> None:
+    """Posts over time and what is in them, as on the keyword's page (default: the last day).
+
+    With --shares: share of voice, as on the first page, only where every keyword was covered.
+    """
     _, engine = set_up()
     row = keywords.get(engine, keyword_id)
     names = {"chosen": "range", "from_": "from"}
     args = {names.get(name, name): [value] for name, value in options.items() if value}
+    if shares:
+        if index or "by" in args or "compare" in args:
+            raise click.UsageError("--shares goes with --with and times alone.")
+        args["with"] = [str(one) for one in (keyword_id, *others)]
+        chosen, span = questions.voices(args)
+        rows = [keywords.get(engine, number) for number in chosen]
+        voice = of_keywords(engine, rows, span, now_us() // US)
+        if as_json:
+            print_value(moments_as_text(reports.plain_voice(voice)))
+        else:
+            _print_voice(voice)
+        return
+    args |= {"with": [str(one) for one in others], "scale": ["index" if index else "posts"]}
     found = reports.of_keyword(engine, row, questions.read(args))
     if as_json:
         print_value(moments_as_text(reports.plain(found)))
     else:
-        _print(row.expression, found)
+        called = {str(n): keywords.get(engine, n).expression for n in others}
+        _print(row.expression, found, called)
 
 
-def _print(expression: str, found: Report) -> None:
+def _print_voice(voice: Voice) -> None:
+    since, until = (clock(moment * US) for moment in voice.span.asked)
+    left = f", {voice.left_out} of them left out" if voice.left_out else ""
+    click.echo(
+        f"{voice.everything:,} posts of all, {since} to {until}, in {voice.span.count} buckets of"
+        f" {duration(voice.span.size)}{left}"
+    )
+    of_each = zip(voice.expressions, voice.totals, voice.shares(), strict=True)
+    for expression, posts, over_time in of_each:
+        share = f"{100 * posts / voice.everything:.1f} %" if voice.everything else "-"
+        click.echo(f"  {expression[:40]:<40} {posts:>10,} {share:>8}")
+        click.echo(f"  {line([round(1_000 * one) for one in over_time])}")
+    for expression, buckets in voice.missing():
+        click.echo(f"Not covered in {buckets} of them: {expression}")
+    if voice.apart:
+        click.echo("They follow no network together: nothing can be compared.")
+
+
+def _print(expression: str, found: Report, called: Mapping[str, str]) -> None:
+    """called: expressions of the keywords that it is compared with, by their numbers."""
     volume = found.volume
     since, until = (clock(moment * US) for moment in volume.span.asked)
     click.echo(f"{expression}: {volume.figure.words(volume.total)}, {since} to {until}")
@@ -56,8 +114,7 @@ def _print(expression: str, found: Report) -> None:
         click.echo(f"{change:+.0f} % against the time before ({volume.before:,})")
     if volume.gone:
         click.echo(f"{volume.gone:,} removed since")
-    for series in volume.stacks:
-        click.echo(f"  {series.name or 'not said':<20} {series.total:>10,}")
+    _print_series(expression, found, called)
     for panel in found.panels:
         if panel.rows:
             click.echo(f"{LABELS[panel.facet]} ({panel.distinct:,} of them)")
@@ -73,6 +130,27 @@ def _print(expression: str, found: Report) -> None:
         click.echo(f"Note: {times}: {note.text}")
     for band in volume.bands:
         click.echo(f"Not covered: {clock(band.since * US)} to {clock(band.until * US)}")
+
+
+def _print_series(expression: str, found: Report, called: Mapping[str, str]) -> None:
+    volume = found.volume
+    names = dict(called)
+    if volume.others and volume.indexes:
+        names[""] = expression
+    for number, series in enumerate(volume.drawn):
+        name = names.get(series.name) or series.name or "not said"
+        click.echo(f"  {name[:40]:<20} {series.total:>10,}{_index(found, number)}")
+
+
+def _index(found: Report, number: int) -> str:
+    """What 100 is in a series, and the series in percent of it; "" if no index is asked for."""
+    if not found.volume.indexes:
+        return ""
+    one = found.volume.indexes[number]
+    if not one.values:
+        return "  no post to compare with"
+    bucket = duration(found.volume.span.size)
+    return f"  100 = {one.mean:.4g} a {bucket}\n  {line([round(value) for value in one.values])}"
 
 
 def _sums(found: Report) -> list[int]:

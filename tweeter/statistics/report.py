@@ -26,6 +26,7 @@ from tweeter.statistics.panels import (
 )
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.spikes import Spike
+from tweeter.statistics.voice import Voice
 from tweeter.statistics.volume import Question, Volume, bands, volume
 from tweeter.store import coverage, facet_sums, posts, samples, sums
 from tweeter.store.cells import HOUR, US
@@ -278,3 +279,9 @@ def plain(value: Any) -> Any:
         else:
             found[name] = plain(item)
     return found
+
+
+def plain_voice(found: Voice) -> dict[str, Any]:
+    """Share of voice for programs: as `plain`, with the shares."""
+    shares = [[round(share, 5) for share in one] for one in found.shares()]
+    return dict(plain(found)) | {"shares": shares}

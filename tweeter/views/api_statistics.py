@@ -38,8 +38,7 @@ def keyword_shares() -> Response:
         raise BadQuestion("Name the keywords by “with”, once for each.")
     rows = [keywords.get(engine(), number) for number in chosen]
     found = voice.of_keywords(engine(), rows, span, now_us() // US)
-    shares = [[round(share, 5) for share in one] for one in found.shares()]
-    return answer({"voice": reports.plain(found) | {"shares": shares}})
+    return answer({"voice": reports.plain_voice(found)})
 
 
 @api.get("/keywords/<int:keyword_id>/statistics")
