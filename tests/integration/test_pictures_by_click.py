@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -162,6 +163,45 @@ def test_a_picture_goes_with_its_post_and_opens_elsewhere_with_a_key(
         page.locator("iframe.picture").wait_for(state="detached")
         card_of(page, "Removed by its author").wait_for()
         assert page.get_by_role("link", name="Hide picture").count() == 0
+
+
+def test_a_picture_stays_open_when_its_post_is_edited(browser: Any, place: World) -> None:
+    at = now_us()
+    post = invented.decoded(invented.x_post(at, 10, text="harbour, first words"), at)
+    assert isinstance(post, Post)
+    assert len(post.media) == 1
+    lease = take(place.engine, "edited twice")
+
+    def edit(text: str, *, host: str = "") -> None:
+        media = post.media
+        if host:
+            media = tuple(
+                msgspec.structs.replace(one, url=f"https://{host}/1.jpg") for one in media
+            )
+        newer = {"text": text, "media": media, "edited_at": now_us(), "version": str(now_us())}
+        store(place.engine, lease, msgspec.structs.replace(post, operation="update", **newer))
+
+    with asked(browser, place) as (page, strange):
+        page.goto(f"{place.url}/live")
+        page.locator("#lamp.state-live").wait_for()
+        store(place.engine, lease, post)
+        card = card_of(page, "first words")
+        card.get_by_role("link", name=SHOW).click()
+        drawn(page)
+        page.get_by_role("link", name="Hide picture").focus()
+        edit("harbour, second words")
+        card_of(page, "second words").wait_for()
+        drawn(page)
+        assert card_of(page, "second words").locator("iframe.picture").count() == 1
+        assert page.evaluate("document.activeElement.textContent") == "Hide picture"
+        assert {one.url for one in strange} == {PICTURE}
+        page.get_by_role("link", name="Hide picture").click()
+        assert page.locator("iframe.picture").count() == 0
+        page.get_by_role("link", name=SHOW).first.click()
+        edit("harbour, third words", host="other.example")
+        card_of(page, "third words").wait_for()  # another host: nobody agreed to ask it
+        assert page.locator("iframe.picture").count() == 0
+        assert {one.url for one in strange} == {PICTURE}
 
 
 @pytest.mark.parametrize("width, theme", [(1280, "light"), (320, "dark")])

@@ -2,6 +2,7 @@
 // moves; what comes waits). Of many posts it shows one in n, the newest there are, and counts all.
 
 import { dividerRow, gapRow, gapWords, item, note, promoted, sameRow, tombstone } from "./items.js";
+import { carry } from "./picture.js";
 import { heard, say } from "./words.js";
 
 const SHOWN = 100; // cards kept in a column
@@ -232,6 +233,8 @@ export class Column {
     const fresh = item(post, fold, this.deck.names, this.prefix);
     this.keep(() => {
       const hadFocus = old.contains(document.activeElement);
+      const before = [...old.querySelectorAll("article")].find((one) => one.dataset.id === post.id);
+      const link = before ? carry(before, fresh) : null;
       if (old.dataset.id !== post.id) {
         this.unfold(old, post.id);
         old.after(fresh);
@@ -245,7 +248,7 @@ export class Column {
       if (this.folds.get(fold) !== undefined) fresh.dataset.fold = "";
       this.adopt(fresh);
       note(fresh, isMine ? "" : say("It was edited and belongs no more to this column."));
-      if (hadFocus) fresh.querySelector("article").focus({ preventScroll: true });
+      if (hadFocus) (link ?? fresh.querySelector("article")).focus({ preventScroll: true });
     });
     this.number();
   }

@@ -31,6 +31,28 @@ function toggle(link) {
   link.setAttribute("aria-expanded", String(!open));
 }
 
+function summary(details) {
+  return details.querySelector("summary").textContent;
+}
+
+// What a person opened of a post stays open when it is drawn again: what is covered in the same
+// words, the long text, and a picture from the same host at the same place (it is shown as it is
+// now). before: the article; fresh: what takes its place. The link that had the focus, or null.
+export function carry(before, fresh) {
+  const opened = new Map([...before.querySelectorAll("details[open]")].map((one) => [one.className, summary(one)]));
+  for (const details of fresh.querySelectorAll("details")) {
+    const words = opened.get(details.className);
+    details.open = words !== undefined && (details.className === "rest" || words === summary(details));
+  }
+  let focused = null;
+  for (const link of fresh.querySelectorAll("a.show-picture")) {
+    const old = [...before.querySelectorAll("a.show-picture")].find((one) => one.href === link.href);
+    if (old && old === document.activeElement) focused = link;
+    if (shown.get(old)?.words === link.textContent) toggle(link);
+  }
+  return focused;
+}
+
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a.show-picture");
   const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey; // a new tab
