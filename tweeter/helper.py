@@ -45,10 +45,11 @@ _READY = b"\x01"
 
 
 class Learn(msgspec.Struct, tag=True, array_like=True):
-    """The keywords of a revision: what comes is matched with them from now on."""
+    """What a revision changed: what comes is matched with these keywords from now on."""
 
     revision: int
-    keywords: Sequence[Keyword]
+    changed: Sequence[Keyword]
+    gone: Sequence[int]
 
 
 class Work(msgspec.Struct, tag=True, array_like=True):
@@ -80,6 +81,7 @@ class Helper:
         self._turn = threading.Lock()
         self._children: list[_Child] = []
         self._learned = -1
+        self._known: dict[int, Keyword] = {}  # to the children, by id
         self._used_at = self._failed_at = -AGAIN_S
 
     def digest(
@@ -97,16 +99,22 @@ class Helper:
                 if not self._stand_by():
                     return None
                 if self._learned != revision:
-                    learn = _encode(Learn(revision, keywords))
-                    for child in self._children:
-                        _send(child.line, learn)
-                    self._learned = revision
+                    self._teach(revision, keywords)
                 return self._shared(events, is_live)
             except (OSError, EOFError, msgspec.MsgspecError) as error:
                 log.warning("helper_failed error=%s", error or type(error).__name__)
                 self._failed_at = time.monotonic()
                 self._end()
                 return None
+
+    def _teach(self, revision: int, keywords: Sequence[Keyword]) -> None:
+        known, now = self._known, {keyword.id: keyword for keyword in keywords}
+        # Most are the same object: nothing of them is compared.
+        changed = [one for n, one in now.items() if (old := known.get(n)) is not one and old != one]
+        learn = _encode(Learn(revision, changed, list(known.keys() - now.keys())))
+        for child in self._children:
+            _send(child.line, learn)
+        self._learned, self._known = revision, now
 
     def _shared(self, events: Sequence[RawEvent], is_live: bool) -> Batch:
         size = -(-len(events) // len(self._children))
@@ -120,7 +128,7 @@ class Helper:
         if not self._children and time.monotonic() - self._failed_at >= AGAIN_S:
             for _ in range(self._count):
                 self._children.append(_Child())
-            self._learned = -1
+            self._learned, self._known = -1, {}
         return bool(self._children) and all(child.is_ready() for child in self._children)
 
     def pids(self) -> list[int]:
@@ -205,11 +213,15 @@ def serve(line: socket.socket) -> None:
     """The child: digest what comes until the line ends."""
     line.sendall(_READY)
     revision, matcher = -1, Matcher(())
+    known: dict[int, Keyword] = {}
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             match _asked(_receive(line)):
                 case Learn() as learn:
-                    matcher = Matcher(learn.keywords, before=matcher)
+                    known.update((keyword.id, keyword) for keyword in learn.changed)
+                    for number in learn.gone:
+                        del known[number]
+                    matcher = Matcher(known.values(), before=matcher)
                     revision = learn.revision
                     memory.keep()
                 case Work() as work:

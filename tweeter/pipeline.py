@@ -40,7 +40,8 @@ class KeywordBook:
     def refresh(self) -> None:
         """Load the keywords if they changed. Called from several threads."""
         with self._lock:
-            revision, active = keywords.active(self._engine, known=self.revision)
+            had = {keyword.id: keyword for keyword in self.keywords}
+            revision, active = keywords.active(self._engine, known=self.revision, had=had)
             if revision == self.revision:
                 return
             self.matcher = Matcher(active, before=self.matcher)

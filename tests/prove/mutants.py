@@ -287,7 +287,7 @@ MUTANTS: dict[str, Mutant] = {
         test="tests/test_line.py::test_too_many_turns_join_gaps_and_never_drop_one",
     ),
     "words-are-found-inside-words": Mutant(
-        "tweeter/keywords/matcher.py",
+        "tweeter/keywords/layer.py",
         "if number not in hits and stands_alone(hay, start, end, kind):",
         "if number not in hits:",
         "'art' is found in 'party'",

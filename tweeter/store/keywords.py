@@ -27,6 +27,7 @@ from tweeter.store.schema import (
 )
 from tweeter.texts import say
 
+NOTHING: Mapping[int, Keyword] = {}
 UNDO_S = 600  # a removed keyword's posts are purged no sooner than this
 
 
@@ -343,10 +344,13 @@ def revision(connection: Connection, *, lock: bool = False) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def active(engine: Engine, *, known: int = -1) -> tuple[int, list[Keyword]]:
+def active(
+    engine: Engine, *, known: int = -1, had: Mapping[int, Keyword] = NOTHING
+) -> tuple[int, list[Keyword]]:
     """The revision and the keywords to match with, as of the same moment.
 
     known: a revision whose keywords the caller has; if it is still that one, [] is returned.
+    had: those, by id; one that is still the same is given back as the same object.
     """
     with reading(engine) as connection:
         at = revision(connection)
@@ -355,29 +359,32 @@ def active(engine: Engine, *, known: int = -1) -> tuple[int, list[Keyword]]:
         columns = [keywords.c[name] for name in _MATCHED]
         rows = connection.execute(select(*columns).where(keywords.c.state == "active"))
         names = followed.ids(connection)
-        return at, [_record(row, names) for row in rows]
+        found = [_record(row, names) for row in rows]
+        return at, [old if (old := had.get(new.id)) == new else new for new in found]
 
 
 def one(engine: Engine, keyword_id: int) -> Keyword:
     """A keyword, in whatever state, as it is matched with; raises KeywordNotFound."""
     with reading(engine) as connection:
         row = _get(connection, keyword_id)
-        return _record(row, followed.ids(connection, keyword_id))
+        values = [getattr(row, name) for name in _MATCHED]
+        return _record(values, followed.ids(connection, keyword_id))
 
 
 _MATCHED = ("id", "expression", "version", "state", "networks", "day_budget", "month_budget")
 
 
-def _record(row: Any, names: Mapping[int, tuple[tuple[str, str], ...]]) -> Keyword:
+def _record(row: Sequence[Any], names: Mapping[int, tuple[tuple[str, str], ...]]) -> Keyword:
+    number, expression, version, state, networks, day_budget, month_budget = row
     return Keyword(
-        id=row.id,
-        expression=row.expression,
-        version=row.version,
-        state=row.state,
-        networks=tuple(row.networks.split()),
-        day_budget=row.day_budget,
-        month_budget=row.month_budget,
-        accounts=names.get(row.id, ()),
+        id=number,
+        expression=expression,
+        version=version,
+        state=state,
+        networks=tuple(networks.split()),
+        day_budget=day_budget,
+        month_budget=month_budget,
+        accounts=names.get(number, ()),
     )
 
 
