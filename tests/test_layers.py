@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "tweeter"
 ROWS = [
     {"texts"},
     {"errors", "records", "settings"},
-    {"checks", "harmless", "hints", "moments", "packing"},
+    {"checks", "harmless", "hints", "jsonlines", "moments", "packing"},
     {"config"},
     {"keywords", "decode", "links"},
     {"choices"},
@@ -24,7 +24,7 @@ ROWS = [
     {"broadcast", "broker", "forecast", "memory", "problems", "queues", "scheduler", "x_costs"},
     {"digest"},
     {"helper"},
-    {"pipeline", "line"},
+    {"crew", "line", "pipeline"},
     {"statistics", "writing"},
     {"balance", "follow", "imports", "look_back", "names", "recheck", "x_search"},
     {"slot"},

@@ -98,20 +98,26 @@ def run_web() -> None:
 def scheduler() -> None:
     """Reconcile streams and jobs every two seconds (a part of `up`)."""
     from tweeter import tasks
-    from tweeter.scheduler import TICK_S, Scheduler
+    from tweeter.scheduler import LOOK_S, TICK_S, Scheduler
 
     config, engine = set_up()
     log_to_stderr(config)
     tasks.join(engine)
     broker.await_ours(config)
     running = Scheduler(engine, config, tasks.send_job)
+    ticked_at = -TICK_S
     while True:
+        now_s = time.monotonic()
         try:
-            migrate.refuse_change(engine)
-            running.tick(time.monotonic())
+            if now_s - ticked_at >= TICK_S:
+                ticked_at = now_s
+                migrate.refuse_change(engine)
+                running.tick(now_s)
+            else:
+                running.look(now_s)
         except (SQLAlchemyError, Held) as error:
             logging.getLogger("tweeter.scheduler").error("tick_failed error=%s", error)
-        time.sleep(TICK_S)
+        time.sleep(LOOK_S)
 
 
 @cli.command(name="broker")

@@ -5,7 +5,7 @@ What costs time and needs no database is done here, so that a transaction is sho
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import msgspec
 
@@ -33,7 +33,7 @@ OLD_US = 7 * 24 * 3_600_000_000
 
 
 def digest(
-    events: Sequence[RawEvent], matcher: Matcher, revision: int, *, is_live: bool = True
+    events: Iterable[RawEvent], matcher: Matcher, revision: int, *, is_live: bool = True
 ) -> Batch:
     """Decode and match: what the events mean for the store. Raises nothing for bad events.
 

@@ -29,6 +29,7 @@ import msgspec
 
 from tweeter import memory
 from tweeter.digest import digest
+from tweeter.jsonlines import Block
 from tweeter.keywords import Matcher
 from tweeter.records import Keyword, RawEvent
 from tweeter.store.batches import Batch
@@ -59,12 +60,18 @@ class Work(msgspec.Struct, tag=True, array_like=True):
     events: Sequence[RawEvent]
 
 
+class WorkBlock(msgspec.Struct, tag=True, array_like=True):
+    """Lines of a file to digest; the answer is a Batch."""
+
+    block: Block
+
+
 def _counter(_: Any, value: Any) -> Any:
     return Counter(value)  # the only type that msgspec does not know
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_asked = msgspec.msgpack.Decoder(Learn | Work).decode
+_asked = msgspec.msgpack.Decoder(Learn | Work | WorkBlock).decode
 _answered = msgspec.msgpack.Decoder(Batch, dec_hook=_counter).decode
 
 
@@ -75,13 +82,9 @@ class Helper:
     """
 
     def __init__(self, count: int) -> None:
-        cores = os.cpu_count() or 1
-        by_itself = min(cores, MOST) if cores > 1 else 0
-        self._count = by_itself if count < 0 else count
+        self._count = how_many(count, MOST)
         self._turn = threading.Lock()
-        self._children: list[_Child] = []
-        self._learned = -1
-        self._known: dict[int, Keyword] = {}  # to the children, by id
+        self._children: list[Child] = []
         self._used_at = self._failed_at = -AGAIN_S
 
     def digest(
@@ -98,8 +101,8 @@ class Helper:
             try:
                 if not self._stand_by():
                     return None
-                if self._learned != revision:
-                    self._teach(revision, keywords)
+                for child in self._children:
+                    child.teach(revision, keywords)
                 return self._shared(events, is_live)
             except (OSError, EOFError, msgspec.MsgspecError) as error:
                 log.warning("helper_failed error=%s", error or type(error).__name__)
@@ -107,28 +110,18 @@ class Helper:
                 self._end()
                 return None
 
-    def _teach(self, revision: int, keywords: Sequence[Keyword]) -> None:
-        known, now = self._known, {keyword.id: keyword for keyword in keywords}
-        # Most are the same object: nothing of them is compared.
-        changed = [one for n, one in now.items() if (old := known.get(n)) is not one and old != one]
-        learn = _encode(Learn(revision, changed, list(known.keys() - now.keys())))
-        for child in self._children:
-            _send(child.line, learn)
-        self._learned, self._known = revision, now
-
     def _shared(self, events: Sequence[RawEvent], is_live: bool) -> Batch:
         size = -(-len(events) // len(self._children))
         parts = [events[start : start + size] for start in range(0, len(events), size)]
         asked = self._children[: len(parts)]
         for child, part in zip(asked, parts, strict=True):
-            _send(child.line, _encode(Work(is_live, part)))
-        return reduce(Batch.joined, [_answered(_receive(child.line)) for child in asked])
+            child.ask(Work(is_live, part))
+        return reduce(Batch.joined, [child.answer() for child in asked])
 
     def _stand_by(self) -> bool:
         if not self._children and time.monotonic() - self._failed_at >= AGAIN_S:
             for _ in range(self._count):
-                self._children.append(_Child())
-            self._learned, self._known = -1, {}
+                self._children.append(Child())
         return bool(self._children) and all(child.is_ready() for child in self._children)
 
     def pids(self) -> list[int]:
@@ -158,8 +151,15 @@ class Helper:
             self._children.pop().end()
 
 
-class _Child:
-    """A process that digests, and our end of its line."""
+def how_many(count: int, most: int) -> int:
+    """Children for the setting `helpers`: -1 is as many as cores, up to `most`."""
+    cores = os.cpu_count() or 1
+    by_itself = min(cores, most) if cores > 1 else 0
+    return by_itself if count < 0 else count
+
+
+class Child:
+    """A process that digests, and our end of its line. Used by one thread at a time."""
 
     def __init__(self) -> None:
         self.line, its = socket.socketpair()
@@ -170,6 +170,8 @@ class _Child:
                 words, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
             )
         self._is_ready = False
+        self._revision = -1
+        self._known: dict[int, Keyword] = {}  # to it, by id
         log.info("helper_begins pid=%d", self.process.pid)
 
     def is_ready(self) -> bool:
@@ -179,6 +181,24 @@ class _Child:
                 raise EOFError("it ended while it began")
             self._is_ready = True
         return self._is_ready
+
+    def teach(self, revision: int, keywords: Sequence[Keyword]) -> None:
+        """Let it match with these keywords, if it does not yet. Raises as `answer` does."""
+        if self._revision == revision:
+            return
+        had, now = self._known, {keyword.id: keyword for keyword in keywords}
+        # Most are the same object: nothing of them is compared.
+        changed = [one for n, one in now.items() if (old := had.get(n)) is not one and old != one]
+        self.ask(Learn(revision, changed, list(had.keys() - now.keys())))
+        self._revision, self._known = revision, now
+
+    def ask(self, message: Learn | Work | WorkBlock) -> None:
+        """Send it. Raises as `answer` does."""
+        _send(self.line, _encode(message))
+
+    def answer(self) -> Batch:
+        """What it makes of the work. Raises OSError, EOFError or MsgspecError: end it then."""
+        return _answered(_receive(self.line))
 
     def end(self) -> None:
         """Kill it; it would leave by itself when its line ends."""
@@ -227,6 +247,8 @@ def serve(line: socket.socket) -> None:
                 case Work() as work:
                     batch = digest(work.events, matcher, revision, is_live=work.is_live)
                     _send(line, _encode(batch))
+                case WorkBlock() as work:
+                    _send(line, _encode(digest(work.block, matcher, revision, is_live=False)))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tweeter import queues, tasks
 from tweeter.broker import READY_S, BrokerKeeper, await_ours
 from tweeter.errors import MUST_END, MustEnd, StoreError
-from tweeter.scheduler import TICK_S, Scheduler
+from tweeter.scheduler import LOOK_S, TICK_S, Scheduler
 from tweeter.store import migrate, move, workers
 from tweeter.store.engine import make_engine
 from tweeter.store.leases import owner
@@ -111,7 +111,7 @@ class Keeper(bootsteps.StartStopStep):
         engine, worker_id = make_engine(tasks.config.database_url, will_fork=True), owner()
         scheduler = Scheduler(engine, tasks.config, tasks.send_job)
         beaten_at = ticked_at = asked_at = -60.0
-        while not self._stop.wait(0.5):
+        while not self._stop.wait(LOOK_S):
             now_s = time.monotonic()
             try:
                 if now_s - beaten_at >= BEAT_S:
@@ -121,6 +121,8 @@ class Keeper(bootsteps.StartStopStep):
                 if now_s - ticked_at >= TICK_S:
                     scheduler.tick(now_s)
                     ticked_at = now_s
+                else:
+                    scheduler.look(now_s)
                 if now_s - asked_at >= SLOT_WAIT_S or asked_at < 0:
                     missing = workers.missing_slots(engine, worker_id, tasks.config.slots)
                     for _ in range(missing):

@@ -6,7 +6,7 @@ Every worker ticks, as does the scheduler of `up`; one of them leads and does wh
 others only what they alone can see: their own settings, and the dead of their own host.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine, select
 
@@ -31,6 +31,7 @@ from tweeter.store.installation import installation_id, lead
 from tweeter.store.leases import owner
 
 TICK_S = 2.0
+LOOK_S = 0.5
 TOMBSTONES_KEPT_S = 30 * 24 * 3600
 WORDS_MENDED_S = 3600  # posts that are looked at for missing words of search
 RESEND_S = 10.0  # a job that was sent is not sent again for so long
@@ -38,7 +39,7 @@ _PRUNE_EVERY = 150  # ticks: about 5 minutes
 
 
 class Scheduler:
-    """Call `tick` every TICK_S. send_job puts a part of a job into the work queue."""
+    """Call `tick` every TICK_S, `look` every LOOK_S. send_job puts a part of a job into a queue."""
 
     def __init__(
         self, engine: Engine, config: Config, send_job: Callable[[str, int], None]
@@ -51,6 +52,7 @@ class Scheduler:
         self._too_old = True  # there may be posts that are kept too long
         self._owner = owner()
         self._installation = ""
+        self._leads = False
 
     def tick(self, now_s: float) -> None:
         """Do what is due; now_s is a monotonic clock. Raises SQLAlchemy's errors."""
@@ -58,7 +60,8 @@ class Scheduler:
         for name, network, options, off in wanted(self._config, self._installation):
             streams.ensure(self._engine, name, network, options, off=off)
         streams.free_dead(self._engine)
-        if not lead(self._engine, "scheduler", self._owner):
+        self._leads = lead(self._engine, "scheduler", self._owner)
+        if not self._leads:
             return
         jobs.start_due_purges(self._engine)
         past.ask_for_new_keywords(self._engine, self._config.look_back_hours)
@@ -79,6 +82,11 @@ class Scheduler:
             self._too_old = not whole
         self._ticks += 1
 
+    def look(self, now_s: float) -> None:
+        """Hand out the files that were given just now: somebody waits for them to begin."""
+        if self._leads:
+            self._send([("import", new) for new in imports.not_begun(self._engine)], now_s)
+
     def _hand_out(self, now_s: float) -> None:
         waiting = [("job", job_id) for job_id in jobs.waiting(self._engine)]
         waiting += [("past", job_id) for job_id in past.waiting(self._engine)]
@@ -86,6 +94,9 @@ class Scheduler:
         waiting += [("names", n) for n in name_jobs.waiting(self._engine, asks_handles=asks)]
         waiting += [("import", stream_id) for stream_id in imports.idle(self._engine)]
         self._sent_at = {job: at for job, at in self._sent_at.items() if job in waiting}
+        self._send(waiting, now_s)
+
+    def _send(self, waiting: Sequence[tuple[str, int]], now_s: float) -> None:
         for job in waiting:
             if now_s - self._sent_at.get(job, -RESEND_S) >= RESEND_S:
                 self._send_job(*job)

@@ -199,17 +199,23 @@ def past_part(job_id: int) -> None:
 @app.task(name="tweeter.import_part")
 @_in_order()
 def import_part(stream_id: int) -> None:
-    """Read parts of a file for a while; sends itself again while there are more.
+    """Read parts of a file, then of others, for a while; sends itself again while there are more.
 
     Acknowledged at once: what is left of a packed file may take longer than a message may.
     """
 
-    def more() -> None:
-        send_job("import", stream_id)
+    left: list[int] = []
+
+    def more(stream_id: int, is_left: bool) -> None:
+        left.append(stream_id) if is_left else send_job("import", stream_id)
 
     with lanes.take() as is_free:
         if is_free:
-            imports.work(_own_engine(), config, stream_id, should_stop=_is_draining, more=more)
+            imports.work(
+                _own_engine(), config, stream_id, should_stop=_is_draining, more=more, only=False
+            )
+    for one in left:  # now, for until here the lane was taken
+        send_job("import", one)
 
 
 @app.task(name="tweeter.names_part", **queues.PART)

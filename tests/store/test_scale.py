@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 
 from tweeter import config as configuration
 from tweeter import imports as reading
+from tweeter import jsonlines
 from tweeter.sources.replay_parts import Part, read, split
 from tweeter.store import imports, keywords, streams
 from tweeter.store.engine import make_engine, writing
@@ -134,8 +135,11 @@ def test_parts_are_read_side_by_side_and_counted_once(
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_a_reader_that_dies_between_batches_leaves_the_same_counts(
-    engine: Engine, tmp_path: Path, pack: Any
+    engine: Engine, tmp_path: Path, pack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(jsonlines, "BLOCK_BYTES", 20_000)
+    monkeypatch.setattr(jsonlines, "CHUNK_BYTES", 10_000)
+    monkeypatch.setattr(reading, "STORE_S", 0.0)
     keywords.add(engine, "storm")
     file = tmp_path / "posts.jsonl"
     file.write_bytes(pack("".join(post(n) + "\n" for n in range(4_000)).encode()))

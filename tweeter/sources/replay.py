@@ -9,7 +9,6 @@ import gzip
 import io
 import re
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,18 +16,14 @@ import zstandard
 
 from tweeter.decode import times
 from tweeter.errors import SourceError
+from tweeter.jsonlines import CUT_BYTES, DAMAGED, LINE_BYTES, File
 from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.backoff import constant
 from tweeter.sources.base import Sink
 
 BLOCK_EVENTS = 512
-LINE_BYTES = 4 * 1024 * 1024
-CUT_BYTES = 64 * 1024  # kept of a longer line, for quarantine
 LONGEST_PAUSE_S = 5.0  # between two posts, however far apart they were written
 
-File = io.BufferedIOBase | gzip.GzipFile
-
-DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
 SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
 _TIME = re.compile(rb'"(time_us|created_at|createdAt)"\s*:\s*"?([^",}]+)')
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tweeter.errors import SourceError
-from tweeter.records import RawEvent, now_us
-from tweeter.sources.replay import DAMAGED, SSE, Reader, open_file
+from tweeter.jsonlines import DAMAGED, Block, Blocks
+from tweeter.records import RawEvent
+from tweeter.sources.replay import SSE, Reader, open_file
 
-LEAST_BYTES = 8 * 1024 * 1024
+LEAST_BYTES = 64 * 1024 * 1024  # between two parts a reader's helpers have nothing to do
 MOST_PARTS = 64
 PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
 
@@ -44,23 +45,27 @@ def split(path: Path, *, least_bytes: int = LEAST_BYTES) -> list[Part]:
         raise SourceError("refused", f"{path} cannot be read: {error.strerror}.") from error
 
 
-def read(path: Path, part: Part, position: int) -> Iterator[list[RawEvent]]:
-    """Events of a part after a position, in blocks; a block may be empty while lines are skipped.
+def read(path: Path, part: Part, position: int) -> Iterator[Block | list[RawEvent]]:
+    """Events of a part after a position, in blocks; [] while lines are skipped.
 
     Raises SourceError for a file that is away or damaged, after what was read before.
     """
-    reader: Reader | None = None
+    blocks: Blocks | Reader | None = None
     try:
         with open_file(path) as file:
             if part.end:
-                file.seek(max(position, part.start))
-                reader = _RangeReader(file, path.name, part.end)
+                at = max(position, part.start)
+                file.seek(at)
+                yield from (blocks := Blocks(file, path.name, at, part.end))
+            elif file.peek(8).startswith(SSE):
+                blocks = Reader(file, path.name)
+                while block := blocks.block(0):
+                    yield [event for event in block if int(event.cursor) > position]
             else:
-                reader = Reader(file, path.name)
-            while block := reader.block(0):
-                yield [event for event in block if int(event.cursor) > position]
+                for one in (blocks := Blocks(file, path.name, 0)):
+                    yield one.after(position) or []
     except DAMAGED as error:
-        lines = reader.lines if reader else 0
+        lines = blocks.lines if isinstance(blocks, Reader) else blocks.at if blocks else 0
         raise SourceError(
             "refused",
             f"{path.name} is damaged after line {lines:,}: {error}."
@@ -70,27 +75,6 @@ def read(path: Path, part: Part, position: int) -> Iterator[list[RawEvent]]:
         raise SourceError("refused", f"{path} cannot be read: {error}.") from error
 
 
-class _RangeReader(Reader):
-    """JSON lines that begin before `end`; an event's cursor is the offset after it."""
-
-    def __init__(self, file: object, name: str, end: int) -> None:
-        super().__init__(file, name)  # type: ignore[arg-type]
-        self._end = end
-
-    def _all(self) -> Iterator[RawEvent]:
-        yield from self._json_lines(self._line())
-
-    def _line(self) -> bytes | None:
-        self._begin = self._file.tell()
-        return super()._line() if self._begin < self._end else None
-
-    def _event(self, body: bytes, lines: int) -> RawEvent:
-        return RawEvent(
-            shape="any",
-            body=body,
-            received_at=now_us(),
-            cursor=str(self._file.tell()),
-            origin=self._name,
-            place=f"{self._name} byte {self._begin}",
-            lines=lines,
-        )
+def position_after(events: Block | list[RawEvent]) -> int:
+    """The position when these are stored."""
+    return events.end if isinstance(events, Block) else int(events[-1].cursor)

@@ -66,6 +66,14 @@ def idle(engine: Engine) -> list[int]:
     return [subject for subject in dict.fromkeys(r.subject for r in rows) if subject not in busy]
 
 
+def not_begun(engine: Engine) -> list[int]:
+    """Ids of streams of which no part was taken yet; a short question, asked often."""
+    of = (stream_rows.c.network == "replay", stream_rows.c.state == "waiting")
+    with reading(engine) as connection:
+        rows = connection.execute(select(stream_rows.c.id).where(*of, ~stream_rows.c.wanted))
+        return list(rows.scalars())
+
+
 def claim(engine: Engine, stream_id: int, owner: str) -> tuple[FilePart | None, bool]:
     """Take a part that nobody alive reads, and whether there are more of them.
 
