@@ -21,24 +21,33 @@ _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _FIRST_PLANE, _OTHERS = range(0x10000), (*range(0x10000, 0x20000), *range(0xE0000, 0xE1000))
 
 
-def _class(wanted: str, codes: Iterable[int] = (*_FIRST_PLANE, *_OTHERS)) -> str:
-    """A regular expression's class of all characters of a category, without brackets."""
+def _ranges(codes: Iterable[int]) -> dict[str, list[list[int]]]:
+    """By category, the first and last of the characters that follow each other."""
+    found: dict[str, list[list[int]]] = {"Mn": [], "Me": [], "Cf": []}
     visible = re.compile(f"[{_VISIBLE_FORMAT}]")
-    ranges: list[list[int]] = []
-    for code in codes:
-        character = chr(code)
-        if unicodedata.category(character) != wanted or visible.match(character):
+    codes = list(codes)
+    for code, category in zip(codes, map(unicodedata.category, map(chr, codes)), strict=True):
+        if category not in found or (category == "Cf" and visible.match(chr(code))):
             continue
+        ranges = found[category]
         if ranges and ranges[-1][1] == code - 1:
             ranges[-1][1] = code
         else:
             ranges.append([code, code])
-    return "".join(f"\\U{a:08x}-\\U{b:08x}" for a, b in ranges)
+    return found
 
 
-_MARK_BELOW = _class("Mn", _FIRST_PLANE) + _class("Me", _FIRST_PLANE)
-_MARK = _MARK_BELOW + _class("Mn", _OTHERS) + _class("Me", _OTHERS)
-_INVISIBLE = re.compile(f"[{_class('Cf')}{_FILLERS}{_SELECTORS}]")
+_BELOW, _ABOVE = _ranges(_FIRST_PLANE), _ranges(_OTHERS)  # once: every process begins with it
+
+
+def _class(wanted: str, *planes: dict[str, list[list[int]]]) -> str:
+    """A regular expression's class of all characters of a category, without brackets."""
+    return "".join(f"\\U{a:08x}-\\U{b:08x}" for plane in planes for a, b in plane[wanted])
+
+
+_MARK_BELOW = _class("Mn", _BELOW) + _class("Me", _BELOW)
+_MARK = _MARK_BELOW + _class("Mn", _ABOVE) + _class("Me", _ABOVE)
+_INVISIBLE = re.compile(f"[{_class('Cf', _BELOW, _ABOVE)}{_FILLERS}{_SELECTORS}]")
 _STACKED = re.compile(f"([{_MARK}]{{{MARKS}}})[{_MARK}]+")
 # The same and some more, found in a tenth of the time: beyond U+FFFF re tries range after range.
 _MAYBE_STACKED = re.compile(f"[{_MARK_BELOW}\U00010000-\U0010ffff]{{{MARKS}}}")
@@ -48,7 +57,7 @@ _RARE_SPACES = "\t\v\f\r\x1c-\x1f\x85\u1680\u2028\u2029"
 # Everything that these may find, and some more: beyond U+FFFF all but the emoji. Most texts have
 # none of it, and one look is a third of three.
 _ODD = re.compile(
-    f"[{_class('Cf', _FIRST_PLANE)}{_FILLERS}{_MARK_BELOW}\u2018\u2019\u02bc\u0149{_RARE_SPACES}"
+    f"[{_class('Cf', _BELOW)}{_FILLERS}{_MARK_BELOW}\u2018\u2019\u02bc\u0149{_RARE_SPACES}"
     "\U00010000-\U0001efff\U000e0000-\U0010ffff]"
 )
 
