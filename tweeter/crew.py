@@ -29,14 +29,24 @@ class Crew:
     """
 
     def __init__(self, count: int) -> None:
-        count = how_many(count, MOST)
-        self._children = [Child() for _ in range(count)]
+        self._children: list[Child] = []
+        try:
+            for _ in range(how_many(count, MOST)):
+                self._children.append(Child())
+        except OSError as error:
+            log.warning("helper_failed error=%s", error)
         self._starting = list(self._children)
+        self._begun = 0
+        self._ended: list[Child] = []
         # A thread waits for each child. One that failed leaves a None, so that no thread waits
         # for ever.
         self._free: SimpleQueue[Child | None] = SimpleQueue()
-        self._threads = ThreadPoolExecutor(max(count, 1), thread_name_prefix="crew")
-        self.size = 0  # children that can be asked
+        self._threads = ThreadPoolExecutor(max(len(self._children), 1), thread_name_prefix="crew")
+
+    @property
+    def size(self) -> int:
+        """Children that can be asked."""
+        return self._begun - len(self._ended)
 
     def digest(
         self, block: Block, revision: int, keywords: Sequence[Keyword]
@@ -57,8 +67,8 @@ class Crew:
                 continue
             if is_ready:
                 self._starting.remove(child)
+                self._begun += 1
                 self._free.put(child)
-                self.size += 1
 
     def _ask(self, block: Block, revision: int, keywords: Sequence[Keyword]) -> Batch:
         child = self._free.get()
@@ -72,8 +82,8 @@ class Crew:
             if child is not None:
                 log.warning("helper_failed error=%s", error or type(error).__name__)
                 child.end()
+                self._ended.append(child)
                 child = None
-                self.size -= 1
             raise
         finally:
             self._free.put(child)

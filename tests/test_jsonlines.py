@@ -1,0 +1,82 @@
+"""Blocks are the lines of the file, however it is cut, packed or broken."""
+
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tweeter import jsonlines
+from tweeter.jsonlines import Blocks
+from tweeter.records import RawEvent
+from tweeter.sources.replay import Reader, open_file
+from tweeter.sources.replay_parts import Part, position_after, read
+
+lines = st.lists(st.binary(max_size=90).map(lambda b: b.replace(b"\n", b"")), max_size=20)
+sizes = st.integers(1, 40)
+
+
+def plain(events: list[RawEvent]) -> list[tuple[object, ...]]:
+    return [(e.body, e.cursor, e.place, e.origin, e.lines, e.shape) for e in events]
+
+
+@given(lines, st.booleans(), sizes, sizes, sizes)
+@example([b"x" * 90, b"", b"y"], True, 5, 3, 40)
+def test_blocks_hold_what_a_reader_of_lines_finds(
+    found: list[bytes], ends: bool, block: int, chunk: int, longest: int
+) -> None:
+    data = b"\n".join([b"{}", *found]) + (b"\n" if ends else b"")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(jsonlines, "BLOCK_BYTES", block)
+        patched.setattr(jsonlines, "CHUNK_BYTES", chunk)
+        patched.setattr(jsonlines, "LINE_BYTES", 60 + longest)
+        patched.setattr(jsonlines, "CUT_BYTES", 7)
+        patched.setattr("tweeter.sources.replay.LINE_BYTES", 60 + longest)
+        patched.setattr("tweeter.sources.replay.CUT_BYTES", 7)
+        reader = Reader(io.BufferedReader(io.BytesIO(data)), "posts")  # type: ignore[type-var]
+        known: list[RawEvent] = []
+        while some := reader.block(0):
+            known += some
+        blocks = list(Blocks(io.BufferedReader(io.BytesIO(data)), "posts", 0))  # type: ignore[type-var]
+        assert plain([event for one in blocks for event in one]) == plain(known)
+        assert [one.at for one in blocks] == [0, *(one.end for one in blocks)][:-1]
+
+
+@given(lines, st.integers(0, 22), sizes)
+def test_what_was_read_is_not_given_again(found: list[bytes], position: int, block: int) -> None:
+    data = b"\n".join([b"{}", *found])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(jsonlines, "BLOCK_BYTES", block)
+        patched.setattr(jsonlines, "CHUNK_BYTES", block)
+        blocks = list(Blocks(io.BufferedReader(io.BytesIO(data)), "posts", 0))  # type: ignore[type-var]
+    whole = [event for one in blocks for event in one]
+    rest = [event for one in blocks for event in one.after(position) or ()]
+    assert plain(rest) == plain(whole[position:])
+
+
+def test_a_file_that_is_written_on_gives_the_whole_last_line(tmp_path: Path) -> None:
+    file = tmp_path / "posts.jsonl"
+    file.write_bytes(b'{"id": 1}\n{"id": 2}\n{"id": 3}\n')
+    blocks = list(read(file, Part(0, 14), 0))  # when it was split, it ended in the second line
+    assert [event.body for one in blocks for event in one] == [b'{"id": 1}', b'{"id": 2}']
+    assert position_after(blocks[-1]) == 20
+
+
+def test_lines_before_the_damage_are_given(tmp_path: Path) -> None:
+    file = tmp_path / "posts.jsonl.gz"
+    data = gzip.compress(b"".join(b'{"n": %d, "is": "%x"}\n' % (n, n**9) for n in range(20_000)))
+    file.write_bytes(data[: len(data) // 2])
+    found = 0
+
+    def count() -> None:
+        nonlocal found
+        for one in blocks:
+            found += sum(1 for _ in one)
+
+    with open_file(file) as opened:
+        blocks = Blocks(opened, "posts", 0)
+        with pytest.raises(jsonlines.DAMAGED):
+            count()
+    assert blocks.at == found > 5_000
