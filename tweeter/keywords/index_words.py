@@ -19,7 +19,6 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from itertools import chain, islice, product
 from operator import add
 
@@ -215,38 +214,6 @@ def wanted(node: Node) -> Wanted:
     parts = tree.nodes if isinstance(tree, And) else ()
     never = {word for part in parts if isinstance(part, Not) for word in _surely(part.node)}
     return Wanted(tuple(clauses), tuple(sorted(never)) if clauses else ())
-
-
-def proposes(wanted: Wanted, words: str) -> bool:
-    """Whether the index would propose a post with this search text."""
-    text = f" {words} "
-    never, clauses = _in_text(wanted)
-    for word in never:
-        if word in text:
-            return False
-    if _ENDS_EARLY in text:
-        return True
-    for clause in clauses:
-        for word in clause:
-            if word in text:
-                break
-        else:
-            return False
-    return True
-
-
-_ENDS_EARLY = f" {TOO_MANY} "
-
-
-@lru_cache(maxsize=100)
-def _in_text(wanted: Wanted) -> tuple[list[str], list[list[str]]]:
-    """What is never to be in a text of words that has a space around each, and what is."""
-
-    def there(word: str) -> str:
-        return f" {word[:-1]}" if word.endswith("*") else f" {word} "
-
-    clauses = [[there(word) for word in clause] for clause in wanted.clauses]
-    return [there(word) for word in wanted.never], clauses
 
 
 def _clauses(node: Node) -> list[tuple[str, ...]]:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, func, or_, select
 
-from tweeter.keywords.index_words import Wanted, proposes
+from tweeter.keywords.index_words import Wanted
 from tweeter.store.cells import DAY, US
 from tweeter.store.filters import Query
+from tweeter.store.fulltext import proposed
 from tweeter.store.schema import posts, search_texts, totals
 
 PLACES, POSTS = 40, 100
@@ -34,9 +35,9 @@ class Estimate:
         total = sum(number for _, number in days)
         self.days, self.seen, self.about = len(days), 0, 0
         if total > 2 * PLACES * POSTS:
-            rows = run(_sample(query, _places(days, total)))
-            self.seen = sum(proposes(wanted, row["words"]) for row in rows if row["is_let"])
-            self.about = round(total * self.seen / len(rows)) if rows else 0
+            (row,) = run(_sample(query, wanted, _places(days, total)))
+            self.seen = int(row["seen"] or 0)
+            self.about = round(total * self.seen / row["looked_at"]) if self.seen else 0
         self.is_sure = self.seen >= FEW
 
 
@@ -69,16 +70,22 @@ def _places(days: Sequence[tuple[int, int]], total: int) -> list[tuple[int, int]
     return found
 
 
-def _sample(query: Query, places: Sequence[tuple[int, int]]) -> "Select[Any]":
-    """(words, whether the conditions hold) of the posts of these places."""
+def _sample(query: Query, wanted: Wanted, places: Sequence[tuple[int, int]]) -> "Select[Any]":
+    """(posts of these places, those of them that are proposed and let through)."""
     here = [  # the time is in the id: see batches.row_id
         and_(search_texts.c.post_id >= at * 1000 << 20, search_texts.c.post_id < until * 1000 << 20)
         for at, until in places
     ]
-    is_let = and_(*query.conditions()).label("is_let")
-    return (
-        select(search_texts.c.words, is_let)
+    is_seen = case((and_(*query.conditions(), proposed(wanted)), 1), else_=0).label("is_seen")
+    some = (
+        select(is_seen)
         .join(posts, posts.c.id == search_texts.c.post_id)
         .where(or_(*here))
         .limit(4 * PLACES * POSTS)
+        .subquery()
     )
+    counts: list[ColumnElement[Any]] = [
+        func.count().label("looked_at"),
+        func.sum(some.c.is_seen).label("seen"),
+    ]
+    return select(*counts).select_from(some)

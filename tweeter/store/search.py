@@ -120,7 +120,8 @@ def _found(
     before = stored.position(older) if older else None
     try:
         with reading(engine) as connection, limited(connection, deadline):
-            walk = Walk(connection, page.query, deadline)
+            wanted = DESCRIBED if tally is not None else min(page.limit, DESCRIBED)
+            walk = Walk(connection, page.query, deadline, hits=wanted + 1)
             if tally is not None:
                 tally.limit = DESCRIBED if walk.finds_hits else COUNTED
             page.fill(walk, before, tally if before is None else None)
@@ -150,7 +151,7 @@ class _Page:
     """The rows of a page while it is filled."""
 
     def __init__(self, query: Query, limit: int) -> None:
-        self.query, self._limit = query, limit
+        self.query, self.limit = query, limit
         self.rows: list[RowMapping] = []
         self._more = False
         self._ended = False
@@ -161,7 +162,7 @@ class _Page:
         for row, is_hit in hits(walk, self.query, older):
             if not self._more:
                 self._seen = row["occurred_at"], row["id"]
-                if is_hit and len(self.rows) < self._limit:
+                if is_hit and len(self.rows) < self.limit:
                     self.rows.append(row)
                 elif is_hit:
                     self._more = True
@@ -262,15 +263,15 @@ class _Tally:
             self._counted, self._about = COUNTED, found
 
     def _count_keywords(self, connection: Connection) -> None:
-        for start in range(0, len(self._ids), 1_000):
-            some = self._ids[start : start + 1_000]
-            statement = (
-                select(matches.c.keyword_id, func.count())
-                .where(one_of(connection, matches.c.post_id, some))
-                .group_by(matches.c.keyword_id)
-            )
-            for keyword_id, count in connection.execute(statement):
-                self._facets["keyword"][str(keyword_id)] += count
+        if not self._ids:
+            return
+        statement = (
+            select(matches.c.keyword_id, func.count())
+            .where(one_of(connection, matches.c.post_id, self._ids))
+            .group_by(matches.c.keyword_id)
+        )
+        for keyword_id, count in connection.execute(statement):
+            self._facets["keyword"][str(keyword_id)] += count
 
     def counts(self) -> Counts:
         return Counts(

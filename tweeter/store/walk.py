@@ -15,16 +15,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
-from tweeter.keywords.index_words import DAY_US, TOO_MANY, day, proposes
+from tweeter.keywords.index_words import DAY_US, TOO_MANY, day
 from tweeter.store import fulltext
 from tweeter.store.engine import one_of
 from tweeter.store.estimate import Estimate
-from tweeter.store.filters import LOOKED_AT, Query
+from tweeter.store.filters import DESCRIBED_BY, LOOKED_AT, Query
 from tweeter.store.schema import matches, posts, search_texts
 
 FEW = 5_000  # posts of which the ids are sorted at once: each is looked up, at 10 us and more
 IDS = 20_000  # read at once
-PIECE = 500  # rows read at once
+PIECE = 500  # rows read at once; along their time at first, and then up to four times as many
 DAYS = 64  # asked for at once
 A_PIECE = 3_000  # candidates that are asked for at first, by days
 LOOKED_AT_FIRST = 200  # posts: are most of them proposed?
@@ -36,15 +36,19 @@ Position = tuple[int, int]  # (occurred_at, posts.id): older than this one
 class Walk:
     """One search's candidates. deadline: of time.monotonic; a walk ends there with TookTooLong.
 
-    The connection's statements must be bounded too: `fulltext.limited`.
+    The connection's statements must be bounded too: `fulltext.limited`. hits: how many are
+    wanted, most likely: so many are read at once where each candidate is one.
     """
 
-    def __init__(self, connection: Connection, query: Query, deadline: float) -> None:
+    def __init__(
+        self, connection: Connection, query: Query, deadline: float, *, hits: int = PIECE
+    ) -> None:
         self._connection = connection
         self._deadline = deadline
         self._query = query
         self._conditions = query.conditions()
         self._wanted = query.wanted()
+        self._hits = hits
 
     def pieces(self, older: Position | None = None) -> Iterator[tuple[Sequence[RowMapping], bool]]:
         """(rows of posts, whether all are hits), a piece at a time; else they must be checked."""
@@ -53,13 +57,16 @@ class Walk:
                 yield rows, self.finds_hits
             return
         if self._are_most:
-            for number, rows in enumerate(self._along_time(older), 1):
-                yield rows, False
-                if len(rows) < PIECE:
-                    return
+            looked_at = 0
+            for rows in self._along_time(older):
+                proposed = [row for row in rows if row["is_proposed"]]
+                yield proposed, self.finds_hits
                 older = rows[-1]["occurred_at"], rows[-1]["id"]
-                if number == MOST_ALONG // PIECE:
+                looked_at += len(rows)
+                if looked_at >= MOST_ALONG:
                     break
+            else:
+                return
         is_few = self._are_few
         ways = self._of_index(older, self._days_between()) if is_few else self._by_days(older)
         for rows in ways:
@@ -70,6 +77,11 @@ class Walk:
         """Whether each candidate is a hit, without a further look."""
         is_exact = self._query.is_exact
         return is_exact and not fulltext.are_there(self._connection, TOO_MANY)
+
+    @cached_property
+    def _columns(self) -> tuple[ColumnElement[Any], ...]:
+        """What is read of a candidate: less, where it need not be checked."""
+        return DESCRIBED_BY if self.finds_hits else LOOKED_AT
 
     def count(self, limit: int) -> int:
         """Candidates: exact if they are few, or if they are hits and not more than `limit`."""
@@ -134,15 +146,14 @@ class Walk:
         newest = select(posts.c.id).where(*([at < until] if until else []))
         newest = newest.order_by(at.desc(), posts.c.id.desc()).limit(LOOKED_AT_FIRST)
         some = newest.subquery()
-        texts = (
-            select(search_texts.c.words)
-            .join(some, some.c.id == search_texts.c.post_id)
-            .join(posts, posts.c.id == some.c.id)
-            .where(*self._conditions)
+        proposed = (
+            select(posts.c.id)
+            .join(some, posts.c.id == some.c.id)
+            .join(search_texts, search_texts.c.post_id == some.c.id)
+            .where(*self._conditions, fulltext.proposed(self._wanted))
         )
         with fulltext.in_order(self._connection):
-            found = [row["words"] for row in self._run(texts)]
-        return sum(proposes(self._wanted, words) for words in found) > LOOKED_AT_FIRST / 2
+            return self._number_of(proposed) > LOOKED_AT_FIRST / 2
 
     def _days_between(self) -> list[str]:
         """The days of since and until, if they are few enough to be asked for."""
@@ -156,27 +167,37 @@ class Walk:
         self, older: Position | None, days: Sequence[str]
     ) -> Iterator[Sequence[RowMapping]]:
         """All that the index knows (of these days), sorted."""
+        if self.finds_hits:  # of these little is read, and as a rule no more than that
+            rows = self._run(self._sorted(DESCRIBED_BY, older, days).limit(self._hits))
+            yield rows
+            if len(rows) < self._hits:
+                return
+            older = rows[-1]["occurred_at"], rows[-1]["id"]
         while True:
-            found = self._asked(days).cte("found")
-            # "+ 0": the order is made from what was found, never found by going along the order.
-            at = posts.c.occurred_at + 0
-            statement = (
-                select(posts.c.occurred_at, posts.c.id)
-                .select_from(found.join(posts, posts.c.id == found.c.post_id))
-                .where(*self._conditions, *_older(older))
-                .order_by(at.desc(), posts.c.id.desc())
-                .limit(IDS)
-            )
-            found_ids = self._run(statement)
+            key = posts.c.occurred_at, posts.c.id
+            found_ids = self._run(self._sorted(key, older, days).limit(IDS))
             for start in range(0, len(found_ids), PIECE):
                 yield self._rows([row["id"] for row in found_ids[start : start + PIECE]])
             if len(found_ids) < IDS:
                 return
             older = found_ids[-1]["occurred_at"], found_ids[-1]["id"]
 
+    def _sorted(
+        self, columns: Sequence[ColumnElement[Any]], older: Position | None, days: Sequence[str]
+    ) -> "Select[Any]":
+        found = self._asked(days).cte("found")
+        # "+ 0": the order is made from what was found, never found by going along the order.
+        at = posts.c.occurred_at + 0
+        return (
+            select(*columns)
+            .select_from(found.join(posts, posts.c.id == found.c.post_id))
+            .where(*self._conditions, *_older(older))
+            .order_by(at.desc(), posts.c.id.desc())
+        )
+
     def _rows(self, ids: Sequence[int]) -> Sequence[RowMapping]:
         these = one_of(self._connection, posts.c.id, ids)
-        rows = self._run(select(*LOOKED_AT).where(these))
+        rows = self._run(select(*self._columns).where(these))
         by_id = {row["id"]: row for row in rows}
         return [by_id[post_id] for post_id in ids]
 
@@ -210,25 +231,29 @@ class Walk:
         return max(1, min(round(A_PIECE / a_day), DAYS))
 
     def _along_time(self, older: Position | None) -> Iterator[Sequence[RowMapping]]:
+        most = PIECE
         while True:
             with fulltext.in_order(self._connection):
-                rows = self._run(self._next_along_time(older))
+                rows = self._run(self._next_along_time(older).limit(most))
             if rows:
                 yield rows
-            if len(rows) < PIECE:
+            if len(rows) < most:
                 return
             older = rows[-1]["occurred_at"], rows[-1]["id"]
+            most = min(2 * most, 4 * PIECE)
 
     def _next_along_time(self, older: Position | None) -> "Select[Any]":
-        statement = self._of_its_keyword(select(*LOOKED_AT).where(*self._conditions))
+        statement = select(*self._columns).where(*self._conditions)
+        if self._wanted.clauses:
+            is_proposed = fulltext.proposed(self._wanted).label("is_proposed")
+            its_words = search_texts.c.post_id == posts.c.id
+            statement = statement.add_columns(is_proposed).join(search_texts, its_words)
+        statement = self._of_its_keyword(statement)
         at, post_id = posts.c.occurred_at, posts.c.id
         if self._query.keyword_id is not None:
             at, post_id = matches.c.occurred_at, matches.c.post_id
-        return (
-            statement.where(*_older(older, at, post_id))
-            .order_by(at.desc(), post_id.desc())
-            .limit(PIECE)
-        )
+        statement = statement.where(*_older(older, at, post_id))
+        return statement.order_by(at.desc(), post_id.desc())
 
 
 def _older(
