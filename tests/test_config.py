@@ -37,6 +37,13 @@ def test_all_faults_are_reported_at_once_with_name_value_and_expectation() -> No
     assert any("0.0.0.0" in fault and "ssh" in fault for fault in found)
 
 
+def test_a_switch_is_on_or_off(tmp_path: Path) -> None:
+    where = {"TWEETER_DATA_DIR": str(tmp_path)}
+    assert config.load(where).search_index is True
+    assert config.load({**where, "TWEETER_SEARCH_INDEX": "False"}).search_index is False
+    assert faults(SEARCH_INDEX="no") == ["TWEETER_SEARCH_INDEX is 'no': expected true or false."]
+
+
 def test_a_secret_is_never_shown(tmp_path: Path) -> None:
     secret = "AAAA-secret bearer"
     assert secret not in " ".join(faults(X_BEARER_TOKEN=secret))

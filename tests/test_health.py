@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, update
 
 from tests.integration.running import free_port
-from tests.store.posts import post, store, take
+from tests.store.posts import AT, post, store, take
 from tweeter import config
-from tweeter.store import jobs, keywords, ledger, streams, trouble, workers
+from tweeter.store import jobs, keywords, ledger, streams, trouble, unindexed, workers
 from tweeter.store.engine import make_engine, writing
 from tweeter.store.leases import owner
 from tweeter.store.ledger import Turn
@@ -53,6 +53,24 @@ def test_all_is_well_with_a_worker_and_a_stream(engine: Engine, client: FlaskCli
     page = client.get("/health").get_data(as_text=True)
     assert "All is well: 1 stream is followed and stored." in page
     assert page.index("All is well") < page.index("<h2>"), "the verdict comes first"
+
+
+def test_it_says_what_the_search_index_lacks(engine: Engine, client: FlaskClient) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, post(1))
+    assert asked(client)["search_index"] == {"lacking": 0, "since_us": 0, "until_us": 0}
+    assert "has every post" in client.get("/health").get_data(as_text=True)
+    store(engine, lease, post(2), post(3), indexed=False)
+    found = asked(client)
+    assert found["search_index"] == {"lacking": 3, "since_us": AT + 2, "until_us": 0}  # by hours
+    assert not any("index" in words for words in found["problems"]), "it was chosen"
+    page = client.get("/health").get_data(as_text=True)
+    assert "off: without about 3 posts, from" in page
+    with writing(engine) as connection:
+        unindexed.put(connection, unindexed.Stretch(AT + 2, AT + 3))
+    page = client.get("/health").get_data(as_text=True)
+    assert "is being made for about 3 posts, from" in page
 
 
 def test_no_worker_is_said_and_is_no_failure_of_the_storing(client: FlaskClient) -> None:

@@ -68,6 +68,14 @@ def test_it_answers_what_digest_does_and_learns_new_keywords(child: Helper) -> N
     assert len(asked(child, 4, CALM).items) > 2  # not equal because both are empty
 
 
+def test_it_makes_words_for_the_search_only_if_asked(child: Helper) -> None:
+    assert asked(child, 3, STORM).words
+    batch = child.digest(EVENTS, 3, STORM, indexed=False)
+    assert batch == digest(EVENTS, Matcher(STORM), 3, indexed=False)
+    assert (batch.words, batch.indexed) == ({}, False)
+    assert not batch.joined(batch).indexed
+
+
 def test_without_it_the_slot_digests_by_itself_and_a_new_one_comes(
     child: Helper, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,12 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return check
 
 
+def _yes_or_no(raw: str) -> bool:
+    if raw.lower() not in ("true", "false"):
+        raise Fault("true or false")
+    return raw.lower() == "true"
+
+
 def _file(raw: str) -> Path | None:
     if not raw:
         return None
@@ -211,6 +217,7 @@ CHECKS: dict[str, Callable[[str], Any]] = {
     "mastodon_token": _token,
     "mastodon_streaming_url": _url("wss", "ws", empty=True),
     "mastodon_servers": _servers,
+    "search_index": _yes_or_no,
     "look_back_hours": _whole(0, 24 * 30),
     "replay": _files,
     "replay_speed": _speed,

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from tweeter import config as configuration
 from tweeter.checks import CHECKS, Fault
 from tweeter.errors import ConfigError, StoreError
-from tweeter.store import migrate, move, workers
+from tweeter.store import migrate, move, search_texts, workers
 from tweeter.store.engine import make_engine
 
 
@@ -59,6 +59,27 @@ def backup(file: Path) -> None:
     """Copy an SQLite database to FILE, also while tweeter runs."""
     migrate.backup(_engine(), file)
     _say(f"Written: {file}")
+
+
+@db.command(name="drop-index")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def drop_index(yes: bool) -> None:
+    """Delete the search index, where it is switched off, and give its space back.
+
+    Search goes on to work, by reading posts one after another. Switched on again, the index is
+    made anew. An SQLite file is written anew: that takes as much free space as the posts need.
+    """
+    config = configuration.load()
+    if config.search_index:
+        raise StoreError("The search index is on. Set TWEETER_SEARCH_INDEX=false first.")
+    engine = _engine()
+    running = workers.alive(engine)
+    if running:
+        raise StoreError(f"{len(running)} workers are running. Stop tweeter first.")
+    if not yes:
+        click.confirm("Delete the index of all posts?", abort=True, err=True)
+    search_texts.wipe(engine)
+    _say("Deleted. Searches read posts one after another now.")
 
 
 @db.command(name="move")

@@ -16,6 +16,7 @@ from tweeter.records import now_us
 from tweeter.statistics.searched import Seen, seen
 from tweeter.store.posts import StoredPost
 from tweeter.store.search import Counts, search
+from tweeter.store.unindexed import Unindexed
 from tweeter.views.show import clock, exact, total_of
 
 PAGE = 200
@@ -86,6 +87,8 @@ def find(expression: str, limit: int, output: str, as_json: bool, **given: Any) 
                 say(_total(page.counts, seen(engine, chosen, page.counts.histogram, now_us())))
             if page.searched_until_us and left and not page.posts:
                 say(f"Searched back to {clock(page.searched_until_us)}, going on …")
+            if page.unindexed is not None and not older:
+                _say_unindexed(page.unindexed)
             older = page.older
             if not older:
                 return
@@ -97,6 +100,20 @@ def _total(counts: Counts, of_time: Seen) -> str:
         return f"{total_of(counts)}."
     sign = "" if counts.about or counts.partial else "≥ "
     return f"{sign}{total_of(counts)}, {of_time.figure.percent} % covered."
+
+
+def _say_unindexed(lacking: Unindexed) -> None:
+    since = clock(lacking.since_us)
+    if lacking.until_us:
+        say(
+            f"The search index does not have the posts from {since} to {clock(lacking.until_us)}"
+            " yet: posts were read one after another."
+        )
+    else:
+        say(
+            f"Posts from {since} on are stored without the search index (search_index is off):"
+            " posts were read one after another."
+        )
 
 
 def _writer(output: str) -> Callable[[Sequence[StoredPost]], None]:

@@ -62,6 +62,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     mastodon_token: str
     mastodon_streaming_url: str
     mastodon_servers: tuple[MastodonServer, ...]  # all of them, also the one above
+    search_index: bool
     look_back_hours: int
     replay: tuple[Path, ...]
     replay_speed: str

@@ -25,10 +25,12 @@ FAILED = (OSError, EOFError, msgspec.MsgspecError)  # of a future: digest it you
 class Crew:
     """Children that begin at once and are asked as soon as they are ready.
 
-    count: as the setting `helpers` says it. One that fails is left out from then on.
+    count: as the setting `helpers` says it. indexed: they make words for the search, too. One that
+    fails is left out from then on.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, indexed: bool = True) -> None:
+        self._indexed = indexed
         self._children: list[Child] = []
         try:
             for _ in range(how_many(count, MOST)):
@@ -76,7 +78,7 @@ class Crew:
             if child is None:
                 raise EOFError("a helper ended")
             child.teach(revision, keywords)
-            child.ask(WorkBlock(block))
+            child.ask(WorkBlock(self._indexed, block))
             return child.answer()
         except FAILED as error:
             if child is not None:

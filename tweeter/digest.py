@@ -33,13 +33,19 @@ OLD_US = 7 * 24 * 3_600_000_000
 
 
 def digest(
-    events: Iterable[RawEvent], matcher: Matcher, revision: int, *, is_live: bool = True
+    events: Iterable[RawEvent],
+    matcher: Matcher,
+    revision: int,
+    *,
+    is_live: bool = True,
+    indexed: bool = True,
 ) -> Batch:
     """Decode and match: what the events mean for the store. Raises nothing for bad events.
 
-    is_live=False: the events are asked for from the past, so old dates are right.
+    is_live=False: the events are asked for from the past, so old dates are right. indexed=False:
+    no words for the search are made.
     """
-    batch = Batch(items=[], counts=Counter(), rejected=[], revision=revision)
+    batch = Batch(items=[], counts=Counter(), rejected=[], revision=revision, indexed=indexed)
     first_look = _FirstLook(matcher)
     cursor = 0
     for raw in events:
@@ -122,7 +128,7 @@ def _sort(event: Event, matcher: Matcher, batch: Batch, *, is_paid: bool) -> Non
                 batch.reads.update((EVERYTHING, *(match.keyword_id for match in found)))
             if found or event.operation == "update" or event.supersedes:
                 batch.items.append((event, found))
-                if found and event.operation == "create":
+                if batch.indexed and found and event.operation == "create":
                     batch.words.setdefault((event.network, event.key), search_texts.of_post(event))
             else:
                 batch.counts["unmatched"] += 1

@@ -57,12 +57,14 @@ class Work(msgspec.Struct, tag=True, array_like=True):
     """Events to digest; the answer is a Batch."""
 
     is_live: bool
+    indexed: bool
     events: Sequence[RawEvent]
 
 
 class WorkBlock(msgspec.Struct, tag=True, array_like=True):
     """Lines of a file to digest; the answer is a Batch."""
 
+    indexed: bool
     block: Block
 
 
@@ -94,6 +96,7 @@ class Helper:
         keywords: Sequence[Keyword],
         *,
         is_live: bool = True,
+        indexed: bool = True,
     ) -> Batch | None:
         """What `digest` makes of them with these keywords; None: it cannot, do it yourself."""
         with self._turn:
@@ -103,19 +106,19 @@ class Helper:
                     return None
                 for child in self._children:
                     child.teach(revision, keywords)
-                return self._shared(events, is_live)
+                return self._shared(events, is_live, indexed)
             except (OSError, EOFError, msgspec.MsgspecError) as error:
                 log.warning("helper_failed error=%s", error or type(error).__name__)
                 self._failed_at = time.monotonic()
                 self._end()
                 return None
 
-    def _shared(self, events: Sequence[RawEvent], is_live: bool) -> Batch:
+    def _shared(self, events: Sequence[RawEvent], is_live: bool, indexed: bool) -> Batch:
         size = -(-len(events) // len(self._children))
         parts = [events[start : start + size] for start in range(0, len(events), size)]
         asked = self._children[: len(parts)]
         for child, part in zip(asked, parts, strict=True):
-            child.ask(Work(is_live, part))
+            child.ask(Work(is_live, indexed, part))
         return reduce(Batch.joined, [child.answer() for child in asked])
 
     def _stand_by(self) -> bool:
@@ -245,10 +248,19 @@ def serve(line: socket.socket) -> None:
                     revision = learn.revision
                     memory.keep()
                 case Work() as work:
-                    batch = digest(work.events, matcher, revision, is_live=work.is_live)
+                    batch = digest(
+                        work.events,
+                        matcher,
+                        revision,
+                        is_live=work.is_live,
+                        indexed=work.indexed,
+                    )
                     _send(line, _encode(batch))
                 case WorkBlock() as work:
-                    _send(line, _encode(digest(work.block, matcher, revision, is_live=False)))
+                    batch = digest(
+                        work.block, matcher, revision, is_live=False, indexed=work.indexed
+                    )
+                    _send(line, _encode(batch))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ class _Shift:
                 asked = True
                 self._more(stream_id, False)
             if self.crew is None and _size(part) >= CREW_BYTES:
-                self.crew = Crew(self.config.helpers)
+                self.crew = Crew(self.config.helpers, indexed=self.config.search_index)
             self.book.refresh()
             try:
                 is_read = _Reading(self, part).run()
@@ -185,7 +185,8 @@ class _Reading:
 
     def _digest(self, events: Events) -> Batch:
         revision, matcher = self._shift.book.current()
-        return digest(events, matcher, revision, is_live=False)
+        indexed = self._shift.config.search_index
+        return digest(events, matcher, revision, is_live=False, indexed=indexed)
 
     def _take(self) -> None:
         """Take the oldest that was asked for; with those before it, it may be stored."""

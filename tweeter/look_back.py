@@ -63,7 +63,8 @@ async def _work(
 async def _read(engine: Engine, config: Config, past: Past) -> bool:
     book = KeywordBook(engine)
     book.refresh()
-    pipeline = Pipeline(engine, past.lease, book, is_live=False)
+    indexed = config.search_index
+    pipeline = Pipeline(engine, past.lease, book, is_live=False, indexed=indexed)
     deadline = time.monotonic() + PART_S
     began_us: list[int] = []
     with closing(Helper(config.helpers)) as helper:

@@ -81,15 +81,21 @@ class Digested(NamedTuple):
 
 
 class Pipeline:
-    """Stores what one stream reads, under its lease."""
+    """Stores what one stream reads, under its lease. indexed: for the search's index, too."""
 
     def __init__(
-        self, engine: Engine, lease: Lease | JobLease, book: KeywordBook, *, is_live: bool = True
+        self,
+        engine: Engine,
+        lease: Lease | JobLease,
+        book: KeywordBook,
+        *,
+        is_live: bool = True,
+        indexed: bool = True,
     ) -> None:
         self.engine = engine
         self.lease = lease
         self.book = book
-        self._is_live = is_live
+        self._how = {"is_live": is_live, "indexed": indexed}
 
     def digest(self, taken: Taken) -> Digested:
         """Decode and match what was taken."""
@@ -98,12 +104,12 @@ class Pipeline:
     def digest_by(self, helper: Helper, taken: Taken) -> Digested | None:
         """The same by another process, if it can."""
         revision, keywords = self.book.revised()
-        batch = helper.digest(taken.events, revision, keywords, is_live=self._is_live)
+        batch = helper.digest(taken.events, revision, keywords, **self._how)
         return None if batch is None else _digested(taken, batch)
 
     def _digest(self, events: Sequence[RawEvent]) -> Batch:
         revision, matcher = self.book.current()
-        return digest(events, matcher, revision, is_live=self._is_live)
+        return digest(events, matcher, revision, **self._how)
 
     def commit(self, digested: Digested) -> tuple[Outcome, str]:
         """Store it; returns what changed and the cursor after it ("" = unmoved).

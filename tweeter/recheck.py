@@ -137,6 +137,7 @@ class _Part:
             revision=revision,
             cursor=str(page[-1].id),
             checked=tuple(asked.id for asked in page),
+            indexed=self._config.search_index,
         )
         for asked in page:
             why = answered.gone.get(asked.name)

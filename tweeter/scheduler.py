@@ -6,6 +6,7 @@ Every worker ticks, as does the scheduler of `up`; one of them leads and does wh
 others only what they alone can see: their own settings, and the dead of their own host.
 """
 
+import time
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine, select
@@ -34,6 +35,7 @@ TICK_S = 2.0
 LOOK_S = 0.5
 TOMBSTONES_KEPT_S = 30 * 24 * 3600
 WORDS_MENDED_S = 3600  # posts that are looked at for missing words of search
+FILL_S = 1.0  # of a tick: posts that were stored without the search's index get into it
 RESEND_S = 10.0  # a job that was sent is not sent again for so long
 _PRUNE_EVERY = 150  # ticks: about 5 minutes
 
@@ -74,9 +76,9 @@ class Scheduler:
         self._hand_out(now_s)
         if self._ticks % _PRUNE_EVERY == 0:
             repeated(self._prune)()
-            while search_texts.mend(self._engine, now_us() - WORDS_MENDED_S * 1_000_000):
-                pass
             self._too_old = True
+        if self._config.search_index:
+            self._index()
         if self._too_old:
             _, whole = retention.run(self._engine, keep_days(self._config))
             self._too_old = not whole
@@ -86,6 +88,15 @@ class Scheduler:
         """Hand out the files that were given just now: somebody waits for them to begin."""
         if self._leads:
             self._send([("import", new) for new in imports.not_begun(self._engine)], now_s)
+
+    def _index(self) -> None:
+        """Give words of search to posts that have none, for FILL_S at most."""
+        if self._ticks % _PRUNE_EVERY == 0:
+            while search_texts.mend(self._engine, now_us() - WORDS_MENDED_S * 1_000_000):
+                pass
+        until_s = time.monotonic() + FILL_S
+        while search_texts.fill(self._engine) and time.monotonic() < until_s:
+            pass
 
     def _hand_out(self, now_s: float) -> None:
         waiting = [("job", job_id) for job_id in jobs.waiting(self._engine)]

@@ -61,6 +61,10 @@ mastodon_token = ""
 mastodon_streaming_url = ""
 mastodon_servers = ""
 
+# The words of each post are written into a full-text index for the search. Off: storing costs half
+# as much, and a search reads the posts one after another (docs/search.md).
+search_index = True
+
 # A new keyword asks for the past where that is free, so many hours back (0 = never).
 look_back_hours = 36
 # Stored posts of X are looked up again after so many days, for removals (0 = never); each

@@ -210,7 +210,8 @@ class Slot:
 
     async def _follow(self, stream: Stream, lease: Lease) -> None:
         log.info("stream_taken name=%s epoch=%d", stream.name, lease.epoch)
-        pipeline = Pipeline(self._engine, lease, self._book)
+        indexed = self._config.search_index
+        pipeline = Pipeline(self._engine, lease, self._book, indexed=indexed)
         try:
             source = SOURCES[stream.network](self._config, stream.options)
             inbox = await self._inbox(stream, source, pipeline)

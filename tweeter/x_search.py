@@ -161,7 +161,8 @@ class _Part:
     def _store(self, page: Page) -> None:
         while True:
             revision, matcher = self._book.current()
-            batch = digest(page.events, matcher, revision, is_live=False)
+            indexed = self._config.search_index
+            batch = digest(page.events, matcher, revision, is_live=False, indexed=indexed)
             batch.reads.pop(EVERYTHING, None)  # counted when it was reserved
             batch.cursor = str(self._position)
             try:

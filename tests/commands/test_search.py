@@ -5,11 +5,14 @@ import json
 import re
 import shlex
 
+import pytest
+
 from tests.commands.conftest import Person, follow
 from tests.store.posts import AT, post, store
 from tests.views.test_search import fill
 from tweeter import config
-from tweeter.store import keywords
+from tweeter.store import keywords, workers
+from tweeter.store.leases import owner
 from tweeter.views.show import iso
 from tweeter.web import create_app
 
@@ -44,3 +47,24 @@ def test_the_command_says_what_was_covered(person: Person) -> None:
     store(person.engine, follow(person.engine, gap_s=(600, 1200)), post(1))
     times = ("--since", iso(AT), "--until", iso(AT + 3_600_000_000))
     assert person.run("search", "storm", *times).stderr == "≥ 1 post, 83.3 % covered.\n"
+
+
+def test_the_index_is_deleted_only_where_it_is_off(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(person.engine)
+    wrong = person.run("db", "drop-index", "--yes")
+    assert wrong.exit_code == 2
+    assert "Set TWEETER_SEARCH_INDEX=false first" in wrong.stderr
+    monkeypatch.setenv("TWEETER_SEARCH_INDEX", "false")
+    assert person.run("db", "drop-index", given="n\n").exit_code == 1
+    assert person.run("search", "storm").stderr == "8 posts.\n"
+    assert person.run("db", "drop-index", "--yes").exit_code == 0
+    found = person.run("search", "storm", "--limit", "2", "-o", "jsonl")
+    assert found.stderr.startswith(
+        "8 posts.\nPosts from 18 Nov 2026 11:06:40 UTC on are stored without"
+    )
+    assert len(found.stdout.splitlines()) == 2
+    workers.beat(person.engine, owner(), "worker1@here")
+    wrong = person.run("db", "drop-index", "--yes")
+    assert (wrong.exit_code, "1 workers are running" in wrong.stderr) == (2, True)

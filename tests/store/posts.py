@@ -42,7 +42,14 @@ def take(engine: Engine, name: str = "test") -> Lease:
     return lease
 
 
-def store(engine: Engine, lease: Lease, *items: Any, cursor: str = "", **counts: int) -> Outcome:
+def store(
+    engine: Engine,
+    lease: Lease,
+    *items: Any,
+    cursor: str = "",
+    indexed: bool = True,
+    **counts: int,
+) -> Outcome:
     """Commit posts (matched by every keyword), edits and removals."""
     with reading(engine) as connection:
         revision = keywords.revision(connection)
@@ -53,5 +60,6 @@ def store(engine: Engine, lease: Lease, *items: Any, cursor: str = "", **counts:
         rejected=[],
         revision=revision,
         cursor=cursor,
+        indexed=indexed,
     )
     return batches.commit(engine, lease, batch)

@@ -12,16 +12,17 @@ from tests.views.test_api import is_problem
 from tweeter.columns import Column
 from tweeter.filters import Filter
 from tweeter.records import Link
-from tweeter.store import decks, keywords, searches
+from tweeter.store import decks, keywords, search_texts, searches
 from tweeter.views.show import exact
 
 HOUR_US = 3_600_000_000
 
 
-def fill(engine: Engine) -> None:
+def fill(engine: Engine, *, indexed: bool = True) -> None:
     keywords.add(engine, "storm")
     some = [post(n, f"storm number {n}", lang=("en", "pt")[n % 2]) for n in range(7)]
-    store(engine, take(engine), *some, post(9, "=SUM(1) storm\nsale", tags=("Sea",)))
+    sale = post(9, "=SUM(1) storm\nsale", tags=("Sea",))
+    store(engine, take(engine), *some, sale, indexed=indexed)
 
 
 def test_a_search_by_the_api(client: FlaskClient, engine: Engine) -> None:
@@ -44,6 +45,30 @@ def test_a_search_by_the_api(client: FlaskClient, engine: Engine) -> None:
     is_problem(client.get("/api/v1/search?since=soon"), 422, "bad_moment")
     is_problem(client.get("/api/v1/search?older=x"), 422, "bad_position")
     assert client.get("/search?older=x").status_code == 400
+
+
+def test_a_search_says_what_the_index_lacks(client: FlaskClient, engine: Engine) -> None:
+    fill(engine, indexed=False)
+    asked = "search?q=storm+NOT+sale&lang=-pt"
+    found = client.get(f"/api/v1/{asked}").json
+    assert [one["post_id"] for one in found["posts"]] == ["6", "4", "2", "0"]
+    assert found["counts"]["counted"] == 4
+    assert found["unindexed"] == {"since": exact(AT), "until": None}
+    page = client.get(f"/{asked}").get_data(as_text=True)
+    assert "on are stored without the search index (the setting search_index is off)" in page
+    assert page.count('<article class="post"') == 4
+    search_texts.FILLED, before = 3, search_texts.FILLED
+    try:
+        search_texts.fill(engine)
+    finally:
+        search_texts.FILLED = before
+    assert client.get(f"/api/v1/{asked}").json["unindexed"]["until"] == exact(AT + 6)
+    assert "The search index does not have the posts from" in client.get(f"/{asked}").text
+    while search_texts.fill(engine):
+        pass
+    whole = client.get(f"/api/v1/{asked}").json
+    assert (whole["posts"], whole["unindexed"]) == (found["posts"], None)
+    assert "search index" not in client.get(f"/{asked}").text
 
 
 def test_saved_searches(client: FlaskClient) -> None:

@@ -57,6 +57,7 @@ class Batch(msgspec.Struct, kw_only=True):
     reads      posts that X charges for, by keyword id, reads.EVERYTHING for all
     identities what accounts are called now
     words      search texts of new posts, by (network, key); the store makes what is missing
+    indexed    False: new posts get no search texts (the setting search_index is off)
     checked    posts.id of stored posts that their network was asked about just now
     journal    (journal id, position) after the batch, for sources that cannot replay
     """
@@ -71,6 +72,7 @@ class Batch(msgspec.Struct, kw_only=True):
     reads: Counter[int] = msgspec.field(default_factory=Counter)
     identities: list[IdentityChange] = msgspec.field(default_factory=list)
     words: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
+    indexed: bool = True
     checked: tuple[int, ...] = ()
 
     @property
@@ -91,6 +93,7 @@ class Batch(msgspec.Struct, kw_only=True):
             reads=self.reads + later.reads,
             identities=self.identities + later.identities,
             words=later.words | self.words,
+            indexed=later.indexed,
             checked=(*self.checked, *later.checked),
         )
 
@@ -158,12 +161,14 @@ def _apply(
     """Apply the items; returns what the live feed must know, as (kind, posts.id)."""
     work = _sorted(connection, batch.items, outcome, now)
     with rollups.collecting(connection):
-        changes, there = _insert(connection, list(work.fresh.values()), salt, batch.words)
+        words = batch.words if batch.indexed else None
+        changes, there = _insert(connection, list(work.fresh.values()), salt, words)
         outcome.stored += len(work.fresh) - len(there)
         # Another process stored it meanwhile: an edit of it is newer, perhaps.
         late = [item for item in there if item[0].operation == "update"]
         outcome.duplicates += len(there) - len(late)
-        changes += _update(connection, late + work.updates, outcome, salt)
+        edited = late + work.updates
+        changes += _update(connection, edited, outcome, salt, indexed=batch.indexed)
         changes += removals.apply(connection, work.removed, now)
         changes += removals.apply_accounts(connection, work.accounts, now)
     return changes
@@ -253,7 +258,7 @@ def _authors(items: Iterable[Any]) -> set[tuple[str, str]]:
 
 
 def _insert(
-    connection: Connection, items: Sequence[_Found], salt: int, words: search_texts.Made
+    connection: Connection, items: Sequence[_Found], salt: int, words: search_texts.Made | None
 ) -> tuple[list[tuple[str, int]], list[_Found]]:
     """Store posts; returns what the live feed must know, and those that are there already."""
     if not items:
@@ -276,13 +281,18 @@ def _insert(
 
 
 def _update(
-    connection: Connection, items: Sequence[_Found], outcome: Outcome, salt: int
+    connection: Connection,
+    items: Sequence[_Found],
+    outcome: Outcome,
+    salt: int,
+    *,
+    indexed: bool,
 ) -> list[tuple[str, int]]:
     """Edits: a stored post takes its new text."""
     changes = []
     for post, found in items:
         outcome.applied += 1
-        changes += edits.apply(connection, _row(post, "", salt), found)
+        changes += edits.apply(connection, _row(post, "", salt), found, indexed=indexed)
     return changes
 
 

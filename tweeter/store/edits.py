@@ -12,10 +12,11 @@ _KEPT = ("id", "network", "key", "received_at", "occurred_at", "hidden", "remove
 
 
 def apply(
-    connection: Connection, row: dict[str, Any], found: tuple[Match, ...]
+    connection: Connection, row: dict[str, Any], found: tuple[Match, ...], *, indexed: bool = True
 ) -> list[tuple[str, int]]:
     """Replace the text of a stored post by `row`, unless what is stored is as new or newer.
 
+    indexed: it gets words for the search if it has none; those that it has follow in any case.
     Returns what the live feed must know: [("edit", posts.id)], or [] when nothing changed
     (removed, deleted meanwhile, or an older version that came late).
     """
@@ -34,6 +35,6 @@ def apply(
         there = posts.c.id == stored.id, posts.c.removed_at.is_(None)
         if not connection.execute(update(posts).where(*there).values(values)).rowcount:
             return []  # deleted or removed meanwhile
-    search_texts.replace(connection, stored.id, row, stored.occurred_at)
+    search_texts.replace(connection, stored.id, row, stored.occurred_at, indexed=indexed)
     matches.follow(connection, rollups.rows(connection, [stored.id])[stored.id], found)
     return [("edit", stored.id)]

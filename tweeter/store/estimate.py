@@ -71,19 +71,21 @@ def _places(days: Sequence[tuple[int, int]], total: int) -> list[tuple[int, int]
 
 
 def _sample(query: Query, wanted: Wanted, places: Sequence[tuple[int, int]]) -> "Select[Any]":
-    """(posts of these places, those of them that are proposed and let through)."""
+    """(posts of these places, those of them that are proposed and let through).
+
+    Where no words are wanted none are looked at: it may be that the posts have none.
+    """
+    post_id = search_texts.c.post_id if wanted != Wanted() else posts.c.id
     here = [  # the time is in the id: see batches.row_id
-        and_(search_texts.c.post_id >= at * 1000 << 20, search_texts.c.post_id < until * 1000 << 20)
-        for at, until in places
+        and_(post_id >= at * 1000 << 20, post_id < until * 1000 << 20) for at, until in places
     ]
-    is_seen = case((and_(*query.conditions(), proposed(wanted)), 1), else_=0).label("is_seen")
-    some = (
-        select(is_seen)
-        .join(posts, posts.c.id == search_texts.c.post_id)
-        .where(or_(*here))
-        .limit(4 * PLACES * POSTS)
-        .subquery()
-    )
+    is_let = query.conditions()
+    if wanted == Wanted():
+        looked_at = select(case((and_(*is_let), 1), else_=0).label("is_seen"))
+    else:
+        is_seen = case((and_(*is_let, proposed(wanted)), 1), else_=0).label("is_seen")
+        looked_at = select(is_seen).join(posts, posts.c.id == search_texts.c.post_id)
+    some = looked_at.where(or_(*here)).limit(4 * PLACES * POSTS).subquery()
     counts: list[ColumnElement[Any]] = [
         func.count().label("looked_at"),
         func.sum(some.c.is_seen).label("seen"),

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, case, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from tweeter.store import trouble, workers
+from tweeter.store import trouble, unindexed, workers
 from tweeter.store.engine import db_now, reading
 from tweeter.store.leases import is_dead
 from tweeter.store.ledger import LIVE
@@ -74,6 +74,17 @@ class Storage(msgspec.Struct, frozen=True, kw_only=True):
     disk_bytes: int
 
 
+class SearchIndex(msgspec.Struct, frozen=True, kw_only=True):
+    """Posts that the search index lacks: about so many, of a stretch of time. 0: it has all.
+
+    until_us: 0 while posts are stored without it (the setting search_index is off).
+    """
+
+    lacking: int = 0
+    since_us: int = 0
+    until_us: int = 0
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """verdict: one sentence, the worst first; problems: all of them, as sentences.
 
@@ -91,6 +102,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     gaps_today: Gaps = Gaps(count=0, missed_s=0.0, lost=0)
     quarantine: dict[str, int] = {}
     storage: Storage
+    search_index: SearchIndex = SearchIndex()
     clock_off_s: float = 0.0
 
 
@@ -131,6 +143,7 @@ def _asked(engine: Engine, data_dir: Path, failing: list[str]) -> Health:
         gaps = _gaps(connection, now)
         rejected = _quarantine(connection)
         size = _server_bytes(connection)
+        index = _search_index(connection)
     storage = _storage(engine, data_dir, size)
     looks = _to_look_at(found, queue, storage, off_s)
     problems = list(dict.fromkeys([*failing, *looks]))
@@ -154,6 +167,7 @@ def _asked(engine: Engine, data_dir: Path, failing: list[str]) -> Health:
         gaps_today=gaps,
         quarantine=rejected,
         storage=storage,
+        search_index=index,
         clock_off_s=round(off_s, 3),
     )
 
@@ -275,6 +289,14 @@ def _quarantine(connection: Connection) -> dict[str, int]:
         .limit(REASONS)
     )
     return {reason: int(count) for reason, count in rows}
+
+
+def _search_index(connection: Connection) -> SearchIndex:
+    found = unindexed.told(connection, unindexed.stretch(connection))
+    if found is None:
+        return SearchIndex()
+    lacking = unindexed.about(connection, found)
+    return SearchIndex(lacking=lacking, since_us=found.since_us, until_us=found.until_us)
 
 
 def _server_bytes(connection: Connection) -> int:

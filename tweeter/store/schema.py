@@ -93,8 +93,9 @@ posts = Table(
 search_texts = Table(
     "search_texts",
     metadata,
-    # The words of each post that is not removed (keywords.index_words). The migrations make each
-    # database's own full-text index over it, which SQLAlchemy knows nothing of.
+    # The words of each post that is not removed (keywords.index_words), but those that were stored
+    # with the setting search_index off (unindexed.py). The migrations make each database's own
+    # full-text index over it, which SQLAlchemy knows nothing of.
     Column("post_id", AutoId, primary_key=True, autoincrement=False),  # posts.id
     Column("words", LongText, nullable=False),
 )
@@ -161,7 +162,7 @@ positions = Table(
     "positions",
     metadata,
     # "feed": last published seq; "keywords": revision of all keywords; "searches": the highest id
-    # of one that was deleted (SQLite).
+    # of one that was deleted (SQLite); "unindexed_since" and "_until": see unindexed.py.
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )

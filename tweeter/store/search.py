@@ -18,12 +18,13 @@ from tweeter.keywords.highlight import marks
 from tweeter.keywords.normalise import normalise
 from tweeter.records import now_us
 from tweeter.store import posts as stored
-from tweeter.store import questions
+from tweeter.store import questions, unindexed
 from tweeter.store.engine import one_of, reading
 from tweeter.store.filters import Query, language, links_of
 from tweeter.store.fulltext import TookTooLong, limited
 from tweeter.store.posts import StoredPost
 from tweeter.store.schema import matches
+from tweeter.store.unindexed import Unindexed
 from tweeter.store.walk import Position, Walk
 
 COUNTED = 10_000  # hits that are counted exactly
@@ -74,13 +75,15 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A page of hits, newest first. older: the position of the next page, "" at the end.
 
-    searched_until_us: where the time was over before the page was full; 0: it was not.
+    searched_until_us: where the time was over before the page was full; 0: it was not. unindexed:
+    the index lacks posts of this time, so posts were read one after another.
     """
 
     posts: list[StoredPost]
     older: str
     searched_until_us: int
     counts: Counts | None
+    unindexed: Unindexed | None = None
 
 
 def search(
@@ -118,10 +121,12 @@ def _found(
     engine: Engine, page: "_Page", tally: "_Tally | None", older: str, deadline: float
 ) -> Found:
     before = stored.position(older) if older else None
+    lacking: Unindexed | None = None
     try:
         with reading(engine) as connection, limited(connection, deadline):
             wanted = DESCRIBED if tally is not None else min(page.limit, DESCRIBED)
             walk = Walk(connection, page.query, deadline, hits=wanted + 1)
+            lacking = unindexed.told(connection, walk.lacking)
             if tally is not None:
                 tally.limit = DESCRIBED if walk.finds_hits else COUNTED
             page.fill(walk, before, tally if before is None else None)
@@ -137,6 +142,7 @@ def _found(
         older=page.older(before),
         searched_until_us=page.searched_until(before),
         counts=tally.counts() if tally is not None else None,
+        unindexed=lacking,
     )
 
 

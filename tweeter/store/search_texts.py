@@ -1,22 +1,35 @@
 """The search text of each stored post, written in the same transaction as the post.
 
 A removed post has none, and one that is deleted takes it along. So the table always is what a
-recount of the posts would give (`expected`).
+recount of the posts would give (`expected`), but for posts that were stored while the setting
+search_index was off: `unindexed` knows where those lie, and `fill` gives them words later.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    delete,
+    select,
+    text,
+    update,
+)
 
 from tweeter.keywords.haystack import PART, parts_of
 from tweeter.keywords.index_words import words
 from tweeter.records import Link, Post
+from tweeter.store import unindexed
 from tweeter.store.engine import insert_all, insert_new, reading, repeated, writing
 from tweeter.store.schema import posts, search_texts
 
 CHUNK = 500  # posts in one statement
+FILLED = 200  # posts that get words in one transaction: a few hundredths of a second
 AUTHOR_LONGEST = 190  # characters of an author's id that the row holds
 COLUMNS = ("text", "also", "author_id", "author_handle", "links", "tags")  # what it is made of
 
@@ -51,8 +64,11 @@ def of_post(post: Post) -> str:
     )
 
 
-def add(connection: Connection, rows: Iterable[Row], made: Made = NONE_MADE) -> None:
-    """Of posts that were inserted just now. made: such as are there already."""
+def add(connection: Connection, rows: Sequence[Row], made: Made | None = NONE_MADE) -> None:
+    """Of posts that were inserted just now. made: such as are there already; None: no words."""
+    if made is None:
+        unindexed.leave_out(connection, [row["occurred_at"] for row in rows])
+        return
     values = [
         {"post_id": row["id"], "words": _made(row, made) or of_row(row, row["occurred_at"])}
         for row in rows
@@ -64,11 +80,14 @@ def _made(row: Row, made: Made) -> str:
     return made.get((row["network"], row["key"]), "") if made else ""
 
 
-def replace(connection: Connection, post_id: int, row: Row, occurred_at: int) -> None:
-    """Of a post that takes the texts of `row`."""
+def replace(
+    connection: Connection, post_id: int, row: Row, occurred_at: int, *, indexed: bool = True
+) -> None:
+    """Of a post that takes the texts of `row`. indexed: also if it has no words yet."""
     mine, values = search_texts.c.post_id == post_id, {"words": of_row(row, occurred_at)}
     # In place: who waits to empty the post must find this very row.
-    if not connection.execute(update(search_texts).where(mine).values(values)).rowcount:
+    found = connection.execute(update(search_texts).where(mine).values(values)).rowcount
+    if indexed and not found:
         insert_all(connection, search_texts, [{"post_id": post_id, **values}])
 
 
@@ -91,23 +110,83 @@ def mend(engine: Engine, since: int) -> int:
 
     A process of an older version that runs on for seconds after an upgrade stores such posts.
     """
-    statement = (
-        select(posts)
-        .outerjoin(search_texts, search_texts.c.post_id == posts.c.id)
-        .where(
-            posts.c.occurred_at >= since,
-            posts.c.removed_at.is_(None),
-            search_texts.c.post_id.is_(None),
-        )
-        .limit(CHUNK)
-    )
+    statement = _without_words(posts.c.occurred_at >= since).limit(CHUNK)
     with reading(engine) as connection:
         if connection.execute(statement.limit(1)).first() is None:
             return 0
     with writing(engine) as connection:
-        rows = connection.execute(statement).mappings().all()
-        values = [{"post_id": r["id"], "words": of_row(r, r["occurred_at"])} for r in rows]
-        return len(insert_new(connection, search_texts, values, unique=("post_id",)))
+        return len(_give_words(connection, statement))
+
+
+@repeated
+def fill(engine: Engine) -> int:
+    """Give words to posts that were stored without, newest first.
+
+    Returns how many it was, at most FILLED; 0: every post is in the index.
+    """
+    with reading(engine) as connection:
+        if unindexed.stretch(connection) is None:
+            return 0
+    with writing(engine) as connection:
+        lacking = unindexed.hold(connection)
+        if lacking is None:
+            return 0
+        at = posts.c.occurred_at
+        here = _without_words(at >= lacking.since, at < lacking.until)
+        rows = _give_words(connection, here.order_by(at.desc()).limit(FILLED))
+        left = None
+        if len(rows) == FILLED:  # others may have the moment of the last
+            left = unindexed.Stretch(lacking.since, rows[-1]["occurred_at"] + 1)
+        unindexed.put(connection, left)
+        return len(rows)
+
+
+def _without_words(*which: ColumnElement[bool]) -> "Select[Any]":
+    return (
+        select(posts)
+        .outerjoin(search_texts, search_texts.c.post_id == posts.c.id)
+        .where(*which, posts.c.removed_at.is_(None), search_texts.c.post_id.is_(None))
+    )
+
+
+def _give_words(connection: Connection, statement: "Select[Any]") -> Sequence[RowMapping]:
+    """To the posts of the statement, which it returns."""
+    held = statement.with_for_update(read=True, of=posts)  # none is removed meanwhile
+    rows = connection.execute(held).mappings().all()
+    values = [{"post_id": r["id"], "words": of_row(r, r["occurred_at"])} for r in rows]
+    insert_new(connection, search_texts, values, unique=("post_id",))
+    return rows
+
+
+def wipe(engine: Engine) -> None:
+    """Delete the words of all posts and the index over them, and give the space back.
+
+    No other process may be at work. SQLite writes the file anew: that needs as much free space as
+    the posts take.
+    """
+    with writing(engine) as connection:
+        unindexed.put_all(connection)
+        if connection.dialect.name == "sqlite":
+            _wipe_sqlite(connection)
+        else:
+            connection.execute(text("TRUNCATE TABLE search_texts"))
+    if engine.dialect.name == "sqlite":
+        raw = engine.raw_connection()  # outside of any transaction
+        try:
+            for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                raw.cursor().execute(statement)
+        finally:
+            raw.close()
+
+
+def _wipe_sqlite(connection: Connection) -> None:
+    # Without its trigger, which would take every post's words out of the index by themselves.
+    asked = text("SELECT sql FROM sqlite_master WHERE name = 'search_index_delete'")
+    trigger = connection.execute(asked).scalar_one()
+    connection.execute(text("DROP TRIGGER search_index_delete"))
+    connection.execute(delete(search_texts))
+    connection.execute(text("INSERT INTO search_index(search_index) VALUES ('delete-all')"))
+    connection.exec_driver_sql(trigger)
 
 
 def expected(connection: Connection) -> dict[int, str]:

@@ -5,7 +5,8 @@ Four ways, and which one is taken follows from how many posts the index knows:
 - few (FEW): their ids are sorted once, and the rows read in pieces;
 - many: the same by days, newest first, each piece of days about as large as FEW allows;
 - most of the newest posts: the newest are read along their time, older ones as above;
-- the index can say nothing (or nothing is asked for): all posts are read along their time.
+- the index can say nothing (or nothing is asked for), or lacks posts of the time that is asked for
+  (`unindexed`): all posts are read along their time.
 """
 
 import time
@@ -15,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
-from tweeter.keywords.index_words import DAY_US, TOO_MANY, day
-from tweeter.store import fulltext
+from tweeter.keywords.index_words import DAY_US, TOO_MANY, Wanted, day
+from tweeter.store import fulltext, unindexed
 from tweeter.store.engine import one_of
 from tweeter.store.estimate import Estimate
 from tweeter.store.filters import DESCRIBED_BY, LOOKED_AT, Query
@@ -37,7 +38,8 @@ class Walk:
     """One search's candidates. deadline: of time.monotonic; a walk ends there with TookTooLong.
 
     The connection's statements must be bounded too: `fulltext.limited`. hits: how many are
-    wanted, most likely: so many are read at once where each candidate is one.
+    wanted, most likely: so many are read at once where each candidate is one. lacking: moments
+    of it that the index lacks posts of, where it could be asked.
     """
 
     def __init__(
@@ -49,16 +51,19 @@ class Walk:
         self._conditions = query.conditions()
         self._wanted = query.wanted()
         self._hits = hits
+        lacking = unindexed.stretch(connection) if self._wanted != Wanted() else None
+        is_ours = lacking is not None and lacking.has_some_of(query.since, query.until)
+        self.lacking = lacking if is_ours else None
 
     def pieces(self, older: Position | None = None) -> Iterator[tuple[Sequence[RowMapping], bool]]:
         """(rows of posts, whether all are hits), a piece at a time; else they must be checked."""
-        if not self._wanted.clauses:
+        if not self._wanted.clauses or self._lacks(older):
             for rows in self._along_time(older):
                 yield rows, self.finds_hits
             return
         if self._are_most:
             looked_at = 0
-            for rows in self._along_time(older):
+            for rows in self._along_time(older, asked=True):
                 proposed = [row for row in rows if row["is_proposed"]]
                 yield proposed, self.finds_hits
                 older = rows[-1]["occurred_at"], rows[-1]["id"]
@@ -75,13 +80,23 @@ class Walk:
     @cached_property
     def finds_hits(self) -> bool:
         """Whether each candidate is a hit, without a further look."""
-        is_exact = self._query.is_exact
+        is_exact = self._query.is_exact and self.lacking is None
         return is_exact and not fulltext.are_there(self._connection, TOO_MANY)
 
     @cached_property
     def _columns(self) -> tuple[ColumnElement[Any], ...]:
         """What is read of a candidate: less, where it need not be checked."""
         return DESCRIBED_BY if self.finds_hits else LOOKED_AT
+
+    def _lacks(self, older: Position | None) -> bool:
+        """Whether the index lacks posts of the time that is left to look at."""
+        until = older[0] + 1 if older is not None else self._query.until
+        return self.lacking is not None and self.lacking.has_some_of(self._query.since, until)
+
+    @cached_property
+    def _counted(self) -> Wanted:
+        """What the index is asked for where candidates are counted."""
+        return self._wanted if self.lacking is None else Wanted()
 
     def count(self, limit: int) -> int:
         """Candidates: exact if they are few, or if they are hits and not more than `limit`."""
@@ -97,11 +112,11 @@ class Walk:
 
     @cached_property
     def _estimate(self) -> Estimate:
-        return Estimate(self._run, self._query, self._wanted)
+        return Estimate(self._run, self._query, self._counted)
 
     def _candidates(self) -> "Select[Any]":
         found = select(posts.c.id).where(*self._conditions)
-        if self._wanted.clauses:
+        if self._counted.clauses:
             asked = self._asked(self._days_between()).subquery()
             return found.join(asked, asked.c.post_id == posts.c.id)
         found = self._of_its_keyword(found)
@@ -230,11 +245,14 @@ class Walk:
         a_day = self._estimate.about / self._estimate.days
         return max(1, min(round(A_PIECE / a_day), DAYS))
 
-    def _along_time(self, older: Position | None) -> Iterator[Sequence[RowMapping]]:
+    def _along_time(
+        self, older: Position | None, *, asked: bool = False
+    ) -> Iterator[Sequence[RowMapping]]:
+        """All posts; asked: each with what its words say, `is_proposed`."""
         most = PIECE
         while True:
             with fulltext.in_order(self._connection):
-                rows = self._run(self._next_along_time(older).limit(most))
+                rows = self._run(self._next_along_time(older, asked).limit(most))
             if rows:
                 yield rows
             if len(rows) < most:
@@ -242,9 +260,9 @@ class Walk:
             older = rows[-1]["occurred_at"], rows[-1]["id"]
             most = min(2 * most, 4 * PIECE)
 
-    def _next_along_time(self, older: Position | None) -> "Select[Any]":
+    def _next_along_time(self, older: Position | None, asked: bool) -> "Select[Any]":
         statement = select(*self._columns).where(*self._conditions)
-        if self._wanted.clauses:
+        if asked:
             is_proposed = fulltext.proposed(self._wanted).label("is_proposed")
             its_words = search_texts.c.post_id == posts.c.id
             statement = statement.add_columns(is_proposed).join(search_texts, its_words)
