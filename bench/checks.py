@@ -6,7 +6,7 @@ Expected is what the generator put into the posts, not what the program's matche
 import random
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import data
 from bench.events import Stream
@@ -18,19 +18,32 @@ SAMPLE = 50  # keywords whose sums are counted again
 Sql = Callable[..., list[tuple[Any, ...]]]
 
 
-def faults(
-    sql: Sql, url: str, stream: Stream, total: int, *, ignored: int = 0, counted: bool = True
-) -> str:
-    """What is wrong after the first `total` events of a stream, in words; "" if all is right.
+class Beside(NamedTuple):
+    """What else is known of a run.
 
-    ignored: events beside them that are not for us. counted=False: some came by a job over the
-    past, which the streams do not count.
+    ignored: events that are not for us. counted: False if some came by a job over the past, which
+    the streams do not count. indexed: False if no post may have words of search.
     """
+
+    ignored: int = 0
+    counted: bool = True
+    indexed: bool = True
+
+
+NOTHING = Beside()
+
+
+def faults(sql: Sql, url: str, stream: Stream, total: int, beside: Beside = NOTHING) -> str:
+    """What is wrong after the first `total` events of a stream, in words; "" if all is right."""
     keywords = stream.expected(0, total)
     hits = [number for number, keyword in enumerate(keywords) if keyword >= 0]
-    wrong = _rows(sql, {stream.key(n) for n in hits})
-    if counted:
-        right = {"events": total + ignored, "stored": len(hits), "unmatched": total - len(hits)}
+    wrong = _rows(sql, {stream.key(n) for n in hits}) + _words(sql, beside)
+    if beside.counted:
+        right = {
+            "events": total + beside.ignored,
+            "stored": len(hits),
+            "unmatched": total - len(hits),
+        }
         wrong += _counts(sql, right)
     expected = Counter(stream.keywords[n] for n in keywords if n >= 0)
     wrong += _counters(sql, expected)
@@ -57,10 +70,6 @@ def _rows(sql: Sql, keys: set[str]) -> list[str]:
         "posts lost": len(keys - there),
         "posts invented": len(there - keys),
         "posts twice": len(found) - len(there),
-        "posts without their words": sql(
-            "SELECT count(*) FROM posts p WHERE NOT EXISTS"
-            " (SELECT 1 FROM search_texts t WHERE t.post_id = p.id)"
-        )[0][0],
         "posts not in the feed": len(found)
         - sql("SELECT count(DISTINCT post_id) FROM feed WHERE kind = 'post'")[0][0],
         "stretches said to be lost": sql(
@@ -68,6 +77,18 @@ def _rows(sql: Sql, keys: set[str]) -> list[str]:
         )[0][0],
     }
     return [f"{count:,} {words}" for words, count in wrong.items() if count]
+
+
+def _words(sql: Sql, beside: Beside) -> list[str]:
+    """Words of the search: of each post, or of none."""
+    if beside.indexed:
+        lacking = sql(
+            "SELECT count(*) FROM posts p WHERE NOT EXISTS"
+            " (SELECT 1 FROM search_texts t WHERE t.post_id = p.id)"
+        )[0][0]
+        return [f"{lacking:,} posts without their words"] if lacking else []
+    written = sql("SELECT count(*) FROM search_texts")[0][0]
+    return [f"{written:,} posts with words, where the index is off"] if written else []
 
 
 def _counters(sql: Sql, expected: Counter[str]) -> list[str]:

@@ -8,7 +8,7 @@ UNITS = {"/s": 0, "x": 1, "ms": 0, "s": 2, "%": 1, "MB": 0, "us": 2}
 
 
 class Goal(msgspec.Struct, frozen=True):
-    """least or most, in the figure's unit.
+    """least or most, in the figure's unit; neither: there is only a floor, of what should be much.
 
     floor: what was reached where the goal was not, or the goal; a quick run fails at less than
     half of it (of a `most`: at more than twice). None: a quick run says it and goes on.
@@ -22,18 +22,19 @@ class Goal(msgspec.Struct, frozen=True):
         """As the table says it."""
         if self.least is not None:
             return f"≥ {number(self.least, unit)}"
-        return f"≤ {number(self.most or 0.0, unit)}"
+        return "" if self.most is None else f"≤ {number(self.most, unit)}"
 
-    def reached(self, value: float) -> float:
-        """1.0 and more: met; 0.5: half of it."""
-        return self._share(value, self.least if self.least is not None else self.most or 0.0)
+    def reached(self, value: float) -> float | None:
+        """1.0 and more: met; 0.5: half of it; None: there is no goal."""
+        wanted = self.least if self.most is None else self.most
+        return None if wanted is None else self._share(value, wanted)
 
     def has_fallen(self, value: float) -> bool:
         """Whether it is less than half as good as the floor."""
         return self.floor is not None and self._share(value, self.floor) < 0.5
 
     def _share(self, value: float, wanted: float) -> float:
-        if self.least is not None:
+        if self.most is None:
             return value / wanted
         return wanted / value if value else 1.0
 
@@ -44,7 +45,7 @@ class Figure(msgspec.Struct, kw_only=True):
     name      stable, for programs: "whole/x/sqlite/p1"
     work      for people
     values    one for each repetition, in `unit`
-    without   of a peer: what it leaves out, beside its figure
+    without   of a peer, or the core set-up: what it leaves out, beside its figure
     note      anything else that belongs to the figure
     wrong     what was not right in the result: then its speed does not count
     left_out  why it was not measured
@@ -81,9 +82,9 @@ class Figure(msgspec.Struct, kw_only=True):
             return f"left out: {self.left_out}"
         if self.wrong:
             return f"WRONG: {self.wrong}"
-        if self.goal is None or not self.values:
+        reached = self.goal.reached(self.value) if self.goal and self.values else None
+        if reached is None:
             return ""
-        reached = self.goal.reached(self.value)
         return "met" if reached >= 1 else f"below: {reached:.0%} of it"
 
     def fails_quick(self) -> bool:

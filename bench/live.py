@@ -38,7 +38,11 @@ def run(bench: Bench) -> None:
             memory.values = [pss_mb([process.pid, *tree(process.pid)])]
             running = product.running
             cpu.wrong = memory.wrong = checks.faults(
-                running.sql, running.database_url(), network.stream, posts, ignored=likes
+                running.sql,
+                running.database_url(),
+                network.stream,
+                posts,
+                checks.Beside(ignored=likes),
             )
 
 

@@ -74,7 +74,7 @@ def _measure(product: Product, posts: int, figure: Figure, delay: Figure) -> Non
         running.database_url(),
         product.network.stream,
         posts + sent,
-        counted=False,
+        checks.Beside(counted=False),
     )
     figure.wrong = delay.wrong = wrong
 

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from sqlalchemy import NullPool, create_engine, text
 
@@ -65,6 +65,9 @@ class Product:
     has the keywords already. more: other settings; without them no job is under way at the start.
     """
 
+    settings: ClassVar = SETTINGS
+    is_read = True  # a browser reads the live page
+
     def __init__(
         self,
         folder: Path,
@@ -80,7 +83,7 @@ class Product:
         self.url = url
         self.processes = processes
         self._ready, self._idle = ready, not more
-        settings = SETTINGS | {"SLOTS": str(processes)} | (more or {})
+        settings = self.settings | {"SLOTS": str(processes)} | (more or {})
         if not url.startswith("sqlite"):
             settings["DATABASE_URL"] = url
         if network.plan.network == "x":
@@ -117,8 +120,9 @@ class Product:
         waiting = "SELECT count(*) FROM jobs WHERE state = 'waiting'"
         if self._idle:
             wait_for(lambda: self.one(waiting) == 0, READY_S, "for the jobs of new keywords")
-        self._reader = Reader(self.running.port)
-        self._reader.start()
+        if self.is_read:
+            self._reader = Reader(self.running.port)
+            self._reader.start()
 
     def __exit__(self, *_: object) -> None:
         if self._reader is not None:
@@ -174,6 +178,13 @@ class Product:
         answer = self.network.answer()
         sent = Sent(first, count, answer["first_ns"], answer["sent_ns"])
         return sent, (at_ns - sent.first_ns) / 1e9
+
+
+class Core(Product):
+    """The core set-up: without the search index, and nobody reads live."""
+
+    settings: ClassVar = SETTINGS | {"SEARCH_INDEX": "false"}
+    is_read = False
 
 
 def add_keywords(running: Running, keywords: list[str]) -> None:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import Engine
+
 from bench import databases
 from bench.events import Plan, Stream
 from bench.figures import Figure
@@ -142,14 +144,14 @@ class Writing:
         ((_, self.lease),) = streams.claim(self.engine, owner(), networks=["x"], only=stream_id)
         self.next = 0
 
-    def batches(self, count: int) -> list[Batch]:
+    def batches(self, count: int, *, indexed: bool = True) -> list[Batch]:
         """The next posts, decoded and matched: this is not what is timed."""
         at, made = now_us(), []
         for start in range(self.next, self.next + count, BATCH):
             numbers = range(start, min(start + BATCH, self.next + count))
             bodies = map(self.stream.body, numbers)
             raw = [RawEvent(shape="x", body=body, received_at=at) for body in bodies]
-            made.append(digest(raw, self._matcher, self._revision))
+            made.append(digest(raw, self._matcher, self._revision, indexed=indexed))
         self.next += count
         return made
 
@@ -181,20 +183,22 @@ def publishing(bench: Bench) -> None:
         writing = Writing(bench, url)
         count = max(bench.sizes.p100 // 4 // BATCH, 2) * BATCH
         writing.store(count)
-        wanted = changes.OfKeyword(None)
-
-        def publish() -> int:
-            at, frames = 0, 0
-            while entries := feed.since(writing.engine, at, limit=broadcast.PULL):
-                stretch = changes.Stretch(changes.changes(writing.engine, entries))
-                frames += wanted.events(stretch, wanted.places(stretch)).count("\nevent: post\n")
-                at = entries[-1].seq
-            return frames
-
-        if publish() != count:
-            figure.wrong = f"{publish():,} frames, not {count:,}"
-        timed(bench, figure, count, publish)
+        frames = publish(writing.engine)
+        if frames != count:
+            figure.wrong = f"{frames:,} frames, not {count:,}"
+        timed(bench, figure, count, lambda: publish(writing.engine))
         writing.engine.dispose()
+
+
+def publish(engine: Engine) -> int:
+    """All stored posts as frames for one reader; returns how many."""
+    wanted = changes.OfKeyword(None)
+    at, frames = 0, 0
+    while entries := feed.since(engine, at, limit=broadcast.PULL):
+        stretch = changes.Stretch(changes.changes(engine, entries))
+        frames += wanted.events(stretch, wanted.places(stretch)).count("\nevent: post\n")
+        at = entries[-1].seq
+    return frames
 
 
 def run(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from bench import (
     crowd,
     growth,
     live,
+    parts,
     past,
     peering,
     reading,
@@ -30,6 +31,7 @@ WORKS = {
     "peers": Work(peering.run),  # after "whole": the ratios need its figure
     "read": Work(reading.run),
     "stages": Work(stages.run),
+    "parts": Work(parts.run, quick=False),
     "effect": Work(takes_effect.run, quick=False),
     "import": Work(archive.run),
     "live": Work(live.run, quick=False),

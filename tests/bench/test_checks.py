@@ -72,6 +72,15 @@ def test_each_fault_is_found(stored: tuple[Stream, str, Sql], change: str, words
     assert words in checks.faults(sql, url, stream, TOTAL)
 
 
+def test_words_are_found_where_there_must_be_none(stored: tuple[Stream, str, Sql]) -> None:
+    stream, url, sql = stored
+    core = checks.Beside(indexed=False)
+    found = checks.faults(sql, url, stream, TOTAL, core)
+    assert found == "60 posts with words, where the index is off"
+    sql("DELETE FROM search_texts")
+    assert checks.faults(sql, url, stream, TOTAL, core) == ""
+
+
 def test_events_that_did_not_come_are_found(
     stored: tuple[Stream, str, Sql], tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import crowd, report, whole, works
+from bench import crowd, peering, report, whole, works
 from bench.figures import Figure, Goal, ratio
 from bench.goals import GOALS
 
@@ -28,6 +28,8 @@ def test_verdicts() -> None:
     assert figure(10**6, goal=least, wrong="2 posts lost").verdict() == "WRONG: 2 posts lost"
     assert figure(goal=least, left_out="no server").verdict() == "left out: no server"
     assert figure(1).verdict() == ""
+    assert figure(1, goal=Goal(floor=2)).verdict() == ""  # only what was reached
+    assert Goal(floor=2).words("x") == ""
 
 
 def test_a_quick_run_fails_for_a_wrong_result_or_a_ratio_under_half_of_its_floor() -> None:
@@ -37,6 +39,9 @@ def test_a_quick_run_fails_for_a_wrong_result_or_a_ratio_under_half_of_its_floor
     assert not figure(10, goal=none).fails_quick()  # a rate says nothing of another machine
     assert figure(10**6, goal=none, wrong="1 post lost").fails_quick()
     assert not figure(goal=gate, left_out="not installed").fails_quick()
+    reached = Goal(floor=2.5)
+    assert not figure(1.3, unit="x", goal=reached).fails_quick()
+    assert figure(1.2, unit="x", goal=reached).fails_quick()
     most = Goal(most=1, floor=1.8)
     assert not figure(3.6, unit="x", goal=most).fails_quick()
     assert figure(3.7, unit="x", goal=most).fails_quick()
@@ -92,4 +97,5 @@ def test_each_goal_belongs_to_a_figure() -> None:
     source = "\n".join(p.read_text() for p in folder.rglob("*.py") if p.name != "goals.py")
     made = {line.name for line in whole.LINES} | {f"fanout/{n}/p99" for n, _ in crowd.CROWDS}
     made.add("growth/postgresql")
+    made |= {f"{begin}{peer.ratio}" for begin in peering.OURS for peer in peering.PEERS}
     assert not [name for name in GOALS if name not in made and f'"{name}"' not in source]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,20 @@ def test_posts_are_printed_with_what_was_promised(tmp_path: Path, tweeter: Any) 
     assert printed["text"] == "a storm"
     assert printed["created_at"] == "2024-05-06T07:08:09.000000Z"
     assert printed["keywords"] == [added["id"]]
+
+
+@pytest.mark.parametrize("speed", ["max", "5000x"])  # read in parts, and by a slot
+def test_what_is_read_without_the_index_is_found_all_the_same(
+    tmp_path: Path, tweeter: Any, monkeypatch: pytest.MonkeyPatch, speed: str
+) -> None:
+    monkeypatch.setenv("TWEETER_SEARCH_INDEX", "false")
+    tweeter("keyword", "add", "storm")
+    file = tmp_path / "posts.jsonl"
+    at = "2024-05-06T07:08:09.000Z"
+    some = [{"data": {"id": f"1{n}", "text": f"storm {n}", "created_at": at}} for n in range(3)]
+    file.write_text("".join(f"{json.dumps(one)}\n" for one in some))
+    tweeter("replay", str(file), "--speed", speed, "--wait")
+    assert len(tweeter("search", "storm -1", "--json").splitlines()) == 2
+    with sqlite3.connect(tmp_path / "data" / "tweeter.db") as database:
+        assert database.execute("SELECT count(*) FROM search_texts").fetchone() == (0,)
+    database.close()
