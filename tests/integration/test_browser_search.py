@@ -25,7 +25,10 @@ LINK = Link(url="https://example.org/a", display="example.org/a")
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The pages alone: nothing here needs a worker."""
-    folder: Path = tmp_path_factory.mktemp("search")
+    yield from served(tmp_path_factory.mktemp("search"), indexed=True)
+
+
+def served(folder: Path, *, indexed: bool) -> Iterator[str]:
     found = config.load({"TWEETER_DATA_DIR": str(folder), "TWEETER_BLUESKY_URL": ""})
     engine = make_engine(f"sqlite:///{folder / 'tweeter.db'}")
     migrate.upgrade(engine)
@@ -42,7 +45,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         fields |= {"network": ("bluesky", "mastodon", "x")[number % 3]}
         found_posts.append(post(number, text, author_name=f"Name {number % 9}", **fields))
     surge = post(999, "<script>alert(1)</script> only once: <i>storm</i> surge")
-    store(engine, take(engine), *found_posts, surge)
+    store(engine, take(engine), *found_posts, surge, indexed=indexed)
     server = make_server("127.0.0.1", 0, create_app(found, engine), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.port}"
@@ -119,6 +122,20 @@ def test_a_search_is_narrowed_kept_and_followed(page: Any, url: str) -> None:
     page.goto(f"{url}/searches")
     page.get_by_role("button", name="Delete storms of mine").click()
     page.get_by_text("None yet").wait_for()
+
+
+def test_without_the_index_all_is_found_and_it_is_said(browser: Any, tmp_path: Path) -> None:
+    for url in served(tmp_path, indexed=False):
+        context = browser.new_context(java_script_enabled=False)
+        with watched(context, url) as page:
+            page.goto(f"{url}/search?q=storm+-nothing")
+            page.get_by_text("181 posts").wait_for()
+            assert page.locator("article").count() == 50
+            page.get_by_text("are stored without the search index").wait_for()
+            fits(page, "unindexed")
+            page.goto(f"{url}/health")
+            page.get_by_text("off: without about 181 posts").wait_for()
+        context.close()
 
 
 def test_what_is_wrong_or_not_there_is_said(page: Any, url: str) -> None:
