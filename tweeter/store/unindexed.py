@@ -44,8 +44,11 @@ def stretch(connection: Connection) -> Stretch | None:
 
 def hold(connection: Connection, *, read: bool = False) -> Stretch | None:
     """The same, which stays so until the transaction ends. read: with others who hold it so."""
-    rows = connection.execute(_asked.with_for_update(read=read)).all()
-    return _of(rows)
+    # One row stands for both, by its key alone: MariaDB going along the table for two would wait
+    # for other positions, too.
+    begin = select(positions.c.value).where(positions.c.name == _SINCE)
+    connection.execute(begin.with_for_update(read=read)).scalar()
+    return stretch(connection)
 
 
 _asked = select(positions.c.name, positions.c.value).where(_NAMED).order_by(positions.c.name)
