@@ -24,7 +24,7 @@ from tweeter.store.schema import matches, posts
 
 _NAMES = "id network text also kind traits lang author_id author_handle links tags occurred_at"
 LOOKED_AT = tuple(posts.c[name] for name in _NAMES.split())  # of a candidate that is checked
-_OF_A_HIT = ("id", "network", "kind", "lang", "tags", "occurred_at")
+_OF_A_HIT = ("id", "network", "kind", "traits", "lang", "links", "tags", "occurred_at")
 DESCRIBED_BY = tuple(posts.c[name] for name in _OF_A_HIT)  # of one that need not be checked
 
 
