@@ -21,7 +21,7 @@ import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from tweeter.changes import Change, Missed, Stretch, Wanted, changes
+from tweeter.changes import BATCH, Change, Missed, Stretch, Wanted, changes
 from tweeter.columns import Column
 from tweeter.filters import Question, Sieve
 from tweeter.packing import packed
@@ -42,6 +42,9 @@ LEAST_REST_S = 0.02
 A_READER_S = 0.000_02
 MOST_REST_S = 0.25
 AWAY_S = 2.0  # a database that is away is asked again
+# A page, which draws three times a second, is handed what came so often, in one event: each event
+# wakes its browser.
+BATCHES_S = 0.1
 LENT = 100  # readers that are handed something before others have the loop
 LOG_CHANGES = 2_000  # about 1 kB each
 CATCH_UP = 5_000  # changes a returning browser gets; beyond that it is told to reload
@@ -91,6 +94,8 @@ class Broadcast:
         self._abreast: dict[tuple[Wanted, bool], dict[Reader, None]] = {}
         self._words = {False: b"", True: b""}  # the last word to all readers, also packed
         self._number = 0  # of that word
+        self._handed = {False: (0, 0), True: (0, 0)}  # head and word of the last round, of batches
+        self._batches_at = 0.0  # their next round
         self._asked: dict[int, asyncio.Task[list[Change]]] = {}  # positions before the log
         self._joining = asyncio.Lock()
         self._hint = asyncio.Event()
@@ -146,7 +151,7 @@ class Broadcast:
         Readers with filters of their own are sent the same bytes if the posts pass them alike.
         """
         places = wanted.places(stretch)
-        key = stretch.ends, bool(wanted.questions), places, packs
+        key = stretch.ends, wanted.form, places, packs
         answer = self._answers.get(key)
         if answer is None:
             text = wanted.events(stretch, places)
@@ -251,43 +256,63 @@ class Broadcast:
             if not together:
                 del self._abreast[alike]
 
-    async def _hand_out(self, new: Sequence[Change]) -> None:
-        """Give changes, and a word that is new, to all readers that are abreast."""
-        groups = [(*alike, list(readers)) for alike, readers in self._abreast.items()]
-        before, words, number, handed = self._head, dict(self._words), self._number, 0
-        stretch = self.stretch(new) if new else None
-        if new:
-            self._append(new)
+    async def _hand_out(self, batches: bool) -> None:
+        """Give readers that are abreast what they lack, and a word that is new."""
+        head, words, number, handed = self._head, dict(self._words), self._number, 0
+        if self._handed[batches] == (head, number):
+            return
+        self._handed[batches] = head, number
+        groups = [
+            (*alike, list(readers))
+            for alike, readers in self._abreast.items()
+            if (alike[0].form == BATCH) is batches
+        ]
+        stretches: dict[int, Stretch | None] = {}
         for wanted, packs, readers in groups:
-            events, with_word = self.frames(wanted, stretch, packs) if stretch else b"", b""
+            made: dict[tuple[int, bool], bytes] = {}
             for reader in readers:
                 if reader.behind.done():  # it left while others had the loop
                     continue
-                told = events
-                if reader.word != number:
-                    told = with_word = with_word or events + words[packs]
-                if reader.position == before and (not told or reader.take(told)):
-                    reader.position, reader.word = self._head, number
+                before = reader.position
+                if before not in stretches:
+                    stretches[before] = self._lacked(before)
+                stretch, lacks = stretches[before], (before, reader.word != number)
+                if stretch and lacks not in made:
+                    events = self.frames(wanted, stretch, packs) if stretch.changes else b""
+                    made[lacks] = events + words[packs] if lacks[1] else events
+                told = made.get(lacks)
+                if told is not None and (not told or reader.take(told)):
+                    reader.position, reader.word = head, number
                 else:
                     reader.behind.set_result(None)
                 handed += 1
                 if handed % LENT == 0:
                     await asyncio.sleep(0)
 
+    def _lacked(self, position: int) -> Stretch | None:
+        """What a reader lacks, of what is in the log; None if that is not for one round."""
+        count = self._head - position
+        if position < self._from or not 0 <= count <= PULL:
+            return None
+        log = self._log
+        return self.stretch([log[n] for n in range(len(log) - count, len(log))])
+
     async def _watch(self) -> None:
-        told = 0
         while True:
-            began_s, new = time.monotonic(), list[Change]()
+            began_s, new, is_away = time.monotonic(), list[Change](), False
             self._hint.clear()
             try:
                 new = await self._ask(_new, self._engine, self._head)
                 rest_s = max(LEAST_REST_S, time.monotonic() - began_s)
             except SQLAlchemyError as error:
                 log.error("tail_failed error=%s", type(error).__name__)
-                rest_s = AWAY_S
-            if new or told != self._number:
-                told = self._number
-                await self._hand_out(new)
+                rest_s, is_away = AWAY_S, True
+            if new:
+                self._append(new)
+            await self._hand_out(batches=False)
+            if is_away or time.monotonic() >= self._batches_at:
+                self._batches_at = time.monotonic() + BATCHES_S
+                await self._hand_out(batches=True)
             if len(new) < PULL:
                 await self._rest(began_s, rest_s)
 

@@ -18,6 +18,8 @@ from tweeter.store.feed import Entry
 from tweeter.store.posts import StoredPost
 from tweeter.texts import plain
 
+BATCH = "batch"  # the form of a reader that is sent several changes in one event
+
 
 class Change(msgspec.Struct, frozen=True):
     """A change as browsers get it. data is JSON; keywords are ids, empty for a removal."""
@@ -29,6 +31,8 @@ class Change(msgspec.Struct, frozen=True):
     post: Post | None = None  # what filters are asked with; None for a removal
     fold: str = ""
     memo: list[tuple[Sieve, frozenset[Question]]] = []  # what it was tried with, and passed
+    post_id: int = 0
+    occurred_at: int = 0  # us since 1970; 0 for a removal
 
     def concerns(self, keyword_id: int | None) -> bool:
         """True if a reader of this keyword (None: of all) wants it.
@@ -106,6 +110,10 @@ class Wanted(Protocol):
     """What a reader asked for. Those to whom changes belong alike are sent the same bytes."""
 
     @property
+    def form(self) -> str:
+        """Of its events; readers of other forms are sent other bytes."""
+
+    @property
     def questions(self) -> tuple[Question | None, ...]:
         """Of the columns, None for one that shows nothing; () if it asked for none."""
 
@@ -121,6 +129,7 @@ class OfKeyword(msgspec.Struct, frozen=True):
 
     keyword_id: int | None
     questions: ClassVar[tuple[Question | None, ...]] = ()
+    form: ClassVar[str] = "plain"
 
     def places(self, stretch: Stretch) -> tuple[int, ...]:
         """See Wanted."""
@@ -144,6 +153,7 @@ class OfColumns(msgspec.Struct, frozen=True, cache_hash=True):
     """
 
     questions: tuple[Question | None, ...]
+    form: str = "columns"
 
     def places(self, stretch: Stretch) -> tuple[int, ...]:
         """See Wanted."""
@@ -155,9 +165,27 @@ class OfColumns(msgspec.Struct, frozen=True, cache_hash=True):
         for n, change in enumerate(stretch.changes):
             mine = ",".join(str(column) for column, bits in enumerate(places) if bits >> n & 1)
             if mine or change.kind != "post":
-                data = f'{{"in":[{mine}],"fold":"{change.fold}","post":{change.data}}}'
-                found.append(f"id: {change.seq}\nevent: {change.kind}\ndata: {data}\n\n")
-        return "".join(found)
+                found.append((change, mine))
+        if self.form == BATCH:
+            return batch(found, stretch.ends[1]) if found else ""
+        return "".join(
+            f"id: {one.seq}\nevent: {one.kind}\n"
+            f'data: {{"in":[{mine}],"fold":"{one.fold}","post":{one.data}}}\n\n'
+            for one, mine in found
+        )
+
+
+def batch(changes: Sequence[tuple[Change, str]], until: int) -> str:
+    """Changes, each with its columns, as one event: a line of heads, then a line for each post.
+
+    A page can tell by the heads what it will show, and reads only those posts.
+    """
+    heads = ",".join(
+        f'[{one.seq},"{one.kind}",[{mine}],"{one.fold}","{one.post_id}",{one.occurred_at}]'
+        for one, mine in changes
+    )
+    posts = "".join(f"data: {one.data}\n" for one, _ in changes)
+    return f"id: {until}\nevent: batch\ndata: [{heads}]\n{posts}\n"
 
 
 def encode(post: StoredPost) -> str:
@@ -186,7 +214,15 @@ def changes(engine: Engine, entries: Sequence[Entry]) -> list[Change]:
 def _change(entry: Entry, seen: backlog.Seen | None) -> Change:
     if entry.kind == "remove" or seen is None or seen.shown.removed_at is not None:
         data = msgspec.json.encode({"id": str(entry.post_id)}).decode()
-        return Change(entry.seq, "remove", frozenset(), data)
+        return Change(entry.seq, "remove", frozenset(), data, post_id=entry.post_id)
     shown = seen.shown
-    ids, same = frozenset(shown.keywords), fold(shown.network, shown.text)
-    return Change(entry.seq, entry.kind, ids, encode(shown), seen.post, same)
+    return Change(
+        entry.seq,
+        entry.kind,
+        frozenset(shown.keywords),
+        encode(shown),
+        seen.post,
+        fold(shown.network, shown.text),
+        post_id=shown.id,
+        occurred_at=shown.occurred_at,
+    )

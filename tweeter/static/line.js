@@ -4,13 +4,27 @@
 // server for the columns of all tabs and tells every event on a channel, with the columns it is
 // for. A browser without locks or channels has a line a tab. Positions are the feed's numbers:
 // each tab drops what it has seen, so a line that is opened again never shows a post twice.
+//
+// What comes together is one event, "batch": its first line tells of each change what a column
+// decides by, the others are the posts. Each event wakes the browser, and most of a flood is not shown.
 
-const NAME = "tweeter-live";
+const NAME = "tweeter-live-batches"; // pages of an older version, which know no batches, share another
 const TOGETHER = 48; // columns in one line, as in columns.py
 const DEAD_MS = 30_000; // a line without a beat for so long is not up
 const MOST_WAIT_MS = 10_000;
-const EVENTS = ["post", "edit", "remove", "position", "hello", "missed", "trouble", "streams", "beat"];
+const EVENTS = ["batch", "post", "edit", "remove", "position", "hello", "missed", "trouble", "streams", "beat"];
 const PLACED = ["post", "edit", "remove", "position", "missed"]; // the others repeat the last id
+
+class Post { // is read when its card is made
+  constructor(id, occurredAt, text) {
+    Object.assign(this, { id, occurred_at: occurredAt, text });
+  }
+
+  get card() {
+    this.whole ??= JSON.parse(this.text);
+    return this.whole.card;
+  }
+}
 
 export class Line {
   // filters: the columns' queries; told(kind, data, seq, filters) for each event; changed(line)
@@ -65,7 +79,7 @@ export class Line {
       if (message.say === "want") this.wanted(message.id, message.filters, message.position);
       else if (message.say === "bye") this.tabs.delete(message.id);
     } else if (message.say === "who") this.ask();
-    else if (message.say === "event") this.take(message.kind, message.data, message.seq, message.filters);
+    else if (message.say === "event") this.read(message);
     else if (message.say === "state") this.state(message.up, message);
     else if (message.say === "too many" && message.id === this.id) this.beAlone();
   }
@@ -104,7 +118,7 @@ export class Line {
     this.timer = 0;
     this.source?.close();
     this.asked = this.union();
-    const query = new URLSearchParams({ after: String(this.from ?? this.position) });
+    const query = new URLSearchParams({ after: String(this.from ?? this.position), batch: "1" });
     this.asked.forEach((filter, n) => {
       for (const [name, value] of new URLSearchParams(filter)) {
         query.append(name === "of" ? `c${n + 1}` : `c${n + 1}.${name}`, value);
@@ -118,13 +132,11 @@ export class Line {
     for (const kind of EVENTS) {
       source.addEventListener(kind, (event) => {
         if (source !== this.source) return;
-        const data = JSON.parse(event.data);
-        const filters = (data.in ?? []).map((n) => asked[n]);
-        const seq = PLACED.includes(kind) ? Number(event.lastEventId) || 0 : 0;
+        const told = { kind, text: event.data, id: Number(event.lastEventId) || 0, asked };
         if (!this.up) this.tell(true, {});
-        this.take(kind, data, seq, filters);
+        this.read(told);
         // A tab that asked is known; one that has not is sent what follows its position then.
-        if (this.tabs.size > 1) this.send({ say: "event", kind, data, seq, filters });
+        if (this.tabs.size > 1) this.send({ say: "event", ...told });
       });
     }
     source.addEventListener("error", () => {
@@ -154,6 +166,21 @@ export class Line {
       this.tries = 0;
     } else Object.assign(this, { lostAt: more.lostAt, retryAt: more.retryAt });
     this.changed(this);
+  }
+
+  read({ kind, text, id, asked }) { // asked: the filters that an event's columns count from
+    if (kind !== "batch") {
+      const data = JSON.parse(text);
+      const filters = (data.in ?? []).map((n) => asked[n]);
+      this.take(kind, data, PLACED.includes(kind) ? id : 0, filters);
+      return;
+    }
+    const [heads, ...posts] = text.split("\n");
+    JSON.parse(heads).forEach(([seq, act, places, fold, postId, at], n) => {
+      const post = new Post(postId, at, posts[n]);
+      this.take(act, { post, fold }, seq, places.map((place) => asked[place]));
+    });
+    this.take("position", {}, id, []);
   }
 
   take(kind, data, seq, filters) {

@@ -9,7 +9,8 @@ A reader of columns (`deck=ID`, or the columns themselves as in `tweeter.columns
 with the numbers of the columns that an event belongs to, and three events more: `hello` (head: what
 comes up to there was published before it came), `trouble` (the columns that show nothing any more,
 and why) and, in place of `reload`, `missed` (how many posts passed), after which it goes on with
-what is new.
+what is new. Our pages ask with `batch=1`: what comes within broadcast.BATCHES_S is one event then,
+`batch` (changes.batch), for each event wakes a browser.
 
 A reader that takes nothing for STALLED_S is cut: what it missed it is told when it comes back.
 Until then it holds one answer of the log at most (broadcast.PULL changes).
@@ -31,7 +32,7 @@ from tornado.web import RequestHandler
 
 from tweeter import columns, packing
 from tweeter.broadcast import MEANING_S, Broadcast, Gap, Reader
-from tweeter.changes import OfColumns, OfKeyword, Wanted
+from tweeter.changes import BATCH, OfColumns, OfKeyword, Wanted
 from tweeter.errors import TweeterError
 from tweeter.store import questions
 from tweeter.store.decks import DeckNotFound
@@ -108,7 +109,11 @@ class LiveHandler(RequestHandler):
         self._meanings = self._newest = await self._broadcast.meanings(self._columns)
         self._wanted: Wanted = OfKeyword(self._number("keyword"))
         if self._columns:
-            self._wanted = OfColumns(tuple(one.question for one in self._meanings))
+            self._wanted = self._of_columns()
+
+    def _of_columns(self) -> OfColumns:
+        form = BATCH if self.get_query_argument("batch", "") == "1" else "columns"
+        return OfColumns(tuple(one.question for one in self._newest), form)
 
     def _number(self, name: str) -> int | None:
         value = self.get_query_argument(name, "")
@@ -162,7 +167,7 @@ class LiveHandler(RequestHandler):
         found = self._newest
         if found == self._meanings:
             return
-        wanted, before = OfColumns(tuple(one.question for one in found)), self._wanted
+        wanted, before = self._of_columns(), self._wanted
         await self._broadcast.join(wanted.questions)
         self._meanings, self._wanted, reader.wanted = found, wanted, wanted
         self._broadcast.leave(before.questions)
