@@ -364,8 +364,72 @@ def test_a_flood_does_not_slide_and_the_newest_of_it_are_shown(
     page.close()
 
 
+def test_cards_out_of_sight_in_a_flood_are_whole_for_who_scrolls_to_them(
+    context: Any, tweeter: Running, served: Any
+) -> None:
+    said(served, *(f"storm before {n}. " + "word " * (20 * (n % 4)) for n in range(60)))
+    page = connected(context, f"{tweeter.url}/live?c1=keyword:1")
+    far = column(page, 1).locator(".item.far")
+    for first in range(0, 300, 20):
+        said(served, *(f"storm tide {first + n}." for n in range(20)))
+    assert far.count() > 0
+    scroller = column(page, 1).locator(".scroller")
+    scroller.evaluate("node => { node.scrollTop = node.scrollHeight / 2; }")
+    says(page, 1, "Held because you scrolled")
+    assert far.count() == 0
+    read = page.evaluate_handle(
+        """() => {
+            const at = document.querySelector(".scroller").getBoundingClientRect();
+            return document.elementFromPoint(at.x + 50, at.y + at.height / 2).closest(".item");
+        }"""
+    )
+    before = read.evaluate(TOP)
+    said(served, *(f"storm ebb {n}." for n in range(20)))
+    says(page, 1, "waiting")
+    assert read.evaluate(TOP) == before
+    page.close()
+
+
+def test_a_page_that_nobody_sees_draws_nothing_until_it_is_seen(
+    context: Any, tweeter: Running, served: Any
+) -> None:
+    page = connected(context, f"{tweeter.url}/live?c1=keyword:1")
+    hide = """value => {
+        Object.defineProperty(document, "hidden", { value, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange")); }"""
+    page.evaluate(hide, True)
+    said(served, "storm behind")
+    page.wait_for_timeout(1500)
+    assert card(page, 1, "storm behind").count() == 0
+    page.evaluate(hide, False)
+    card(page, 1, "storm behind").wait_for(timeout=5_000)
+    page.close()
+
+
+def test_a_page_reads_one_event_a_post_of_a_server_that_knows_no_batches(
+    context: Any, tweeter: Running, served: Any
+) -> None:
+    """As after a step back to an older version, while the page is open."""
+    page = context.new_page()
+    asked: list[str] = []
+
+    def older(route: Any) -> None:
+        asked.append(route.request.url)
+        route.continue_(url=route.request.url.replace("&batch=1", ""))
+
+    page.route("**/live/stream?*", older)
+    page.goto(f"{tweeter.url}/live?c1=keyword:1")
+    page.get_by_text("Connected").wait_for()
+    (event,) = said(served, "storm alone")
+    card(page, 1, "storm alone").wait_for()
+    again(served, event)
+    column(page, 1).get_by_text("Removed by its author or network.").wait_for()
+    assert "&batch=1" in asked[0]
+    page.close()
+
+
 def texts(page: Any, words: str) -> list[str]:
-    found: list[str] = card(page, 1, words).locator(".text").all_inner_texts()
+    found: list[str] = card(page, 1, words).locator(".text").all_text_contents()
     return found
 
 

@@ -10,6 +10,7 @@ const CALM = 5; // posts a second that are all shown, by a page that draws as fa
 const WINDOW_MS = 5_000; // over which the rate is taken
 const FEW = 5; // posts that are no gap: they are shown
 const NEAR_PX = 8; // so near to the top is at the top
+const NEAR = 8; // cards that are drawn also out of sight, while many come
 
 const quiet = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -26,6 +27,7 @@ export class Column {
     this.words = this.mode.querySelector(".words");
     this.hold = this.mode.querySelector(".hold");
     this.go = this.mode.querySelector(".go");
+    this.older = this.bottom.querySelector("span");
     this.items = new Map(); // post id -> its item, also for posts folded into one
     this.folds = new Map();
     this.waiting = []; // {post, fold} | {gap} | {divider}: what is not shown yet, oldest first
@@ -37,6 +39,9 @@ export class Column {
     this.trimmed = { count: 0, from: 0, until: 0, top: null };
     this.more = section.dataset.older;
     this.unread = this.news = 0;
+    this.top = 0;
+    this.seen = true;
+    this.drawn = null; // why it is held, as last drawn
     this.manual = this.scrolled = this.pointed = this.focused = this.released = false;
     for (const node of this.cards.children) this.adopt(node);
     this.number();
@@ -145,6 +150,7 @@ export class Column {
   }
 
   newest() {
+    this.look();
     this.show();
     this.slide();
     this.draw();
@@ -191,6 +197,7 @@ export class Column {
   gap(gap) { this.waiting.push({ gap }); }
 
   bound() { // a column that is held for hours keeps its newest posts, and counts the others
+    if (this.waiting.length <= SHOWN) return;
     const posts = this.waiting.filter((one) => one.post);
     if (posts.length <= SHOWN) return;
     const [first] = posts;
@@ -288,7 +295,12 @@ export class Column {
 
   // What is shown.
 
-  flush() {
+  look() { // before anything is written: then it costs no layout
+    this.top = this.scroller.scrollTop;
+    this.seen = this.deck.isSeen(this);
+  }
+
+  flush() { // nobody sees a page that is hidden: what comes waits
     this.choose();
     if (this.passed && this.oneIn() === 1) {
       if (this.passed.count > FEW) this.waiting.push({ gap: this.passed });
@@ -296,11 +308,13 @@ export class Column {
       this.passed = null;
       this.few = [];
     }
-    const shows = this.waiting.length > 0 && !this.why();
+    const shows = this.waiting.length > 0 && !this.why() && !document.hidden;
     if (shows) {
-      const toTop = this.scroller.scrollTop <= NEAR_PX || this.sliding || this.deck.wall || this.released;
+      const toTop = this.top <= NEAR_PX || this.sliding || this.deck.wall || this.released;
+      const stays = this.top <= 0 && this.isPlain(); // what is put in above moves all that is below
       this.show(toTop && this.isPlain());
-      if (toTop) this.slide();
+      if (stays) this.cards.style.minHeight = "";
+      else if (toTop) this.slide();
     }
     this.draw();
     return shows;
@@ -315,18 +329,27 @@ export class Column {
     const fresh = entries.filter((one) => one.post).length;
     if (entries.length === 0) return;
     this.news += fresh;
-    if (!this.deck.isSeen(this)) this.unread += fresh;
-    this.cards.setAttribute("aria-busy", "true");
+    if (!this.seen) this.unread += fresh;
     const change = () => {
       const nodes = entries.map((one) => this.node(one)).filter((one) => one !== null);
       this.cards.prepend(...nodes.reverse());
+      if (goesToTop) this.pushFar(nodes.length);
     };
     if (goesToTop) change();
     else this.keep(change);
     this.trim();
-    this.number();
-    this.cards.setAttribute("aria-busy", "false");
-    this.nothing.hidden = this.cards.childElementCount > 0 || !this.trouble.hidden;
+    if (this.isPlain()) this.isNumbered = false; // soon: it costs more than the cards
+    else this.number();
+    set(this.nothing, "hidden", this.cards.childElementCount > 0 || !this.trouble.hidden);
+  }
+
+  pushFar(count) { // as many as came are not drawn any more until one scrolls to them
+    const { children } = this.cards;
+    for (let at = NEAR; at < Math.min(NEAR + count, children.length); at += 1) children[at].classList.add("far");
+  }
+
+  pullNear() { // what is read by itself does not change its height
+    for (const node of this.cards.querySelectorAll(":scope > .far")) node.classList.remove("far");
   }
 
   node(entry) {
@@ -416,6 +439,7 @@ export class Column {
 
   number() { // the pattern of feeds: the place of each, of unknown many
     let place = 0;
+    this.isNumbered = true;
     for (const article of this.cards.querySelectorAll(":scope > .item > article")) {
       place += 1;
       article.setAttribute("aria-posinset", place);
@@ -425,8 +449,8 @@ export class Column {
 
   drawBottom() {
     const { count, from, until } = this.trimmed;
-    this.bottom.hidden = !count && !this.more;
-    this.bottom.querySelector("span").textContent = count ? gapWords({ count, from, until }) : say("older posts");
+    set(this.bottom, "hidden", !count && !this.more);
+    set(this.older, "textContent", count ? gapWords({ count, from, until }) : say("older posts"));
   }
 
   draw() {
@@ -439,10 +463,14 @@ export class Column {
     else if (n > 1) words = say("Following · {rate}/s · showing 1 in {n} · all stored", { rate, n });
     if (why) words = say(why, { waits });
     if (why && n > 1) words += ` · ${rate}/s`;
-    if (this.words.textContent !== words) this.words.textContent = words;
-    this.hold.hidden = why !== "";
-    this.go.hidden = why === "";
-    this.mode.classList.toggle("held", why !== "");
+    set(this.words, "textContent", words);
+    set(this.hold, "hidden", why !== "");
+    set(this.go, "hidden", why === "");
+    if (this.drawn !== why) {
+      this.mode.classList.toggle("held", why !== "");
+      if (why) this.pullNear();
+      this.drawn = why;
+    }
     this.deck.count(this, this.unread + (why ? waits : 0));
   }
 
@@ -518,6 +546,10 @@ export class Column {
   original() {
     document.activeElement?.closest?.("article")?.querySelector("a.original")?.click();
   }
+}
+
+function set(node, name, value) { // what is written is laid out again, also if it is the same
+  if (node[name] !== value) node[name] = value;
 }
 
 function grown(gap, post, seq) {

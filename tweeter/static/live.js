@@ -11,6 +11,7 @@ import { say } from "./words.js";
 const QUIET = ["position", "streams", "beat"]; // events that bring no column anything
 const SAY_MS = 10_000; // and are said at most so often
 const GREEN_MS = 30_000; // as long after a beat
+const BATCHES_MS = 150; // in a flood more comes before that
 
 const place = document.getElementById("deck");
 const lamp = document.getElementById("lamp");
@@ -24,7 +25,8 @@ let lastPostAt = 0;
 let awayUntil = 0; // the feed's number up to which posts came while the line was down
 let wasLost = false;
 const pace = new Pace();
-let flushing = 0;
+let flushing = 0; // the timer
+let flushAt = 0;
 
 const deck = {
   names: JSON.parse(document.getElementById("names").textContent),
@@ -73,8 +75,9 @@ const deck = {
   },
 
   count(column, number) {
-    const tab = tabs.children[deck.columns.indexOf(column)];
-    if (tab) tab.querySelector(".count").textContent = number > 0 ? String(number) : "";
+    const place = tabs.children[deck.columns.indexOf(column)]?.querySelector(".count");
+    const words = number > 0 ? String(number) : "";
+    if (place && place.textContent !== words) place.textContent = words;
   },
 
   link(of) {
@@ -91,15 +94,22 @@ deck.columns = [...place.children].map((section) => new Column(section, deck));
 
 // What the line brings.
 
-function flush() {
+function flush() { // what is measured is measured first: the layout is made once, when all is in the page
   flushing = 0;
   pace.begin();
+  for (const column of deck.columns) column.look();
   const shows = deck.columns.map((column) => column.flush());
   if (shows.includes(true)) pace.end();
 }
 
-function refresh() {
-  if (!flushing) flushing = window.setTimeout(flush, pace.waitMs());
+function refresh() { // of a flood it is drawn when more has just come: that is newer than what waits
+  const isFlood = deck.columns.every((column) => column.oneIn() > 1);
+  const waitMs = pace.waitMs(isFlood);
+  const at = performance.now() + waitMs + (isFlood && waitMs > 0 ? BATCHES_MS : 0);
+  if (flushing && flushAt <= at) return;
+  window.clearTimeout(flushing);
+  flushAt = at;
+  flushing = window.setTimeout(flush, at - performance.now());
 }
 
 const acts = {
@@ -176,9 +186,12 @@ window.setInterval(() => {
   for (const column of deck.columns) {
     if (deck.isSeen(column)) column.unread = 0;
     if (column.waiting.length > 0 || column.passed) refresh();
-    column.draw();
+    if (!column.isNumbered) column.number();
+    if (!flushing) column.draw();
   }
 }, 1000);
+
+document.addEventListener("visibilitychange", refresh);
 
 window.setInterval(() => { // counts only, for who hears the page
   const news = deck.columns.filter((column) => column.news > 0);

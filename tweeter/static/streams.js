@@ -51,11 +51,30 @@ function row(stream) {
   return node;
 }
 
-export function draw(streams, warning) {
-  const place = document.getElementById("warning");
-  place.textContent = heard(warning);
-  place.hidden = !warning;
+let newest = null; // of a table that is out of sight
+let isSeen = false;
+
+function fill(streams) {
   const body = document.querySelector("#streams tbody");
   if (streams.length === 0 || body.contains(document.activeElement)) return; // keep the focus
   body.replaceChildren(...streams.map(row));
+}
+
+const table = document.getElementById("streams");
+if (table) {
+  new IntersectionObserver((entries) => {
+    isSeen = entries.at(-1).isIntersecting;
+    if (isSeen && newest) fill(newest);
+    newest = null;
+  }).observe(table);
+}
+
+// The counts change every second: the rows are made where one can see them.
+export function draw(streams, warning) {
+  const place = document.getElementById("warning");
+  const words = heard(warning);
+  if (place.textContent !== words) place.textContent = words;
+  if (place.hidden !== !warning) place.hidden = !warning;
+  if (isSeen) fill(streams);
+  else newest = streams;
 }
