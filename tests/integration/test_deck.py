@@ -294,7 +294,7 @@ def test_two_tabs_share_a_line_that_breaks_and_miss_nothing(
     line.mend()
     for page in pages:
         page.locator(".divider", has_text="arrived while away: 40").first.wait_for(timeout=30_000)
-        texts = column(page, 2).locator(".item > article .text").all_inner_texts()
+        texts = column(page, 2).locator(".item > article .text").all_text_contents()
         assert texts[:40] == [f"flood away {n}." for n in range(39, -1, -1)]
     shot(pages[1], "deck-away")
 
@@ -303,6 +303,24 @@ def test_two_tabs_share_a_line_that_breaks_and_miss_nothing(
     card(pages[1], 1, "first tab is closed").wait_for(timeout=10_000)
     assert asked[1]
     pages[1].close()
+
+
+def test_all_that_came_while_the_line_was_down_is_shown_also_more_than_a_column_keeps(
+    context: Any, tweeter: Running, line: Proxy, served: Any
+) -> None:
+    page = connected(context, f"{tweeter.url}/live?c1=keyword:1&every=1")
+    line.cut()
+    page.get_by_text("Connection lost").wait_for()
+    for first in range(0, 130, 26):
+        said(served, *(f"storm gone {first + n}." for n in range(26)))
+    line.mend()
+    column(page, 1).get_by_text("arrived while away: 130").wait_for(timeout=30_000)
+    assert column(page, 1).locator(".cards .gap").count() == 0
+    kept = card(page, 1, "storm gone").count()
+    assert 90 < kept <= 100
+    left = int(column(page, 1).locator(".bottom span").inner_text().split()[0])
+    assert left >= 130 - kept
+    page.close()
 
 
 def test_many_posts_are_shown_one_in_n_and_all_are_counted(

@@ -169,7 +169,12 @@ export class Column {
       this.arrivals.push(now);
     }
     this.waiting.push({ post, fold, seq, isNew: !isAway });
-    if (this.waiting.length > SHOWN) this.choose();
+    if (this.waiting.length <= SHOWN) return;
+    this.choose();
+    if (this.waiting.length > SHOWN && !this.why()) { // as after a break: they come all at once
+      this.look();
+      this.flush();
+    }
     this.bound();
   }
 
