@@ -397,8 +397,9 @@ def test_cards_out_of_sight_in_a_flood_are_whole_for_who_scrolls_to_them(
     assert far.count() == 0
     read = page.evaluate_handle(
         """() => {
-            const at = document.querySelector(".scroller").getBoundingClientRect();
-            return document.elementFromPoint(at.x + 50, at.y + at.height / 2).closest(".item");
+            const { top } = document.querySelector(".scroller").getBoundingClientRect();
+            const all = [...document.querySelectorAll(".item")];
+            return all.find((one) => one.getBoundingClientRect().bottom > top + 50);
         }"""
     )
     before = read.evaluate(TOP)
