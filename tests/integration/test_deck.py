@@ -527,7 +527,7 @@ def test_columns_of_a_hashtag_and_of_a_saved_search_which_is_then_deleted(
         column(page, 1).get_by_label("Change the column search 1").click()
         column(page, 1).get_by_role("button", name="Title and filters").click()
         page.get_by_label("Shows").select_option(label="search 1 (deleted)")
-        page.locator("summary", has_text="Hashtags, keywords, times").click()
+        page.locator("summary", has_text="Hashtags, links, keywords, times").click()
         for width in (1280, 360):
             page.set_viewport_size({"width": width, "height": 760})
             shot(page, f"deck-form-{width}")

@@ -32,7 +32,7 @@ WRONG: list[tuple[str, dict[str, str] | None, str, str]] = [
     ("/keywords/1?from=soon&lang=en", None, "from", "soon"),
     ("/keywords/1?from=1d&to=2d", None, "to", "2d"),
     ("/keywords/1?by=weather", None, "by", ""),
-    ("/?with=1", None, "with", ""),
+    ("/?with=1", None, "with", "1"),
     ("/?with=1&with=2&to=never", None, "to", "never"),
     ("/search?q=(oops&since=2d", None, "q", "(oops"),
     ("/search?q=storm&until=never&lang=en", None, "until", "never"),

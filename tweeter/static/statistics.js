@@ -2,6 +2,7 @@
 // exists as a link or a field; without this file the page is whole.
 
 import { ask } from "./ask.js";
+import "./pick.js";
 import { clock, localise } from "./times.js";
 import { say } from "./words.js";
 

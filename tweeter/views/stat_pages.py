@@ -12,6 +12,7 @@ from tweeter.keywords import parse
 from tweeter.records import now_us
 from tweeter.statistics import report as reports
 from tweeter.statistics.panels import whole_hours
+from tweeter.statistics.questions import COMPARED
 from tweeter.statistics.report import Report, SpikeCard
 from tweeter.statistics.spans import PRESETS, Span
 from tweeter.statistics.spikes import Spike
@@ -26,7 +27,7 @@ from tweeter.views.pages import engine
 from tweeter.views.show import iso
 from tweeter.views.words import told
 
-OTHERS = 50  # keywords offered for comparison
+OTHERS = 100  # keywords offered for comparison, beside those that are compared
 VALUES = 3  # of what is different in a spike are searched for
 ALONG = 10  # keywords offered to go to with the filters that are pinned
 
@@ -64,7 +65,10 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
     series = volume.drawn
     called = {"": row.expression} if question.scale and volume.others else {}
     others, _ = keywords.page(engine(), limit=OTHERS)
-    names = {str(other.id): other.expression for other in others} | asked.names(question)
+    compared = asked.names(question)
+    names = {str(other.id): other.expression for other in others} | compared
+    offered = {int(number): name for number, name in compared.items()}
+    offered |= {other.id: other.expression for other in others if other.id != row.id}
     heads = [told(one) for one in chart_table.heads(volume, names | called)]
     return {
         "range": _preset(),
@@ -81,6 +85,8 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "unfiltered": dict.fromkeys(pills.NAMES),
         "nearest": {"range": "month"} if row.posts and not volume.total else None,
         "others": [other for other in others if other.id != row.id],
+        "offered": list(offered.items()),
+        "most": COMPARED,
         "along": [other for other in others if other.id != row.id][:ALONG],
         "names": names,
         "table": _table(volume, heads),

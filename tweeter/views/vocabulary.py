@@ -142,6 +142,10 @@ OF_SCRIPTS = (
     mark("Show it"),
     mark("Loading …"),
     mark("Try again"),
+    # pick.js
+    mark("%(count)s found"),
+    mark("At most %(most)s: leave out another first"),
+    mark("%(count)s of %(most)s chosen"),
     # check.js
     mark("Checking. This takes up to 45 seconds."),
 )

@@ -30,7 +30,8 @@ def asked_for(engine: Engine, args: Args, rows: Sequence[KeywordRow]) -> dict[st
         wrong, (chosen, span) = error, questions.voices({})
     own = {row.id: row for row in rows}
     mine = [own.get(number) or keywords.get(engine, number) for number in chosen]
-    offered = [*rows, *(row for row in mine if row.id not in own)]
+    offered = {row.id: row.expression for row in (*mine, *rows)}
+    ids = _numbers(args.get("with", ()))
     given = {name: values[0] for name, values in args.items() if values}
     found = voice.of_keywords(engine, mine, span, now_us() // US) if mine else None
     by_hand = bool(given.get("from") or given.get("to"))
@@ -39,9 +40,9 @@ def asked_for(engine: Engine, args: Args, rows: Sequence[KeywordRow]) -> dict[st
         "voice_chart": charts.of_voice(found) if found else None,
         "voice_table": _table(found) if found else [],
         "voice_choice": {
-            "ids": _numbers(args.get("with", ())),
+            "ids": ids,
             "wrong": wrong,
-            "offered": offered,
+            "offered": sorted(offered.items(), key=lambda one: one[0] not in ids),
             "most": voice.MOST,
             "presets": list(PRESETS),
             "range": "" if by_hand else given.get("range") or "day",
