@@ -1,7 +1,8 @@
-"""What a person does with a keyword's charts in a real browser: choosing what to compare."""
+"""A keyword's charts in a real browser: what they are compared with, and in which zone they are."""
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,4 +97,74 @@ def test_without_a_script_the_list_is_chosen_from_all_the_same(browser: Any, url
             page.get_by_label(f"other {number}", exact=True).check()
         page.get_by_role("button", name="Show", exact=True).click()
         page.get_by_text("At most 4 other keywords are compared; these are 5.").wait_for()
+    context.close()
+
+
+PLACES = """texts => texts.map((text) => [
+    Number(text.dataset.at), parseFloat(text.getAttribute("x")), text.firstChild.textContent,
+])"""
+SQUARES = """rects => rects.map((rect) => [
+    /hour=([0-9]+)/.exec(rect.closest("a").getAttribute("href"))[1],
+    Number(rect.getAttribute("x")), Number(rect.getAttribute("y")),
+])"""
+
+
+@pytest.mark.parametrize("name, hours", [("Asia/Tokyo", 9), ("Asia/Kolkata", 5.5), ("UTC", 0)])
+@pytest.mark.parametrize("span", ["hour", "day", "month"])
+def test_axes_and_hours_of_the_week_follow_the_switch(
+    browser: Any, url: str, name: str, hours: float, span: str
+) -> None:
+    context = browser.new_context(timezone_id=name, locale="en-GB")
+    with watched(context, url) as page:
+        page.goto(f"{url}/keywords/1?range={span}")
+        page.set_viewport_size({"width": 1280, "height": 1250})
+        figure, week = page.locator("#volume"), page.locator(".week-hours")
+        names = ("since", "size", "count")
+        since, size, count = (int(figure.get_attribute(f"data-{n}")) for n in names)
+        step = int(page.locator("g.ticks").get_attribute("data-step"))
+        ticks = page.locator("g.ticks text")
+        own = ticks.evaluate_all(PLACES)
+        assert len(own) >= 2
+        for at, place, words in own:
+            local = datetime.fromtimestamp(at, UTC) + timedelta(hours=hours)
+            assert local.timestamp() % step == 0
+            assert place == pytest.approx(100 * (at - since) / (size * count), abs=0.01)
+            is_day = step >= 86_400 or (local.hour, local.minute) == (0, 0)
+            assert words == (f"{local.day} {local:%b}" if is_day else f"{local:%H:%M}")
+        of_bars = figure.locator(".axis-zone").inner_text()
+        zone = {9: "GMT+9", 5.5: "GMT+5:30", 0: "GMT+0"}[hours]
+        assert of_bars == (zone if size <= 3600 else f"cut in UTC, the axis in {zone}")
+        by = int(hours) if hours == int(hours) else 0
+        assert week.locator(".axis-zone").inner_text() == (zone if by or not hours else "UTC")
+        squares = week.locator("a rect.cell").evaluate_all(SQUARES)
+        assert all(
+            (int(hour) + by) % 168 == 24 * (y / 10) + (x - 16) / 10 for hour, x, y in squares
+        )
+        page.get_by_role("button", name="Times in UTC").click()
+        assert figure.locator(".axis-zone").inner_text() == "UTC"
+        assert all(at % step == 0 for at, _, _ in ticks.evaluate_all(PLACES))
+        assert all(
+            int(hour) == 24 * (y / 10) + (x - 16) / 10
+            for hour, x, y in week.locator("a rect.cell").evaluate_all(SQUARES)
+        )
+        page.get_by_role("button", name="Times in UTC").click()
+        assert ticks.evaluate_all(PLACES) == own
+        shot(page, f"charts-{name.replace('/', '-')}-{span}", whole=False)
+    context.close()
+
+
+def test_a_square_that_has_moved_leads_to_its_posts(browser: Any, url: str) -> None:
+    context = browser.new_context(timezone_id="Asia/Tokyo", viewport={"width": 360, "height": 780})
+    with watched(context, url) as page:
+        page.goto(f"{url}/keywords/1?range=week")
+        square = page.locator(".week-hours a:has(rect)").last
+        posts = square.locator("title").text_content().split(", ")[-1]
+        page.goto(f"{url}{square.get_attribute('href')}")
+        page.get_by_text(posts, exact=True).wait_for()
+        first = page.locator("article time").first.get_attribute("datetime")
+        at = datetime.fromisoformat(first)
+        assert f"hour={24 * at.weekday() + at.hour}" in page.url
+        page.goto(f"{url}/keywords/1?range=week")
+        page.locator(".week-hours").scroll_into_view_if_needed()
+        shot(page, "charts-week-360", whole=False)
     context.close()

@@ -2,6 +2,7 @@
 // exists as a link or a field; without this file the page is whole.
 
 import { ask } from "./ask.js";
+import { drawZones } from "./axes.js";
 import "./pick.js";
 import { clock, localise } from "./times.js";
 import { say } from "./words.js";
@@ -110,6 +111,7 @@ function replaced(page, address) {
   if (address !== window.location.href) history.pushState({}, "", address);
   shown = window.location.search;
   localise(document);
+  drawZones();
   begin();
   return true;
 }
@@ -141,21 +143,12 @@ function zoom(low, high) {
   void go(address.href);
 }
 
-function nameTicks() {
-  for (const word of state?.svg.querySelectorAll("text.along") ?? []) {
-    const made = () => document.createElementNS("http://www.w3.org/2000/svg", "title");
-    const title = word.querySelector("title") ?? word.appendChild(made());
-    title.textContent = minute.format(new Date(Number(word.dataset.at) * 1000));
-  }
-}
-
 function begin() {
   from = null;
   state = read();
   if (!state) return;
   watchAge();
   const { svg } = state;
-  nameTicks();
   svg.addEventListener("pointermove", (event) => {
     const bucket = bucketAt(event);
     tell(bucket);
@@ -204,7 +197,6 @@ document.addEventListener("keydown", (event) => {
   void go(link.href);
 });
 
-document.addEventListener("zone", nameTicks);
 window.addEventListener("popstate", () => { // not for a jump within the page
   if (window.location.search !== shown) window.location.reload();
 });

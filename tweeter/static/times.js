@@ -6,6 +6,8 @@ import { say } from "./words.js";
 const wanted = () => document.cookie.split("; ").includes("tweeter_times=utc");
 let inUtc = wanted();
 
+export const isUtc = () => inUtc;
+
 // Writes moments in the zone of the moment it is asked. style: options of Intl.DateTimeFormat.
 export function clock(style) {
   const own = new Intl.DateTimeFormat(undefined, style);

@@ -65,6 +65,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[tuple[int, str]]
     down: list[Tick]
     along: list[Tick]
+    step: int  # seconds from one word along to the next
     gaps: list[Region]
     pauses: list[Region]
     hundred: float | None  # where the mean of indexes is, in percent from the top
@@ -105,6 +106,7 @@ def of_volume(found: Volume) -> Chart:
         hundred=100 - 100 * HUNDRED / top if found.indexes else None,
         down=[Tick(100 - 100 * part, f"{round(top * part):,}") for part in _parts(top)],
         along=_along(span),
+        step=_step(span),
         gaps=regions(span.since, span.until, found.bands),
         pauses=regions(span.since, span.until, found.pauses),
         before=_place(span, found.followed_since),
@@ -153,6 +155,7 @@ def of_voice(found: Voice) -> Chart:
         hundred=None,
         down=[Tick(100 - 100 * part, f"{100 * part:.0f} %") for part in (0.5, 1.0)],
         along=_along(span),
+        step=_step(span),
         gaps=_runs(span, found.counted),
         pauses=[],
         before=0.0,
@@ -253,11 +256,16 @@ def _line(posts: Sequence[float], top: int, unknown: Sequence[int]) -> str:
     return "".join(pieces)
 
 
-def _along(span: Span) -> list[Tick]:
+def _step(span: Span) -> int:
+    """Seconds from one word of the axis of time to the next."""
     length = span.until - span.since
     steps = (60, 300, 600, 900, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY)
     longer = (7 * DAY, 14 * DAY, 28 * DAY, 56 * DAY, 91 * DAY, 182 * DAY, 364 * DAY)
-    step = next((s for s in (*steps, *longer) if length / s <= TICKS), length)
+    return next((s for s in (*steps, *longer) if length / s <= TICKS), length)
+
+
+def _along(span: Span) -> list[Tick]:
+    step = _step(span)
     first = span.since + -span.since % step
     return [
         Tick(_place(span, at), _word(at, step), at)

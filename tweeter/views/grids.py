@@ -63,7 +63,7 @@ def hours(found: Hours, address: str) -> Grid:
 
 
 def _words(hour: int, posts: int) -> Markup:
-    text = ngettext("%(hour)s, %(posts)s posts", "%(hour)s, %(posts)s posts", posts)
+    text = ngettext("%(hour)s, %(posts)s post", "%(hour)s, %(posts)s posts", posts)
     return escape(text % {"hour": told(show.hour(hour)), "posts": f"{posts:,}"})
 
 

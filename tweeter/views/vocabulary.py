@@ -142,6 +142,8 @@ OF_SCRIPTS = (
     mark("Show it"),
     mark("Loading …"),
     mark("Try again"),
+    # axes.js
+    mark("cut in UTC, the axis in %(zone)s"),
     # pick.js
     mark("%(count)s found"),
     mark("At most %(most)s: leave out another first"),

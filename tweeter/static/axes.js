@@ -1,0 +1,98 @@
+// The axes of charts and the hours of the week in the reader's zone, as the switch in the frame
+// says. The server draws them in UTC: ticks are drawn again where this zone's clock is round, the
+// squares of the week change places (by whole hours: in other zones the grid stays in UTC). Bars
+// and links stay what they are.
+
+import { clock, isUtc } from "./times.js";
+import { say } from "./words.js";
+
+const HOUR = 3_600;
+const DAY = 86_400;
+const WEEK_HOURS = 168;
+const LEAST = 2; // percent of the width: no word stands nearer to the edge
+const MOST = 96;
+const SVG = "http://www.w3.org/2000/svg";
+
+const minute = clock({ dateStyle: "medium", timeStyle: "short" });
+const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const zone = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" });
+const drawn = new WeakMap(); // group of ticks: as the server drew them
+
+const offset = (at) => -60 * new Date(at * 1000).getTimezoneOffset();
+
+function zoneName(at) {
+  return zone.formatToParts(new Date(at * 1000)).find((part) => part.type === "timeZoneName").value;
+}
+
+function node(name, attributes, ...children) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+function word(at, step) {
+  const moment = new Date(at * 1000);
+  if (step >= DAY) return (step >= 182 * DAY ? year : day).format(moment);
+  return (moment.getHours() === 0 && moment.getMinutes() === 0 ? day : hour).format(moment);
+}
+
+function tick(place, at, words) {
+  const line = node("line", { class: "axis", x1: `${place}%`, x2: `${place}%`, y1: 230, y2: 235 });
+  const text = node("text", { class: "along", "data-at": at, x: `${place}%`, y: 250, "text-anchor": "middle" }, words);
+  return [line, text];
+}
+
+// The moments at which the zone's clock shows a multiple of step.
+function ticks(since, until, step) {
+  const found = [];
+  const first = since + offset(since);
+  for (let shown = first + ((step - (first % step)) % step); ; shown += step) {
+    const at = shown - offset(shown - offset(shown));
+    if (at >= until) return found;
+    const place = Math.round(1e5 * (at - since) / (until - since)) / 1e3;
+    if (place >= LEAST && place <= MOST) found.push(...tick(place, at, word(at, step)));
+  }
+}
+
+function drawAxis(figure) {
+  const group = figure.querySelector("g.ticks");
+  if (!group) return;
+  if (!drawn.has(group)) drawn.set(group, [...group.children]);
+  const [since, size, count] = ["since", "size", "count"].map((name) => Number(figure.dataset[name]));
+  const until = since + size * count;
+  const own = isUtc() ? drawn.get(group) : ticks(since, until, Number(group.dataset.step));
+  group.replaceChildren(...own);
+  for (const text of group.querySelectorAll("text")) {
+    const title = text.querySelector("title") ?? text.appendChild(node("title", {}));
+    title.textContent = minute.format(new Date(Number(text.dataset.at) * 1000));
+  }
+  const name = figure.querySelector(".axis-zone");
+  if (isUtc()) name.textContent = "UTC";
+  else if (size <= HOUR) name.textContent = zoneName(until);
+  else name.textContent = say("cut in UTC, the axis in {zone}", { zone: zoneName(until) });
+}
+
+// A square's hour of the week stands in its place, as the server drew it.
+function drawWeek(section) {
+  const { since, until } = section.dataset;
+  const by = offset(Number(until)) / HOUR;
+  const moves = !isUtc() && Number.isInteger(by) && offset(Number(since)) === by * HOUR;
+  for (const square of section.querySelectorAll("rect.cell")) {
+    square.dataset.hour ??= 24 * (square.getAttribute("y") / 10) + (square.getAttribute("x") - 16) / 10;
+    const place = (Number(square.dataset.hour) + (moves ? by : 0) + WEEK_HOURS) % WEEK_HOURS;
+    square.setAttribute("x", 16 + 10 * (place % 24));
+    square.setAttribute("y", 10 * Math.floor(place / 24));
+  }
+  section.querySelector(".axis-zone").textContent = moves ? zoneName(Number(until)) : "UTC";
+}
+
+export function drawZones() {
+  for (const figure of document.querySelectorAll("figure.volume")) drawAxis(figure);
+  for (const section of document.querySelectorAll("section.week-hours")) drawWeek(section);
+}
+
+document.addEventListener("zone", drawZones);
+drawZones();
