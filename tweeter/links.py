@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tweeter.records import Link
@@ -18,6 +19,7 @@ _SHORTENED = re.compile(r"…[0-9a-f]{16}")
 _SPACE = re.compile(r"\s+")
 
 
+@lru_cache(maxsize=8_192)  # a search describes up to 2,000 posts each time it is shown
 def compared(url: str) -> str:
     """A link as a filter has it: that of the statistics, which may be given too; "" if none.
 
@@ -31,7 +33,7 @@ def compared(url: str) -> str:
 
 def of_post(links: Iterable[Link]) -> set[str]:
     """The links of a post, as they are compared."""
-    return {compared(link.url) for link in links}
+    return {found for link in links if (found := compared(link.url))}
 
 
 def host(link: str) -> str:

@@ -96,7 +96,7 @@ def test_what_posts_have_is_listed_and_asked_for(client: FlaskClient, engine: En
     page, other = (Link(url=f"https://example.org/{name}") for name in ("a,b?utm_source=c", "d"))
     some = [
         post(1, "storm", links=(page, other), traits=("media",)),
-        post(2, "storm", links=(page,)),
+        post(2, "storm", links=(page, Link(url="https://localhost/x"))),
         post(3, "storm"),
     ]
     store(engine, take(engine), *some)
