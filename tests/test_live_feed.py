@@ -2,12 +2,13 @@
 
 import asyncio
 import re
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from tests.store.posts import post, store, take
 from tweeter import broadcast
@@ -228,6 +229,43 @@ def test_a_hint_is_followed_at_once_and_without_one_nothing_is_lost(
             reading.cancel()
             feed.leave()
 
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    asyncio.run(run())
+
+
+def test_the_store_is_asked_seldom_while_whoever_stores_tells(engine: Engine) -> None:
+    """What nobody told of is sent as well; then the store is asked often for a while."""
+
+    async def run() -> None:
+        with ThreadPoolExecutor(2) as executor:
+            feed = Broadcast(engine, executor)
+            await feed.join()
+            line = Line(feed, feed.head)
+            reading = asyncio.create_task(line.read())
+            before, began_s = len(asked), time.monotonic()
+            for number in range(4):
+                await asyncio.to_thread(store, engine, lease, post(number))
+                feed.hint()
+                await until(lambda seen=number + 1: len(line.posts()) == seen)  # type: ignore[misc]
+                await asyncio.sleep(0.3)
+            took_s = time.monotonic() - began_s
+            assert len(asked) - before <= 4 * 2 + took_s / broadcast.TOLD_REST_S
+            await asyncio.to_thread(store, engine, lease, post(4))
+            await until(lambda: len(line.posts()) == 5)
+            before, began_s = len(asked), time.monotonic()
+            await until(lambda: len(asked) - before == 50)
+            assert time.monotonic() - began_s < 50 * broadcast.TOLD_REST_S / 2
+            reading.cancel()
+            feed.leave()
+
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM feed" in statement and "ORDER BY" in statement:
+            asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
     keywords.add(engine, "storm")
     lease = take(engine)
     asyncio.run(run())

@@ -36,9 +36,13 @@ T = TypeVar("T")
 log = logging.getLogger("tweeter.broadcast")
 
 # The store is asked while somebody watches. Between two rounds the feed rests, at least as long as
-# the question took, until it is told that there is something new. Two rounds begin so far apart
-# for each reader: many are brought more posts for the same calls of the system.
+# the question took, until it is told that there is something new: as a rule whoever stores tells.
+# After a find that nobody told of, of another machine or of a part of a job, it is asked often for
+# a while. Two rounds begin so far apart for each reader: many are brought more posts for the same
+# calls of the system.
+TOLD_REST_S = 0.5
 LEAST_REST_S = 0.02
+OFTEN_S = 30.0
 A_READER_S = 0.000_02
 MOST_REST_S = 0.25
 AWAY_S = 2.0  # a database that is away is asked again
@@ -99,6 +103,7 @@ class Broadcast:
         self._asked: dict[int, asyncio.Task[list[Change]]] = {}  # positions before the log
         self._joining = asyncio.Lock()
         self._hint = asyncio.Event()
+        self._often_until_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -300,10 +305,11 @@ class Broadcast:
     async def _watch(self) -> None:
         while True:
             began_s, new, is_away = time.monotonic(), list[Change](), False
+            was_told = self._hint.is_set()
             self._hint.clear()
             try:
                 new = await self._ask(_new, self._engine, self._head)
-                rest_s = max(LEAST_REST_S, time.monotonic() - began_s)
+                rest_s = time.monotonic() - began_s
             except SQLAlchemyError as error:
                 log.error("tail_failed error=%s", type(error).__name__)
                 rest_s, is_away = AWAY_S, True
@@ -313,8 +319,18 @@ class Broadcast:
             if is_away or time.monotonic() >= self._batches_at:
                 self._batches_at = time.monotonic() + BATCHES_S
                 await self._hand_out(batches=True)
+            is_untold = bool(new) and not was_told
             if len(new) < PULL:
-                await self._rest(began_s, rest_s)
+                often = is_untold or began_s < self._often_until_s
+                await self._rest(began_s, max(rest_s, self._least_s(often)))
+            if is_untold and not self._hint.is_set():  # the word may come a moment after the commit
+                self._often_until_s = time.monotonic() + OFTEN_S
+
+    def _least_s(self, often: bool) -> float:
+        """How long it may rest; batches that were not due yet are handed out when they are."""
+        if self._handed[True] != (self._head, self._number):
+            return max(self._batches_at - time.monotonic(), LEAST_REST_S)
+        return LEAST_REST_S if often else TOLD_REST_S
 
     async def _rest(self, began_s: float, rest_s: float) -> None:
         apart_s = min(self._readers * A_READER_S, MOST_REST_S)
