@@ -53,7 +53,7 @@ def digest(
             batch.counts["lines"] += raw.lines
         if raw.cursor:
             batch.cursor = raw.cursor
-        glance = first_look.unmatched(raw)
+        glance = first_look.at(raw)
         if glance is not None:
             cursor = glance.cursor or cursor
             continue
@@ -79,17 +79,18 @@ def digest(
 
 
 class _FirstLook:
-    """Finds the posts that no keyword matches before they are decoded; it is given up where most
-    match (X sends little else), for then it is done in vain.
+    """Finds the posts that no keyword matches, and what is none, before they are decoded; it is
+    given up where most posts match (X sends little else), for then it is done in vain.
     """
 
     def __init__(self, matcher: Matcher) -> None:
         self._may_match = matcher.may_match
         self._in_vain = 0
         self._unmatched: dict[str, int] = {}  # by shape
+        self._ignored = 0
 
-    def unmatched(self, raw: RawEvent) -> Glance | None:
-        """What the event shows if it is a new post that no keyword matches; else None."""
+    def at(self, raw: RawEvent) -> Glance | None:
+        """What it shows if it is no post, or a new one that no keyword matches; else None."""
         shape = raw.shape
         look = GLANCES.get(shape)
         if look is None or self._in_vain > IN_VAIN + self._unmatched.get(shape, 0):
@@ -97,6 +98,9 @@ class _FirstLook:
         glance = look(raw.body)
         if glance is None:
             return None
+        if not glance.is_post:
+            self._ignored += 1
+            return glance
         if self._may_match(glance.texts, glance.authors, glance.links):
             self._in_vain += 1
             return None
@@ -105,6 +109,8 @@ class _FirstLook:
 
     def count(self, batch: Batch) -> None:
         """Enter what was found."""
+        if self._ignored:
+            batch.counts.update(events=self._ignored, ignored=self._ignored)
         for shape, count in self._unmatched.items():
             batch.counts.update(events=count, unmatched=count)
             if shape == PAID:

@@ -20,7 +20,7 @@ from tweeter.digest import digest
 from tweeter.keywords import Matcher
 from tweeter.keywords.features import features, host_domains
 from tweeter.keywords.haystack import EDGE, haystack, of_parts
-from tweeter.records import Keyword, Post, RawEvent
+from tweeter.records import Ignored, Keyword, Post, RawEvent
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 NOW = 1_795_500_000_000_000
@@ -45,6 +45,10 @@ def shown(body: bytes, shape: str) -> bool:
     if glance is None:
         return False
     (event,) = DECODERS[shape](raw(body, shape))
+    if not glance.is_post:
+        assert isinstance(event, Ignored), event
+        assert event.cursor == glance.cursor
+        return True
     assert isinstance(event, Post), event
     assert event.operation == "create"
     assert event.supersedes == ()
@@ -173,6 +177,43 @@ def test_whatever_is_wrong_in_an_event_a_glance_says_no_other_thing(
     shown(body, "any" if in_a_file else shape)
 
 
+LIKE: dict[str, Any] = {
+    "did": "did:plc:sim0001",
+    "time_us": NOW,
+    "kind": "commit",
+    "commit": {
+        "rev": "3ltest",
+        "operation": "create",
+        "collection": "app.bsky.feed.like",
+        "rkey": "3l01",
+        "record": {"subject": {"uri": "at://did:plc:sim0002/app.bsky.feed.post/3l"}},
+    },
+}
+
+
+def test_a_like_is_passed_over_without_being_decoded() -> None:
+    body = json.dumps(LIKE).encode()
+    glance = GLANCES["bluesky"](body)
+    assert glance is not None
+    assert not glance.is_post
+    assert shown(body, "bluesky")
+    second = {"$type": "event", "payload": LIKE["commit"] | {"$type": "x#commit", "did": "did:a:b"}}
+    second["payload"]["time"] = "2026-11-24T05:00:00.000Z"
+    assert shown(json.dumps(second).encode(), "bluesky")
+
+
+@given(st.data())
+def test_whatever_is_wrong_in_a_like_it_is_nothing_else(data: st.DataObject) -> None:
+    event = deepcopy(LIKE)
+    for path in data.draw(st.lists(st.sampled_from([p for p in places(LIKE) if p]), max_size=2)):
+        owner: Any = event
+        with suppress(LookupError, TypeError):
+            for name in path[:-1]:
+                owner = owner[name]
+            owner[path[-1]] = data.draw(Anything)
+    shown(json.dumps(event).encode(), "bluesky")
+
+
 def test_bytes_that_are_no_text_are_left_to_the_decoder() -> None:
     body = json.dumps(of_bluesky()).encode()
     assert GLANCES["bluesky"](body.replace(b'"bafy', b'"\xff\xfe')) is None
@@ -188,6 +229,7 @@ def test_a_batch_is_sorted_as_if_all_were_decoded(keywords: list[str], other: in
     events = [raw(json.dumps(of_bluesky(n)).encode(), "bluesky") for n in range(3)]
     events += [raw(json.dumps(post_event("calm", n)).encode(), "bluesky") for n in range(other)]
     events += [raw(json.dumps(of_x()).encode(), "x"), raw(b"{}", "x"), raw(b"\xff", "bluesky")]
+    events += [raw(json.dumps(LIKE | {"time_us": NOW + n}).encode(), "bluesky") for n in range(2)]
     quick = digest(events, matcher, 1)
     looks = dict(GLANCES)
     GLANCES.clear()

@@ -1,9 +1,10 @@
-"""A first look at a new post: the strings that keywords may be found in, and no record.
+"""A first look at an event: the strings of a new post that keywords may be found in, and no record.
 
 Of a hundred posts of a whole network one matches. A glance costs a tenth of decoding, and shows
 everything that decoding would, or more: a post in whose glance no keyword is found matches none
-(tests/decode/test_glance.py). What is not plainly a new post is left to the decoder: an edit, a
-removal, a field of a wrong type, anything broken.
+(tests/decode/test_glance.py). That an event is of another collection, a like, is also seen. What is
+not plainly one of the two is left to the decoder: an edit, a removal, a field of a wrong type,
+anything broken.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,12 +24,16 @@ Moment = Annotated[int, msgspec.Meta(ge=0, le=LAST_US)]
 
 
 class Glance(NamedTuple):
-    """What a new post says: its texts, ids and names of its author, its links, its cursor."""
+    """What a new post says: its texts, ids and names of its author, its links, its cursor.
+
+    is_post=False: no post, and nothing that changes the store.
+    """
 
     texts: list[str]
     authors: tuple[str, ...]
     links: list[str]
     cursor: int = 0
+    is_post: bool = True
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -60,7 +65,7 @@ class _Embed(msgspec.Struct, gc=False):
 
 
 class _Record(msgspec.Struct, gc=False):
-    text: str
+    text: str | None = None
     facets: list[_Facet] | None = None
     tags: list[str] | None = None
     embed: _Embed | None = None
@@ -104,7 +109,7 @@ def _read(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
 
 
 def bluesky(body: bytes) -> Glance | None:
-    """A new post of Jetstream, v1 or v2; None: decode it."""
+    """A new post of Jetstream, v1 or v2, or an event of another collection; None: decode it."""
     event = _read(_event, body)
     if event is None:
         return None
@@ -116,12 +121,20 @@ def bluesky(body: bytes) -> Glance | None:
         commit, is_commit, did = event.commit, event.kind == "commit", event.did
     if not is_commit or commit is None or not commit.rkey or not did:
         return None
-    record = commit.record
-    if commit.collection != its.POSTS or commit.operation != "create" or record is None:
-        return None
     cursor = event.time_us
     if event.form:
         cursor = its.moment_of(commit.witnessed, commit.time)
+    if commit.collection and commit.collection != its.POSTS:
+        return Glance([], (), [], cursor, is_post=False)
+    record = commit.record
+    if not commit.collection or commit.operation != "create" or record is None:
+        return None
+    return _of_post(record, did, cursor, body)
+
+
+def _of_post(record: _Record, did: str, cursor: int, body: bytes) -> Glance | None:
+    if record.text is None:
+        return None
     if not record.facets and not record.tags and record.embed is None:
         return _bounded(Glance([record.text], (did,), [], cursor), body)
     links: list[str] = []
@@ -145,7 +158,7 @@ def _marked(record: _Record, links: list[str]) -> Iterator[str]:
             elif feature.uri:
                 links.append(feature.uri)
                 yield feature.uri
-                encoded = encoded or record.text.encode()
+                encoded = encoded or (record.text or "").encode()
                 yield encoded[max(index.start, 0) : max(index.end, 0)].decode("utf-8", "replace")
 
 
