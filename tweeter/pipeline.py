@@ -26,44 +26,71 @@ from tweeter.store.leases import JobLease, Lease
 NO_REVISION = -1
 
 
+class Known(NamedTuple):
+    """The keywords of a revision, and what follows from them.
+
+    unlearned: names of X whose ids are not known.
+    """
+
+    revision: int
+    matcher: Matcher
+    keywords: tuple[Keyword, ...]
+    unlearned: frozenset[str]
+
+
 class KeywordBook:
-    """The matcher of a process, brought up to date when the keywords' revision moves."""
+    """The matcher of a process, brought up to date when the keywords' revision moves.
+
+    Who reads what is known never waits for who refreshes it.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self.revision = NO_REVISION
-        self.matcher = Matcher(())
-        self.keywords: tuple[Keyword, ...] = ()
-        self.unlearned: frozenset[str] = frozenset()  # names of X whose ids are not known
+        self._known = Known(NO_REVISION, Matcher(()), (), frozenset())
 
     def refresh(self) -> None:
         """Load the keywords if they changed. Called from several threads."""
         with self._lock:
-            had = {keyword.id: keyword for keyword in self.keywords}
-            revision, active = keywords.active(self._engine, known=self.revision, had=had)
-            if revision == self.revision:
+            before = self._known
+            revision, active = keywords.active(
+                self._engine, known=before.revision, had=before.keywords
+            )
+            if revision == before.revision:
                 return
-            self.matcher = Matcher(active, before=self.matcher)
-            self.keywords = tuple(active)
-            self.unlearned = frozenset(
+            unlearned = frozenset(
                 name
                 for keyword in active
                 for name, author_id in keyword.accounts
                 if not author_id and network_of(name) == PAID
             )
-            self.revision = revision
+            matcher = Matcher(active, before=before.matcher)
+            self._known = Known(revision, matcher, tuple(active), unlearned)
             memory.keep()
+
+    @property
+    def revision(self) -> int:
+        """Of the keywords that are known."""
+        return self._known.revision
+
+    @property
+    def keywords(self) -> tuple[Keyword, ...]:
+        """Those that are known."""
+        return self._known.keywords
+
+    @property
+    def unlearned(self) -> frozenset[str]:
+        """Names of X that are followed, whose ids are not known."""
+        return self._known.unlearned
 
     def current(self) -> tuple[int, Matcher]:
         """Revision and matcher that belong together."""
-        with self._lock:
-            return self.revision, self.matcher
+        return self._known[:2]
 
     def revised(self) -> tuple[int, tuple[Keyword, ...]]:
         """Revision and keywords that belong together."""
-        with self._lock:
-            return self.revision, self.keywords
+        known = self._known
+        return known.revision, known.keywords
 
 
 class Digested(NamedTuple):

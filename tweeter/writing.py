@@ -3,8 +3,9 @@
 A lone post is stored at once. The next ones wait for each other for a window that grows with what
 a transaction takes: a quick database stores soon, a slow one is given rest, and a flood fills
 batches. What changes nothing but counters and the cursor, as most of what a whole network says,
-waits longer. While a batch is stored the next one is decoded, in a flood by another process. A
-batch is repeated until the database takes it.
+waits longer, and while nothing else comes more of it is decoded at a time. While a batch is stored
+the next one is decoded, in a flood by another process. A batch is repeated until the database takes
+it.
 """
 
 import asyncio
@@ -28,9 +29,12 @@ T = TypeVar("T")
 log = logging.getLogger("tweeter.writing")
 
 GATHER_S = 0.01  # what comes so close together is decoded together
+CALM_GATHER_S = 0.03  # likewise, in a stream that runs on and of which nobody waits for anything
+CALM_S = 0.1  # nothing for so long: what comes now comes alone
+FEW_EVENTS, FEW_BYTES = 25, 64 * 1024  # decoded sooner than handed to another thread
 LEAST_WINDOW_S = 0.02
 COMPANY = 1  # times what the last transaction took: so long the next posts wait for company
-QUIET_S = 0.5  # what nobody waits for is stored after so long
+QUIET_S = 1.0  # what nobody waits for is stored after so long
 EVENTS_A_POST = 10  # events that are stored together, at most, for each post that may be
 
 
@@ -86,6 +90,8 @@ class Writer:
         self._waiting: Waiting | None = None
         self._stored_at = 0.0  # moment of the last commit
         self._window_s = 0.0  # how long after it the next one is
+        self._taken_at = 0.0  # moment when something was last taken
+        self._is_calm = False  # what was taken last were few, and nothing that somebody waits for
 
     async def run(
         self,
@@ -121,10 +127,17 @@ class Writer:
                     task.cancel()
 
     async def _take(self) -> Taken | None:
-        taken = await self._inbox.take(max_events=self._how.batch_posts, window_s=GATHER_S)
+        most = self._how.batch_posts
+        taken = await self._inbox.take(max_events=most, window=self._gather_s)
         if taken is None:
             return None
+        self._taken_at = time.monotonic()
         return msgspec.structs.replace(taken, covered_until=self._sure(taken.covered_until))
+
+    def _gather_s(self) -> float:
+        """How long an event that has just come waits for others."""
+        runs_on = time.monotonic() - self._taken_at < CALM_S
+        return CALM_GATHER_S if runs_on and self._is_calm else GATHER_S
 
     async def _gather(self, damaged: Callable[[], Awaitable[None]]) -> bool:
         """Take what has come, and digest it; False if nothing will come any more."""
@@ -136,6 +149,7 @@ class Writer:
             await damaged()
         since = time.monotonic()
         digested = await self._digest(taken)
+        self._is_calm = _are_few(taken) and not digested.batch.is_urgent
         if self._waiting is not None:
             digested = self._waiting.digested.joined(digested)
             since = self._waiting.since
@@ -150,6 +164,8 @@ class Writer:
             found = await loop.run_in_executor(helping.executor, ask, helping.helper, taken)
             if found is not None:
                 return found
+        if _are_few(taken):
+            return self._pipeline.digest(taken)
         return await self._aside(self._pipeline.digest, taken)
 
     def _is_full(self) -> bool:
@@ -196,3 +212,8 @@ class Writer:
 
     async def _aside(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._how.executor, work, *args)
+
+
+def _are_few(taken: Taken) -> bool:
+    events = taken.events
+    return len(events) <= FEW_EVENTS and sum(len(one.body) for one in events) <= FEW_BYTES

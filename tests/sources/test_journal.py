@@ -160,7 +160,7 @@ def test_the_inbox_hands_out_each_event_once_and_goes_on_after_a_kill(
         for size in puts:
             await inbox.put([event(count + n) for n in range(size)])
             count += size
-        first = await inbox.take(max_events=take, window_s=0)
+        first = await inbox.take(max_events=take)
         assert first is not None
         assert first.journal is not None
         inbox.stored(first)
@@ -168,7 +168,7 @@ def test_the_inbox_hands_out_each_event_once_and_goes_on_after_a_kill(
         again = JournalInbox(opened(folder), first.journal[1])
         again.close()
         found = numbers(first.events)
-        while (taken := await again.take(max_events=take, window_s=0)) is not None:
+        while (taken := await again.take(max_events=take)) is not None:
             found += numbers(taken.events)
             again.stored(taken)
         again.journal.close()
@@ -185,7 +185,7 @@ def test_an_unreadable_stretch_does_not_stop_the_inbox(tmp_path: Path) -> None:
 
     async def run() -> Taken | None:
         inbox = JournalInbox(journal, 0)
-        return await inbox.take(max_events=5, window_s=0)
+        return await inbox.take(max_events=5)
 
     taken = asyncio.run(run())
     assert taken is not None

@@ -6,7 +6,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -31,6 +31,11 @@ class Taken(msgspec.Struct, frozen=True):
     position: str = ""
 
 
+def at_once() -> float:
+    """The window of one who waits for no company."""
+    return 0.0
+
+
 class Inbox:
     """Put on one side, take on the other; one task on each.
 
@@ -42,14 +47,18 @@ class Inbox:
         self.last_alive = 0
         self.lost = 0
         self.closed = False
+        self._enough = 1  # events for which the one who takes is woken
         self._changed = asyncio.Event()
 
     async def put(self, events: Sequence[RawEvent]) -> None:
         """Take events over; may wait. Raises JournalFull, and OSError: nothing was taken."""
         raise NotImplementedError
 
-    async def take(self, *, max_events: int, window_s: float) -> Taken | None:
-        """Wait for an event, then up to window_s for more; None when closed and empty."""
+    async def take(self, *, max_events: int, window: Callable[[], float] = at_once) -> Taken | None:
+        """Wait for an event, then so long (s) for more; None when closed and empty.
+
+        window: is asked when the event has come.
+        """
         raise NotImplementedError
 
     def waiting(self) -> int:
@@ -64,21 +73,26 @@ class Inbox:
         self.closed = True
         self._changed.set()
 
-    async def _arrived(self, window_s: float, enough: int) -> bool:
+    def _there(self) -> None:
+        """Events were put: wake the one who takes if they are enough."""
+        if self.waiting() >= self._enough:
+            self._changed.set()
+
+    async def _arrived(self, window: Callable[[], float], enough: int) -> bool:
         """Wait for events and a little for company; False when closed and empty."""
+        self._enough = 1
         while not self.waiting():
             if self.closed:
                 return False
             self._changed.clear()
             await self._changed.wait()
-        until = asyncio.get_running_loop().time() + window_s
-        while self.waiting() < enough and not self.closed:
-            left = until - asyncio.get_running_loop().time()
-            if left <= 0:
-                break
+        window_s = window()
+        if window_s and self.waiting() < enough and not self.closed:
+            self._enough = enough
             self._changed.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), left)
+                async with asyncio.timeout(window_s):
+                    await self._changed.wait()
         return True
 
 
@@ -102,10 +116,10 @@ class MemoryInbox(Inbox):
         self._events.extend(events)
         self._bytes += sum(len(event.body) for event in events)
         self.last_alive = max(self.last_alive, events[-1].received_at)
-        self._changed.set()
+        self._there()
 
-    async def take(self, *, max_events: int, window_s: float) -> Taken | None:
-        if not await self._arrived(window_s, max_events):
+    async def take(self, *, max_events: int, window: Callable[[], float] = at_once) -> Taken | None:
+        if not await self._arrived(window, max_events):
             return None
         events = [self._events.popleft() for _ in range(min(max_events, len(self._events)))]
         self._bytes -= sum(len(event.body) for event in events)
@@ -145,7 +159,7 @@ class JournalInbox(Inbox):
         self._keep(begin, events)
         self._untaken += len(events)
         self.last_alive = max(self.last_alive, events[-1].received_at)
-        self._changed.set()
+        self._there()
 
     def _keep(self, begin: int, events: Sequence[RawEvent]) -> None:
         if self._fresh_bytes >= FRESH_BYTES:
@@ -156,8 +170,8 @@ class JournalInbox(Inbox):
             self._fresh_bytes += end - begin
             begin = end
 
-    async def take(self, *, max_events: int, window_s: float) -> Taken | None:
-        if not await self._arrived(window_s, max_events):
+    async def take(self, *, max_events: int, window: Callable[[], float] = at_once) -> Taken | None:
+        if not await self._arrived(window, max_events):
             return None
         end = self.journal.end
         events, after = self._kept(max_events)

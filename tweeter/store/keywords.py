@@ -27,7 +27,6 @@ from tweeter.store.schema import (
 )
 from tweeter.texts import say
 
-NOTHING: Mapping[int, Keyword] = {}
 UNDO_S = 600  # a removed keyword's posts are purged no sooner than this
 
 
@@ -345,12 +344,12 @@ def revision(connection: Connection, *, lock: bool = False) -> int:
 
 
 def active(
-    engine: Engine, *, known: int = -1, had: Mapping[int, Keyword] = NOTHING
+    engine: Engine, *, known: int = -1, had: Sequence[Keyword] = ()
 ) -> tuple[int, list[Keyword]]:
     """The revision and the keywords to match with, as of the same moment.
 
     known: a revision whose keywords the caller has; if it is still that one, [] is returned.
-    had: those, by id; one that is still the same is given back as the same object.
+    had: those; one that is still the same is given back as the same object.
     """
     with reading(engine) as connection:
         at = revision(connection)
@@ -360,7 +359,8 @@ def active(
         rows = connection.execute(select(*columns).where(keywords.c.state == "active"))
         names = followed.ids(connection)
         found = [_record(row, names) for row in rows]
-        return at, [old if (old := had.get(new.id)) == new else new for new in found]
+        before = {keyword.id: keyword for keyword in had}
+        return at, [old if (old := before.get(new.id)) == new else new for new in found]
 
 
 def one(engine: Engine, keyword_id: int) -> Keyword:
