@@ -13,9 +13,9 @@ once, whatever the time-out (SQLITE_BUSY_SNAPSHOT), and one that takes the lock 
 
 import os
 import random
-import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -28,7 +28,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    NullPool,
+    QueuePool,
     Table,
     and_,
     any_,
@@ -44,6 +44,7 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from tweeter.errors import StoreError
 from tweeter.store import held, lite, mysql, postgres
@@ -74,13 +75,11 @@ _TAKEN_BACK = {"40001", "40P01", "55P03"}
 
 
 _forking = threading.RLock()
-os.register_at_fork(
-    before=_forking.acquire, after_in_parent=_forking.release, after_in_child=_forking.release
-)
+_closed_at_forks: "weakref.WeakSet[_ClosedAtForks]" = weakref.WeakSet()
 
 
-class _ClosedAtForks(sqlite3.Connection):
-    """A connection that no fork happens beside: a fork waits until it is closed.
+class _ClosedAtForks(QueuePool):
+    """Connections that are closed before a fork; a fork waits for one that is in use.
 
     SQLite keeps the locks of a process in memory of its own. A child that is forked while a
     thread has the file open inherits that memory, and believes for ever that its own process
@@ -88,19 +87,34 @@ class _ClosedAtForks(sqlite3.Connection):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Without a limit it never calls its own _do_get, which would take the lock twice.
+        super().__init__(*args, **kwargs | {"max_overflow": -1})
+        _closed_at_forks.add(self)
+
+    def _do_get(self) -> ConnectionPoolEntry:
         _forking.acquire()
         try:
-            super().__init__(*args, **kwargs)
+            return super()._do_get()
         except BaseException:
             _forking.release()
             raise
 
-    def close(self) -> None:
-        """Close it; now forks may go on."""
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         try:
-            super().close()
+            super()._do_return_conn(record)
         finally:
             _forking.release()
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    for pool in list(_closed_at_forks):
+        pool.dispose()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_forking.release, after_in_child=_forking.release
+)
 
 
 def make_engine(url: str, *, will_fork: bool = False) -> Engine:
@@ -110,9 +124,8 @@ def make_engine(url: str, *, will_fork: bool = False) -> Engine:
     """
     if url.startswith("sqlite"):
         args: dict[str, Any] = {"timeout": LOCK_WAIT_S, "cached_statements": STATEMENTS}
-        if will_fork:
-            args["factory"] = _ClosedAtForks
-        engine = create_engine(url, connect_args=args, poolclass=NullPool if will_fork else None)
+        pool = _ClosedAtForks if will_fork else None
+        engine = create_engine(url, connect_args=args, poolclass=pool)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif url.startswith("postgresql"):
