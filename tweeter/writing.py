@@ -86,7 +86,7 @@ class Writer:
         self._inbox = inbox
         self._pipeline = pipeline
         self._how = writing
-        self._next: asyncio.Task[Taken | None] | None = None  # taken while others are digested
+        self._next: asyncio.Task[Taken | None] | None = None  # taken while many are digested
         self._waiting: Waiting | None = None
         self._stored_at = 0.0  # moment of the last commit
         self._window_s = 0.0  # how long after it the next one is
@@ -144,12 +144,13 @@ class Writer:
         taken = await (self._next or self._take())
         if taken is None:
             return False
-        self._next = asyncio.create_task(self._take())
+        are_few = _are_few(taken)
+        self._next = None if are_few else asyncio.create_task(self._take())
         if taken.journal is not None and not taken.events:
             await damaged()
         since = time.monotonic()
         digested = await self._digest(taken)
-        self._is_calm = _are_few(taken) and not digested.batch.is_urgent
+        self._is_calm = are_few and not digested.batch.is_urgent
         if self._waiting is not None:
             digested = self._waiting.digested.joined(digested)
             since = self._waiting.since

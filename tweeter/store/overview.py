@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Engine, select
 
 from tweeter.store import streams, trouble, workers
-from tweeter.store.engine import db_now, reading
+from tweeter.store.engine import db_now, one_moment, reading
 from tweeter.store.leases import is_dead
 from tweeter.store.streams import Stream
 from tweeter.texts import joined, say
@@ -39,11 +39,12 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def overview(engine: Engine) -> Overview:
-    """The state of everything, three short queries."""
-    with reading(engine) as connection:
+    """The state of everything, a few short queries."""
+    with one_moment(engine), reading(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
-    living = workers.alive(engine)
-    states = [_state(stream, now, bool(living)) for stream in streams.list_all(engine)]
+        living = workers.alive(engine)
+        found = streams.list_all(engine)
+    states = [_state(stream, now, bool(living)) for stream in found]
     warning = trouble.disk(trouble.folder(engine)) or ("" if living else _no_worker())
     return Overview(workers=len(living), warning=warning, streams=states)
 
