@@ -33,7 +33,7 @@ ROWS = [
     {"views.flask_tasks", "server", "supervisor", "cli_db", "cli_replay"},
     {"cli_ground"},
     {"cli_annotations", "cli_keywords", "cli_posts", "cli_sources", "cli_statistics"},
-    {"cli_search"},
+    {"cli_search", "cli_web"},
     {"cli"},
     {"__main__"},
 ]

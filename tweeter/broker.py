@@ -18,8 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from tweeter import config as configuration
 from tweeter.config import Config, broker_socket
-from tweeter.errors import ConfigError
+from tweeter.errors import ConfigError, TweeterError
 
 log = logging.getLogger("tweeter.broker")
 
@@ -159,6 +160,17 @@ def await_ours(config: Config) -> None:
     """
     if not config.broker_url and os.environ.get("TWEETER_SUPERVISED"):
         BrokerKeeper(config).wait_ready(READY_S)
+
+
+def main() -> None:
+    """What `tweeter broker` does."""
+    try:
+        config = configuration.load()
+        configuration.log_to_stderr(config)
+        BrokerKeeper(config).run_forever()
+    except TweeterError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)  # as every command that a person can mend
 
 
 def _locked(lock: IO[str]) -> bool:

@@ -4,8 +4,6 @@ Data goes to stdout, everything else to stderr; `cli_ground` lists the exit code
 """
 
 import logging
-import os
-import sys
 import time
 from pathlib import Path
 
@@ -15,19 +13,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from tweeter import __version__, broker, cli_db, supervisor
 from tweeter import config as configuration
 from tweeter.cli_annotations import annotation
-from tweeter.cli_ground import JSON, Guarded, data, fail, log_to_stderr, say, set_up
+from tweeter.cli_ground import JSON, Guarded, data, fail, run, say, set_up
 from tweeter.cli_keywords import keyword
 from tweeter.cli_posts import print_posts, tail
 from tweeter.cli_replay import Result, begin, read_to_end
 from tweeter.cli_search import find
 from tweeter.cli_sources import gaps_group, quarantine_group, source
 from tweeter.cli_statistics import print_statistics
-from tweeter.errors import ConfigError, Held, StoreError
+from tweeter.cli_web import web
+from tweeter.errors import Held
 from tweeter.sources.demo import DEMO_KEYWORDS
 from tweeter.store import demo as demo_data
-from tweeter.store import migrate, posts
+from tweeter.store import migrate, posts, revisions
 from tweeter.store.installation import installation_id
-from tweeter.store.overview import START_A_WORKER, overview
+from tweeter.store.overview import overview
 
 
 @click.group(cls=Guarded, context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,7 +37,7 @@ def cli() -> None:
 
 for _group in (keyword, annotation, source, gaps_group, quarantine_group, cli_db.db):
     cli.add_command(_group)
-for _command in (print_posts, tail, find, print_statistics):
+for _command in (web, print_posts, tail, find, print_statistics):
     cli.add_command(_command)
 
 
@@ -62,46 +61,18 @@ def create_database() -> None:
 
 @cli.command()
 def up() -> None:
-    """Start everything: broker, workers, scheduler and web, under one parent."""
-    config = configuration.load()
-    configuration.make_data_dir(config)
-    sys.exit(supervisor.run(config, supervisor.default_roles(config), before=create_database))
-
-
-@cli.command()
-def web() -> None:
-    """Serve the pages (a part of `up`; alone it follows nothing)."""
-    run_web()
-
-
-def run_web() -> None:
-    """What `tweeter web` and `run_application.py` do."""
-    from tweeter import server  # Flask and Tornado: only the web process needs them
-
-    config, engine = set_up()
-    log_to_stderr(config)
-    keeper = None
-    if not config.broker_url and not os.environ.get("TWEETER_SUPERVISED"):
-        keeper = broker.BrokerKeeper(config)
-        keeper.start()
-        say(f"tweeter is at http://127.0.0.1:{config.port}/add_keyword")
-        if not overview(engine).workers:
-            say(f"No worker is running yet. Start one in another terminal: {START_A_WORKER}")
-    try:
-        server.serve(config, engine)
-    finally:
-        if keeper is not None:
-            keeper.stop()
+    """Start everything: broker, workers and web, under one parent."""
+    supervisor.main()
 
 
 @cli.command()
 def scheduler() -> None:
-    """Reconcile streams and jobs every two seconds (a part of `up`)."""
+    """Reconcile streams and jobs every two seconds, as every worker does too."""
     from tweeter import tasks
     from tweeter.scheduler import LOOK_S, TICK_S, Scheduler
 
     config, engine = set_up()
-    log_to_stderr(config)
+    configuration.log_to_stderr(config)
     tasks.join(engine)
     broker.await_ours(config)
     running = Scheduler(engine, config, tasks.send_job)
@@ -111,7 +82,7 @@ def scheduler() -> None:
         try:
             if now_s - ticked_at >= TICK_S:
                 ticked_at = now_s
-                migrate.refuse_change(engine)
+                revisions.refuse_change(engine)
                 running.tick(now_s)
             else:
                 running.look(now_s)
@@ -123,9 +94,7 @@ def scheduler() -> None:
 @cli.command(name="broker")
 def run_broker() -> None:
     """Run the embedded broker (a part of `up`)."""
-    config = configuration.load()
-    log_to_stderr(config)
-    broker.BrokerKeeper(config).run_forever()
+    broker.main()
 
 
 @cli.command()
@@ -176,7 +145,7 @@ def replay(files: tuple[Path, ...], speed: str, wait: bool, as_json: bool) -> No
     """Read recorded posts from FILES (JSON lines or SSE; plain, .gz or .zst)."""
     config, engine = set_up()
     if wait:
-        log_to_stderr(config)
+        configuration.log_to_stderr(config)
     begun = [begin(engine, file, speed) for file in files]
     for file, stream_id in zip(files, begun, strict=True):
         if wait:
@@ -198,19 +167,5 @@ def _print_counts(result: Result, as_json: bool) -> None:
 
 
 def main() -> None:
-    """Entry point of `tweeter` and `python -m tweeter`."""
-    try:
-        cli.main(prog_name="tweeter", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:  # `tweeter posts | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-
-
-__all__ = ["ConfigError", "StoreError", "create_database", "main", "run_web"]
+    """Any command."""
+    run(cli)

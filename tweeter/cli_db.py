@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from tweeter import config as configuration
 from tweeter.checks import CHECKS, Fault
 from tweeter.errors import ConfigError, StoreError
-from tweeter.store import migrate, move, search_texts, workers
+from tweeter.store import migrate, move, revisions, search_texts, workers
 from tweeter.store.engine import make_engine
 
 
@@ -42,7 +42,7 @@ def upgrade() -> None:
 def downgrade(revision: str, yes: bool) -> None:
     """Bring the tables back to REVISION; what only newer ones hold is deleted."""
     engine = _engine()
-    running = workers.alive(engine) if migrate.version(engine) == migrate.newest() else []
+    running = workers.alive(engine) if revisions.version(engine) == revisions.newest() else []
     if running:
         raise StoreError(f"{len(running)} workers are running. Stop tweeter first.")
     if not yes:

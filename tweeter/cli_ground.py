@@ -4,7 +4,7 @@ Exit codes: 0 done · 1 failed · 2 something that the person can mend (the mess
 4 token or plan · 5 limited or out of budget · 6 partly done · 7 not found · 130 stopped.
 """
 
-import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from tweeter import moments, problems
 from tweeter.config import Config
 from tweeter.errors import MUST_END, KeywordSyntaxError, MustEnd, TweeterError
 from tweeter.records import now_us
-from tweeter.store import migrate
+from tweeter.store import revisions
 from tweeter.store.engine import make_engine
 from tweeter.texts import plain
 from tweeter.views.show import readable
@@ -128,12 +128,21 @@ def set_up(*, check: bool = True) -> tuple[Config, Engine]:
     configuration.make_data_dir(config)
     engine = make_engine(config.database_url)
     if check:
-        migrate.check(engine)
+        revisions.check(engine)
     return config, engine
 
 
-def log_to_stderr(config: Config) -> None:
-    """One line an event."""
-    logging.basicConfig(
-        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+def run(commands: click.Group) -> None:
+    """Run what was typed, and leave with its exit code."""
+    try:
+        commands.main(prog_name="tweeter", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:  # `tweeter posts | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

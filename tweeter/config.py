@@ -6,6 +6,7 @@ what was expected.
 
 import difflib
 import hashlib
+import logging
 import os
 import secrets
 import tempfile
@@ -218,3 +219,10 @@ def broker_socket(config: Config) -> Path:
 def broker_url(config: Config) -> str:
     """The URL for Celery."""
     return config.broker_url or f"redis+socket://{broker_socket(config)}"
+
+
+def log_to_stderr(config: Config) -> None:
+    """One line an event."""
+    logging.basicConfig(
+        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )

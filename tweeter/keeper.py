@@ -1,7 +1,8 @@
 """What a worker's main process does beside Celery: beat, keep its slots filled, reconcile.
 
-It runs as a thread, so it goes on while the broker is away. With the five original steps
-there is no supervising parent: then it also keeps the embedded broker.
+It runs in threads, so it goes on while the broker is away; one of them reconciles, so that a long
+tick keeps no beat waiting. With the five original steps there is no supervising parent: then it
+also keeps the embedded broker.
 """
 
 import logging
@@ -15,18 +16,20 @@ from celery.worker import state
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from tweeter import queues, tasks
+from tweeter import memory, queues, tasks
 from tweeter.broker import READY_S, BrokerKeeper, await_ours
 from tweeter.errors import MUST_END, MustEnd, StoreError
 from tweeter.scheduler import LOOK_S, TICK_S, Scheduler
-from tweeter.store import migrate, move, workers
+from tweeter.store import changes, revisions, workers
 from tweeter.store.engine import make_engine
-from tweeter.store.leases import owner
+from tweeter.store.leases import is_dead, owner
 
 log = logging.getLogger("tweeter.keeper")
 
+KEEP_S = 0.5  # between looks at the slots
 BEAT_S = 3.0
 SLOT_WAIT_S = 10.0  # for a slot that was asked for to begin
+SEEN_S = 2.0  # for so long the slots that were seen are there, unless their processes are gone
 
 _broker: BrokerKeeper | None = None
 _queue: Any = None  # of this worker alone
@@ -38,7 +41,7 @@ def join(instance: Any, **_: Any) -> None:
     global _queue
     engine = make_engine(tasks.config.database_url)
     try:
-        migrate.check(engine)
+        revisions.check(engine)
         _queue = queues.of_worker(tasks.join(engine), instance.hostname, os.getpid())
     except (StoreError, SQLAlchemyError) as error:
         raise SystemExit(f"tweeter's worker cannot start. {error}") from error
@@ -73,6 +76,7 @@ def prepare(instance: Any, **_: Any) -> None:
         _broker.start()
         _broker.wait_ready(READY_S)
     await_ours(tasks.config)
+    memory.keep()  # so that no child looks through it, and thereby copies it
 
 
 @signals.worker_shutting_down.connect
@@ -82,26 +86,33 @@ def drain(**_: Any) -> None:
 
 
 class Keeper(bootsteps.StartStopStep):
-    """Celery's hook: the thread lives as long as the worker."""
+    """Celery's hook: the threads live as long as the worker."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, **_: Any) -> None:
         self._hostname: str = parent.hostname
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._held: list[str] = []  # owners of our slots, as last seen
+        self._seen_at = -SEEN_S
 
     def start(self, parent: Any) -> None:
-        """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
-        self._thread.start()
+        """Start the threads."""
+        self._threads = [
+            threading.Thread(target=self._run, name="keeper", daemon=True),
+            threading.Thread(target=self._reconcile, name="scheduler", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, parent: Any) -> None:
-        """Drain the slots and end the thread; the pool is waited for afterwards."""
+        """Drain the slots and end the threads; the pool is waited for afterwards."""
         tasks.drain()
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        until_s = time.monotonic() + 5
+        for thread in self._threads:
+            thread.join(timeout=max(until_s - time.monotonic(), 0))
 
     def terminate(self, parent: Any) -> None:
         """As stop."""
@@ -109,23 +120,16 @@ class Keeper(bootsteps.StartStopStep):
 
     def _run(self) -> None:
         engine, worker_id = make_engine(tasks.config.database_url, will_fork=True), owner()
-        scheduler = Scheduler(engine, tasks.config, tasks.send_job)
-        beaten_at = ticked_at = asked_at = -60.0
-        while not self._stop.wait(LOOK_S):
+        beaten_at = asked_at = -60.0
+        while not self._stop.wait(KEEP_S):
             now_s = time.monotonic()
             try:
                 if now_s - beaten_at >= BEAT_S:
                     _look(engine)
                     workers.beat(engine, worker_id, self._hostname)
                     beaten_at = now_s
-                if now_s - ticked_at >= TICK_S:
-                    scheduler.tick(now_s)
-                    ticked_at = now_s
-                else:
-                    scheduler.look(now_s)
                 if now_s - asked_at >= SLOT_WAIT_S or asked_at < 0:
-                    missing = workers.missing_slots(engine, worker_id, tasks.config.slots)
-                    for _ in range(missing):
+                    for _ in range(self._missing_slots(engine, worker_id, now_s)):
                         if tasks.send_slot(_queue.name, worker_id):
                             asked_at = now_s
             except MustEnd as error:
@@ -143,12 +147,37 @@ class Keeper(bootsteps.StartStopStep):
             log.warning("worker_left_silently error=%s", type(error).__name__)
         engine.dispose()
 
+    def _missing_slots(self, engine: Engine, worker_id: str, now_s: float) -> int:
+        """How many of our slots no living process holds."""
+        if now_s - self._seen_at >= SEEN_S or any(map(is_dead, self._held)):
+            self._held = workers.slot_owners(engine, worker_id)
+            self._seen_at = now_s
+        return tasks.config.slots - sum(not is_dead(owner) for owner in self._held)
+
+    def _reconcile(self) -> None:
+        engine = make_engine(tasks.config.database_url, will_fork=True)
+        scheduler = Scheduler(engine, tasks.config, tasks.send_job)
+        ticked_at = -TICK_S
+        while not self._stop.wait(LOOK_S):
+            now_s = time.monotonic()
+            try:
+                if now_s - ticked_at >= TICK_S:
+                    ticked_at = now_s
+                    scheduler.tick(now_s)
+                else:
+                    scheduler.look(now_s)
+            except MustEnd:  # the keeper sees it too, and ends the worker
+                break
+            except (SQLAlchemyError, StoreError) as error:
+                log.error("tick_failed error=%s", type(error).__name__)
+        engine.dispose()
+
 
 def _look(engine: Engine) -> None:
     """See whether the database is still the one we know; raises MustEnd."""
-    if move.free_if_abandoned(engine):
+    if changes.free_if_abandoned(engine):
         log.warning("hold_ended reason=the move of the database was killed")
-    migrate.refuse_change(engine)
+    revisions.refuse_change(engine)
 
 
 tasks.app.steps["worker"].add(Keeper)

@@ -26,7 +26,7 @@ from tweeter import hints, memory, problems
 from tweeter.broadcast import Broadcast
 from tweeter.config import Config
 from tweeter.errors import ConfigError, MustEnd
-from tweeter.store import migrate
+from tweeter.store import revisions
 from tweeter.views.api import PREFIX
 from tweeter.views.guard import refusal
 from tweeter.views.live import LiveHandler
@@ -199,7 +199,7 @@ class Server:
             await asyncio.sleep(WATCH_S)
             with suppress(SQLAlchemyError):  # away: it may come back
                 try:
-                    await asyncio.to_thread(migrate.refuse_change, self._engine)
+                    await asyncio.to_thread(revisions.refuse_change, self._engine)
                 except MustEnd as error:
                     self._must_end = error
                     self._stopping.set()

@@ -35,7 +35,7 @@ from tweeter.sources import SOURCES, runnable
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, JournalInbox, MemoryInbox, Taken
 from tweeter.sources.journal import Journal, left_over, open_free
-from tweeter.store import journals, migrate, reads, shares, streams
+from tweeter.store import journals, reads, revisions, shares, streams
 from tweeter.store.leases import RENEW_S, Lease
 from tweeter.store.shares import Shares
 from tweeter.store.streams import Stream
@@ -126,7 +126,7 @@ class Slot:
             return False
         self._looked_at = time.monotonic()
         try:
-            await self._aside(migrate.refuse_change, self._engine)
+            await self._aside(revisions.refuse_change, self._engine)
         except MustEnd as error:
             log.error("slot_must_end reason=%s", error)
             return True

@@ -1,7 +1,8 @@
 """One parent for all processes: starts, restarts with back-off, stops in order, leaves none.
 
 A child is its own process group and is sent SIGTERM when the parent dies, however it dies
-(Linux); Celery's pool processes do the same for themselves.
+(Linux); Celery's pool processes do the same for themselves. Nothing here knows the database: who
+only waits for others needs no memory for it (tests/test_lean.py).
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import fcntl
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -17,9 +19,10 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from typing import IO, NamedTuple
 
+from tweeter import config as configuration
 from tweeter.broker import die_with_parent
 from tweeter.config import Config
-from tweeter.errors import MUST_END, AlreadyRunning, ConfigError
+from tweeter.errors import MUST_END, AlreadyRunning, ConfigError, TweeterError
 
 FIRST_WAIT_S = 0.5
 LAST_WAIT_S = 30.0
@@ -37,7 +40,7 @@ class Role(NamedTuple):
 
 
 def default_roles(config: Config) -> list[Role]:
-    """Broker if it is embedded, workers, scheduler, web."""
+    """Broker if it is embedded, workers (which also do the scheduler's work), web."""
     ours = [sys.executable, "-m", "tweeter"]
     celery = [sys.executable, "-m", "celery", "-A", "tweeter.views.flask_tasks", "worker"]
     celery += ["--loglevel", config.log_level, "--without-mingle", "--without-gossip"]
@@ -45,7 +48,6 @@ def default_roles(config: Config) -> list[Role]:
     roles += [
         Role(name, [*celery, "-n", f"{name}@%h"], 1) for name in _numbered("worker", config.workers)
     ]
-    roles.append(Role("scheduler", [*ours, "scheduler"], 1))
     names = ["web"] if config.web_processes == 1 else _numbered("web", config.web_processes)
     return [*roles, *(Role(name, [*ours, "web"], 0) for name in names)]
 
@@ -54,16 +56,37 @@ def _numbered(name: str, count: int) -> list[str]:
     return [f"{name}{n}" for n in range(1, count + 1)]
 
 
-def run(config: Config, roles: Sequence[Role], *, before: Callable[[], None]) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code. `before` runs under the lock.
+def main() -> None:
+    """What `tweeter up` does."""
+    try:
+        config = configuration.load()
+        configuration.make_data_dir(config)
+        code = run(config, default_roles(config), before=create_database)
+    except TweeterError as error:
+        sys.stderr.write(f"{error}\n")
+        code = 2  # as every command that a person can mend
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def create_database() -> int:
+    """Create the database or bring it up to date, in a process that ends; returns its exit code."""
+    words = [sys.executable, "-m", "tweeter", "init"]
+    return subprocess.run(words, preexec_fn=die_with_parent(), check=False).returncode  # noqa: S603
+
+
+def run(config: Config, roles: Sequence[Role], *, before: Callable[[], int]) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code. `before` runs under the lock, and no
+    other code than 0 of it ends this at once.
 
     Raises AlreadyRunning, and ConfigError when the port is taken.
     """
     with (config.data_dir / "tweeter.lock").open("a+") as lock:
         _hold(lock, config)
         _refuse_taken_port(config)
-        before()
-        return asyncio.run(Supervisor(config, roles).run())
+        code = before()
+        return code or asyncio.run(Supervisor(config, roles).run())
 
 
 def _url(config: Config) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.running import Running, wait_for
 from tweeter.errors import MUST_END
-from tweeter.store import migrate
+from tweeter.store import revisions
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -48,7 +48,7 @@ def test_processes_of_an_older_version_end_with_a_reason_when_the_schema_becomes
         assert tweeter.process.wait(timeout=25) == MUST_END
         assert "brought to revision 9999 by another version of tweeter" in tweeter.log_text()
         assert "Traceback" not in tweeter.log_text()
-        tweeter.sql(f"UPDATE alembic_version SET version_num = '{migrate.newest()}'")
+        tweeter.sql(f"UPDATE alembic_version SET version_num = '{revisions.newest()}'")
         before = counted(tweeter)
         assert tweeter.sql("SELECT count(*) FROM streams WHERE owner <> ''") == [(0,)]
         tweeter.start()

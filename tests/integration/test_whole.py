@@ -180,7 +180,7 @@ def test_any_process_may_be_killed_and_the_rows_are_the_same(
                 slowly(jetstream_sim.it.publish, events, len(events) / 40), jetstream_sim._loop
             ),
         ]
-        for victim in ("web", "broker", "scheduler", "server", "slot", "worker", "parent"):
+        for victim in ("web", "broker", "server", "slot", "worker", "parent"):
             time.sleep(3)
             kill(tweeter, victim)
         for future in sending:
@@ -205,7 +205,6 @@ def kill(tweeter: Running, victim: str) -> None:
     patterns = {
         "web": r"tweeter web",
         "broker": r"tweeter broker",
-        "scheduler": r"tweeter scheduler",
         "server": r"valkey",
         "worker": r"celery .*worker1@",
     }

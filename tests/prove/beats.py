@@ -46,7 +46,7 @@ def _on(run: Run, name: str, pair_settings: dict[str, str]) -> None:
 
 @contextmanager
 def _more_schedulers(tweeter: Running) -> Iterator[None]:
-    """Beside the one that `tweeter up` runs."""
+    """As somebody may start them beside the workers."""
     more = [
         subprocess.Popen(
             [sys.executable, "-m", "tweeter", "scheduler"],
@@ -55,7 +55,7 @@ def _more_schedulers(tweeter: Running) -> Iterator[None]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(SCHEDULERS - 1)
+        for _ in range(SCHEDULERS)
     ]
     try:
         yield

@@ -21,7 +21,7 @@ from tests.prove.pairs import PAIRS, cut_rabbitmq, pair
 from tests.prove.world import World
 from tests.simulators.jetstream import post_event
 
-ROLES = ("stream", "worker", "stream", "scheduler", "web", "broker")
+ROLES = ("stream", "worker", "stream", "web", "broker")
 MATCH_EVERY = 10  # a line of the file
 WRITES_AGAIN_S, WRITES_AGAIN_MAX_S, BACKLOG_S = 5.0, 20.0, 60.0
 

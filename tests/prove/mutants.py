@@ -96,8 +96,9 @@ MUTANTS: dict[str, Mutant] = {
             ),
             (
                 "tweeter/keeper.py",
-                "        migrate.check(engine)\n",
-                "        migrate.check(engine)\n        migrate.check(tasks._engine or engine)\n",
+                "        revisions.check(engine)\n",
+                "        revisions.check(engine)\n"
+                "        revisions.check(tasks._engine or engine)\n",
             ),
         ),
     ),
@@ -156,7 +157,7 @@ MUTANTS: dict[str, Mutant] = {
         "a gap that begins while the database cannot be written is never entered",
     ),
     "an-old-version-goes-on": Mutant(
-        "tweeter/store/migrate.py",
+        "tweeter/store/revisions.py",
         'raise MustEnd(\n            f"The database was brought',
         'str(\n            f"The database was brought',
         "a process of the old version writes into tables of a newer one",

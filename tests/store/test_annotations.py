@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.store.posts import AT
-from tweeter.store import annotations, keywords, migrate
+from tweeter.store import annotations, keywords, migrate, revisions
 from tweeter.store.annotations import EVERY, AnnotationNotFound, BadAnnotation
 from tweeter.store.engine import writing
 from tweeter.store.keywords import KeywordNotFound
@@ -80,6 +80,6 @@ def test_the_step_goes_down_and_up(engine: Engine) -> None:
     storm = keywords.add(engine, "storm").id
     annotations.add(engine, storm, "gone with the table", AT)
     migrate.downgrade(engine, "0006")
-    assert migrate.upgrade(engine) == ("0006", migrate.newest())
+    assert migrate.upgrade(engine) == ("0006", revisions.newest())
     annotations.add(engine, storm, "a new one", AT)
     assert texts(engine) == ["a new one"]

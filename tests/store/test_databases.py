@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.conftest import ROOT
 from tests.store.posts import post, store, take
 from tweeter.errors import Held, MustEnd, StoreError
-from tweeter.store import held, keywords, migrate, posts, workers
+from tweeter.store import held, keywords, migrate, posts, revisions, workers
 from tweeter.store.engine import insert_new, make_engine, reading, repeated, writing
 from tweeter.store.leases import host
 from tweeter.store.schema import keywords as keyword_table
@@ -173,9 +173,9 @@ def columns(engine: Engine, table: str) -> set[str]:
 
 def test_steps_go_up_and_down_with_data_in_it(engine: Engine) -> None:
     count = filled(engine)
-    assert migrate.version(engine) == "0001"
+    assert revisions.version(engine) == "0001"
     assert "traits" not in columns(engine, "posts")
-    assert migrate.upgrade(engine) == ("0001", migrate.newest())
+    assert migrate.upgrade(engine) == ("0001", revisions.newest())
     assert "traits" in columns(engine, "posts")
     assert len(list(posts.every(engine))) == count
     with reading(engine) as connection:
@@ -205,7 +205,7 @@ def test_an_upgrade_waits_its_turn_and_lets_others_through(engine: Engine) -> No
             time.sleep(0.05)
         assert not upgraded.done()
         connection.rollback()
-        assert upgraded.result(timeout=30) == ("0001", migrate.newest())
+        assert upgraded.result(timeout=30) == ("0001", revisions.newest())
     assert slowest_s < 3.5
 
 
@@ -217,7 +217,7 @@ def test_sqlite_is_kept_as_it_was_before_its_tables_change(sqlite_url: str) -> N
     migrate.upgrade(engine)
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     old = make_engine(f"sqlite:///{kept}")
-    assert migrate.version(old) == "0001"
+    assert revisions.version(old) == "0001"
     with old.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM posts")).scalar() == count
     old.dispose()
@@ -233,17 +233,17 @@ def test_two_processes_that_upgrade_at_once_do_it_once(database_url: str) -> Non
     running = [subprocess.Popen(words, cwd=ROOT) for _ in range(3)]
     assert [process.wait(60) for process in running] == [0, 0, 0]
     engine = make_engine(database_url)
-    migrate.check(engine)
+    revisions.check(engine)
     keywords.add(engine, "storm")
     engine.dispose()
 
 
 def test_a_running_process_is_told_when_the_schema_became_newer(engine: Engine) -> None:
-    migrate.refuse_change(engine)
+    revisions.refuse_change(engine)
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(MustEnd, match="brought to revision 9999"):
-        migrate.refuse_change(engine)
+        revisions.refuse_change(engine)
 
 
 def test_held_writers_write_nothing(sqlite_url: str) -> None:

@@ -25,6 +25,7 @@ from tweeter.store import (
     move,
     posts,
     quarantine,
+    revisions,
     streams,
 )
 from tweeter.store.engine import make_engine, reading, writing
@@ -145,7 +146,7 @@ def test_a_move_that_is_killed_again_and_again_while_posts_are_stored_loses_noth
                         process.send_signal(signal.SIGKILL)
             assert ("Going on with the move that was begun.\n" in said) == (number > 0), said
             assert process.returncode == (-signal.SIGKILL if words else 0), said
-            move.free_if_abandoned(source)  # as a worker's keeper does
+            changes.free_if_abandoned(source)  # as a worker's keeper does
         writer.join(timeout=20)
         assert writer.error == "moved"
         assert writer.held
@@ -153,7 +154,7 @@ def test_a_move_that_is_killed_again_and_again_while_posts_are_stored_loses_noth
         writer.stop.set()
         writer.join()
     target = make_engine(target_url)
-    migrate.check(target)
+    revisions.check(target)
     assert content(target) == content(source)
     assert len(content(target)["posts"]) == 20_002 + writer.stored
     again = take_over(target, lease)
@@ -182,7 +183,7 @@ def test_after_a_move_nothing_is_written_to_the_old_database_until_it_is_cancell
     with pytest.raises(MustEnd, match="TWEETER_DATABASE_URL"):
         store(source, lease, post(77))
     with pytest.raises(MustEnd):
-        migrate.refuse_change(source)
+        revisions.refuse_change(source)
     assert len(list(posts.every(source))) == 502  # it can be read
     assert move.Move(source, target, said.append).run() == {}
     assert said[-1] == "This database was moved before."
@@ -210,7 +211,7 @@ def test_a_copy_that_differs_is_not_switched_to(
     assert held.state(source) == held.FREE
     assert store(source, lease, post(77)).stored == 1
     with pytest.raises(StoreError, match="move into this database is not finished"):
-        migrate.check(target)
+        revisions.check(target)
     monkeypatch.undo()
     move.Move(source, target, lambda _: None).run()
     assert content(target) == content(source)
@@ -228,7 +229,7 @@ def test_a_hold_ends_with_the_process_that_asked_for_it(source: Engine) -> None:
             held.set_state(connection, held.HOLD)
         with pytest.raises(Held, match="goes on by itself"):
             store(source, lease, post(77))
-        assert move.free_if_abandoned(source) is freed
+        assert changes.free_if_abandoned(source) is freed
     assert store(source, lease, post(77)).stored == 1
 
 

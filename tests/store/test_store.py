@@ -15,7 +15,18 @@ from tests.store.posts import AT, post, removal, store, take
 from tweeter.errors import LeaseLost, StoreError
 from tweeter.keywords import Matcher
 from tweeter.records import AccountChange, Keyword, Match, Media, now_us
-from tweeter.store import batches, demo, feed, jobs, keywords, migrate, posts, quarantine, streams
+from tweeter.store import (
+    batches,
+    demo,
+    feed,
+    jobs,
+    keywords,
+    migrate,
+    posts,
+    quarantine,
+    revisions,
+    streams,
+)
 from tweeter.store.batches import Batch, KeywordsChanged
 from tweeter.store.engine import make_engine, one_moment, reading, writing
 from tweeter.store.leases import Lease, is_dead, owner
@@ -43,7 +54,7 @@ def test_the_migrations_make_the_tables_of_the_schema(engine: Engine) -> None:
         assert columns == {c.name: c.nullable for c in table.columns}, table.name
         indexes = {index["name"] for index in found.get_indexes(table.name)}
         assert {str(index.name) for index in table.indexes} <= indexes, table.name
-    assert migrate.upgrade(engine) == (migrate.newest(), migrate.newest())
+    assert migrate.upgrade(engine) == (revisions.newest(), revisions.newest())
 
 
 def test_a_cursor_never_goes_back_but_from_a_moment_that_is_still_to_come(engine: Engine) -> None:

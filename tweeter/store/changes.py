@@ -6,12 +6,15 @@ of it: who follows the log reads the row as it is then, so order and repetition 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, select, text
+from sqlalchemy import Connection, Engine, Table, delete, select, text
 
-from tweeter.store.engine import among
+from tweeter.store import held
+from tweeter.store.engine import among, writing
+from tweeter.store.leases import is_dead
 
 LOG = "move_log"
 TOKEN, OWNER = "token", "owner"  # entries about the move itself, in place of a table's name
@@ -126,3 +129,22 @@ def forget(connection: Connection, last: int) -> None:
         text(f"DELETE FROM {LOG} WHERE number <= :last AND name NOT IN ('{TOKEN}', '{OWNER}')"),  # noqa: S608
         {"last": last},
     )
+
+
+@contextmanager
+def mover(source: Engine) -> Iterator[Connection]:
+    """A writing transaction on the source that is not held back."""
+    with writing(source.execution_options(**{held.MOVER: True})) as connection:
+        yield connection
+
+
+def free_if_abandoned(source: Engine) -> bool:
+    """End the hold of a move that was killed; the move can be gone on with later."""
+    if held.state(source) != held.HOLD:
+        return False
+    with mover(source) as connection:
+        owner = noted(connection, OWNER) if is_on(connection) else ""
+        if owner and not is_dead(owner):
+            return False
+        held.set_state(connection, held.FREE)
+    return True

@@ -4,29 +4,24 @@ On SQLite and PostgreSQL an upgrade is one transaction: killed anywhere, nothing
 MySQL and MariaDB commit each change of a table at once: there a backup is the way back.
 """
 
-import logging
 import os
 import sqlite3
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from tweeter.errors import MustEnd, StoreError
-from tweeter.store import changes, held, mysql
+from tweeter.errors import StoreError
+from tweeter.store import changes
 from tweeter.store.engine import insert_new, reading, repeated, was_taken_back, writing
+from tweeter.store.revisions import newest, refuse_unfit_server, version
 from tweeter.store.schema import positions
 
-MOVING = "move_progress"  # the table of an unfinished move into a database (`move`)
 _FOLDER = Path(__file__).parent / "migrations"
-# It writes two lines for each look at the revision, and processes look every few seconds.
-logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 
 def _alembic(engine: Engine) -> AlembicConfig:
@@ -34,18 +29,6 @@ def _alembic(engine: Engine) -> AlembicConfig:
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["engine"] = engine
     return config
-
-
-def version(engine: Engine) -> str:
-    """The revision the database is at; "" for an empty one."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() or ""
-
-
-@cache  # of the files as they were at the start: an upgrade replaces them under a process
-def newest() -> str:
-    """The revision that this program is written for."""
-    return ScriptDirectory(str(_FOLDER)).get_current_head() or ""
 
 
 def _known() -> set[str]:
@@ -58,7 +41,7 @@ def upgrade(engine: Engine) -> tuple[str, str]:
     An SQLite database with something in it is kept as it was beside itself (`kept_at`).
     Raises StoreError if the database is newer than this program, or in use.
     """
-    _refuse_unfit_server(engine)
+    refuse_unfit_server(engine)
     before = version(engine)
     if before and before not in _known():
         raise StoreError(
@@ -137,46 +120,3 @@ def backup(engine: Engine, path: Path) -> None:
     except (OSError, sqlite3.Error) as error:
         part.unlink(missing_ok=True)
         raise StoreError(f"The backup {path} cannot be written: {error}.") from error
-
-
-def check(engine: Engine) -> None:
-    """Raise StoreError, saying what to do, unless the database is fit for this program."""
-    _refuse_unfit_server(engine)
-    with reading(engine) as connection:
-        found = inspect(connection)
-        if not found.has_table("streams"):
-            raise StoreError("The database is empty. Create it: python database_init.py")
-        if found.has_table(MOVING):
-            raise StoreError(
-                "A move into this database is not finished. Run `tweeter db move` again, with"
-                " TWEETER_DATABASE_URL still set to the old one."
-            )
-    at = version(engine)
-    if at != newest():
-        raise StoreError(
-            f"The database is at revision {at or 'none'}, this tweeter needs {newest()}."
-            " Stop tweeter, then run: python database_init.py"
-        )
-
-
-def _refuse_unfit_server(engine: Engine) -> None:
-    if engine.dialect.name in ("sqlite", "postgresql"):
-        return
-    with reading(engine) as connection:
-        mysql.check(connection)
-
-
-def refuse_change(engine: Engine) -> None:
-    """Raise MustEnd if the database was upgraded or moved away under a running process.
-
-    Asked every few seconds by whoever writes. A database that is away is no reason to end:
-    SQLAlchemy's errors pass through.
-    """
-    if held.state(engine) == held.MOVED:
-        raise MustEnd(held.MOVED_WORDS)
-    at = version(engine)
-    if at != newest():
-        raise MustEnd(
-            f"The database was brought to revision {at or 'none'} by another version of tweeter;"
-            f" this process knows {newest()} and ends. Start the new version."
-        )

@@ -41,7 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from tweeter.errors import StoreError
-from tweeter.store import changes, held, migrate
+from tweeter.store import changes, held, migrate, revisions
 from tweeter.store.engine import insert_all, reading, repeated, writing
 from tweeter.store.leases import is_dead, owner
 from tweeter.store.schema import metadata, slots, workers
@@ -56,7 +56,7 @@ TABLES = [table for table in metadata.sorted_tables if table not in (workers, sl
 
 _own = MetaData()
 progress = Table(
-    migrate.MOVING,
+    revisions.MOVING,
     _own,
     Column("name", String(64), primary_key=True),  # of a table; changes.TOKEN: of the move
     Column("position", Text, nullable=False),  # primary key reached, JSON; "": all is copied
@@ -64,13 +64,6 @@ progress = Table(
 )
 
 Say = Callable[[str], None]
-
-
-@contextmanager
-def _mover(source: Engine) -> Iterator[Connection]:
-    """A writing transaction on the source that is not held back."""
-    with writing(source.execution_options(**{held.MOVER: True})) as connection:
-        yield connection
 
 
 class Summed(NamedTuple):
@@ -108,7 +101,7 @@ class Move:
                 pass
             sums = self._verify()
             _set_sequences(self._target)
-            with _mover(self._source) as connection:
+            with changes.mover(self._source) as connection:
                 held.set_state(connection, held.MOVED)
         self._finish()
         self._say(f"Writing was held back for {time.monotonic() - began_at:.1f} s.")
@@ -117,8 +110,8 @@ class Move:
     # Beginning and end.
 
     def _begin(self) -> None:
-        migrate.check(self._source)
-        with _mover(self._source) as connection:
+        revisions.check(self._source)
+        with changes.mover(self._source) as connection:
             if not changes.is_on(connection):
                 changes.switch_on(connection, TABLES, secrets.token_hex(16))
             other = changes.noted(connection, changes.OWNER)
@@ -147,7 +140,7 @@ class Move:
         with self._source.connect() as connection:
             token = changes.noted(connection, changes.TOKEN) if changes.is_on(connection) else ""
         if not token:  # a run before came to its end
-            migrate.check(self._target)
+            revisions.check(self._target)
             self._say("This database was moved before.")
             return
         if inspect(self._target).has_table(progress.name):
@@ -156,18 +149,18 @@ class Move:
             if theirs != token:
                 raise StoreError("This database was moved, but not to there.")
             _own.drop_all(self._target)
-        with _mover(self._source) as connection:
+        with changes.mover(self._source) as connection:
             changes.switch_off(connection, TABLES)
 
     @contextmanager
     def _held_back(self) -> Iterator[None]:
         """Nobody else writes to the source; after a failure they may again."""
-        with _mover(self._source) as connection:
+        with changes.mover(self._source) as connection:
             held.set_state(connection, held.HOLD)
         try:
             yield
         except BaseException:
-            with _mover(self._source) as connection:
+            with changes.mover(self._source) as connection:
                 held.set_state(connection, held.FREE)
             raise
 
@@ -244,7 +237,7 @@ class Move:
                 limit *= 4
                 continue
             if piece.last:
-                with _mover(self._source) as connection:
+                with changes.mover(self._source) as connection:
                     changes.forget(connection, piece.last)
             return piece.entries
 
@@ -347,23 +340,11 @@ def _set_sequences(engine: Engine) -> None:
 
 def cancel(source: Engine) -> bool:
     """Give the source back to its writers; the copy is left as it is. False: nothing to cancel."""
-    with _mover(source) as connection:
+    with changes.mover(source) as connection:
         found = changes.is_on(connection)
         changes.switch_off(connection, TABLES)
         held.set_state(connection, held.FREE)
     return found
 
 
-def free_if_abandoned(source: Engine) -> bool:
-    """End the hold of a move that was killed; the move can be gone on with later."""
-    if held.state(source) != held.HOLD:
-        return False
-    with _mover(source) as connection:
-        mover = changes.noted(connection, changes.OWNER) if changes.is_on(connection) else ""
-        if mover and not is_dead(mover):
-            return False
-        held.set_state(connection, held.FREE)
-    return True
-
-
-__all__: Sequence[str] = ["Move", "Summed", "cancel", "free_if_abandoned", "summed"]
+__all__: Sequence[str] = ["Move", "Summed", "cancel", "summed"]

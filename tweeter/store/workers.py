@@ -107,8 +107,8 @@ def leave_slot(engine: Engine, worker_id: str, number: int, owner: str) -> None:
         )
 
 
-def missing_slots(engine: Engine, worker_id: str, count: int) -> int:
-    """How many of a worker's slots no living process holds."""
+def slot_owners(engine: Engine, worker_id: str) -> list[str]:
+    """The processes that hold a worker's slots, as their rows say; some may be dead."""
     with reading(engine) as connection:
-        held = connection.execute(select(slots.c.owner).where(slots.c.worker_id == worker_id))
-        return count - sum(not is_dead(owner) for owner in held.scalars())
+        held = select(slots.c.owner).where(slots.c.worker_id == worker_id)
+        return list(connection.execute(held).scalars())

@@ -1,0 +1,75 @@
+"""Whether a database is fit for this program: what every process asks at its start and again.
+
+`migrate` brings it there. It needs Alembic; who only looks does not load it (tests/test_lean.py).
+"""
+
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import Engine, column, inspect, select, table
+
+from tweeter.errors import MustEnd, StoreError
+from tweeter.store import held, mysql
+from tweeter.store.engine import reading
+
+MOVING = "move_progress"  # the table of an unfinished move into a database (`move`)
+STEPS = Path(__file__).parent / "migrations" / "versions"
+_NOTED = table("alembic_version", column("version_num"))
+
+
+def version(engine: Engine) -> str:
+    """The revision the database is at; "" for an empty one."""
+    with reading(engine) as connection:
+        if not inspect(connection).has_table(_NOTED.name):
+            return ""
+        return connection.execute(select(_NOTED.c.version_num)).scalar() or ""
+
+
+@cache  # of the files as they were at the start: an upgrade replaces them under a process
+def newest() -> str:
+    """The revision that this program is written for: steps are numbered, and named by it."""
+    return max((file.name.partition("_")[0] for file in STEPS.glob("[0-9]*_*.py")), default="")
+
+
+def check(engine: Engine) -> None:
+    """Raise StoreError, saying what to do, unless the database is fit for this program."""
+    refuse_unfit_server(engine)
+    with reading(engine) as connection:
+        found = inspect(connection)
+        if not found.has_table("streams"):
+            raise StoreError("The database is empty. Create it: python database_init.py")
+        if found.has_table(MOVING):
+            raise StoreError(
+                "A move into this database is not finished. Run `tweeter db move` again, with"
+                " TWEETER_DATABASE_URL still set to the old one."
+            )
+    at = version(engine)
+    if at != newest():
+        raise StoreError(
+            f"The database is at revision {at or 'none'}, this tweeter needs {newest()}."
+            " Stop tweeter, then run: python database_init.py"
+        )
+
+
+def refuse_unfit_server(engine: Engine) -> None:
+    """Raise StoreError if a server is too old for us, or set up in a way that loses posts."""
+    if engine.dialect.name in ("sqlite", "postgresql"):
+        return
+    with reading(engine) as connection:
+        mysql.check(connection)
+
+
+def refuse_change(engine: Engine) -> None:
+    """Raise MustEnd if the database was upgraded or moved away under a running process.
+
+    Asked every few seconds by whoever writes. A database that is away is no reason to end:
+    SQLAlchemy's errors pass through.
+    """
+    if held.state(engine) == held.MOVED:
+        raise MustEnd(held.MOVED_WORDS)
+    at = version(engine)
+    if at != newest():
+        raise MustEnd(
+            f"The database was brought to revision {at or 'none'} by another version of tweeter;"
+            f" this process knows {newest()} and ends. Start the new version."
+        )
