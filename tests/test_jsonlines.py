@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from tweeter import jsonlines
 from tweeter.jsonlines import Blocks
+from tweeter.recordings import Part, Reader, open_file, position_after, read
 from tweeter.records import RawEvent
-from tweeter.sources.replay import Reader, open_file
-from tweeter.sources.replay_parts import Part, position_after, read
 
 lines = st.lists(st.binary(max_size=90).map(lambda b: b.replace(b"\n", b"")), max_size=20)
 sizes = st.integers(1, 40)
@@ -33,8 +32,8 @@ def test_blocks_hold_what_a_reader_of_lines_finds(
         patched.setattr(jsonlines, "CHUNK_BYTES", chunk)
         patched.setattr(jsonlines, "LINE_BYTES", 60 + longest)
         patched.setattr(jsonlines, "CUT_BYTES", 7)
-        patched.setattr("tweeter.sources.replay.LINE_BYTES", 60 + longest)
-        patched.setattr("tweeter.sources.replay.CUT_BYTES", 7)
+        patched.setattr("tweeter.recordings.LINE_BYTES", 60 + longest)
+        patched.setattr("tweeter.recordings.CUT_BYTES", 7)
         reader = Reader(io.BufferedReader(io.BytesIO(data)), "posts")  # type: ignore[type-var]
         known: list[RawEvent] = []
         while some := reader.block(0):

@@ -13,7 +13,7 @@ ROWS = [
     {"texts"},
     {"errors", "records", "settings"},
     {"checks", "harmless", "hints", "jsonlines", "moments", "packing"},
-    {"config"},
+    {"config", "recordings"},
     {"keywords", "decode", "links"},
     {"choices"},
     {"filters"},

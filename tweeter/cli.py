@@ -10,35 +10,36 @@ from pathlib import Path
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from tweeter import __version__, broker, cli_db, supervisor
+from tweeter import __version__, broker, supervisor
 from tweeter import config as configuration
-from tweeter.cli_annotations import annotation
 from tweeter.cli_ground import JSON, Guarded, data, fail, run, say, set_up
-from tweeter.cli_keywords import keyword
-from tweeter.cli_posts import print_posts, tail
 from tweeter.cli_replay import Result, begin, read_to_end
-from tweeter.cli_search import find
-from tweeter.cli_sources import gaps_group, quarantine_group, source
-from tweeter.cli_statistics import print_statistics
-from tweeter.cli_web import web
 from tweeter.errors import Held
-from tweeter.sources.demo import DEMO_KEYWORDS
 from tweeter.store import demo as demo_data
 from tweeter.store import migrate, posts, revisions
 from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
 
+# Loaded with what they need: the command that is given is one of them, or none.
+LATER = {
+    "annotation": "tweeter.cli_annotations:annotation",
+    "db": "tweeter.cli_db:db",
+    "gaps": "tweeter.cli_sources:gaps_group",
+    "keyword": "tweeter.cli_keywords:keyword",
+    "posts": "tweeter.cli_posts:print_posts",
+    "quarantine": "tweeter.cli_sources:quarantine_group",
+    "search": "tweeter.cli_search:find",
+    "source": "tweeter.cli_sources:source",
+    "stats": "tweeter.cli_statistics:print_statistics",
+    "tail": "tweeter.cli_posts:tail",
+    "web": "tweeter.cli_web:web",
+}
 
-@click.group(cls=Guarded, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=Guarded, later=LATER, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tweeter")
 def cli() -> None:
     """Follow keywords live on X, Bluesky and Mastodon, in your own database."""
-
-
-for _group in (keyword, annotation, source, gaps_group, quarantine_group, cli_db.db):
-    cli.add_command(_group)
-for _command in (web, print_posts, tail, find, print_statistics):
-    cli.add_command(_command)
 
 
 @cli.command()
@@ -122,6 +123,8 @@ def status(as_json: bool) -> None:
 @JSON
 def demo(remove: bool, as_json: bool) -> None:
     """Start an invented stream with three ready keywords."""
+    from tweeter.sources.demo import DEMO_KEYWORDS  # with all networks
+
     _, engine = set_up()
     if remove:
         count = demo_data.remove(engine)

@@ -6,8 +6,9 @@ Exit codes: 0 done · 1 failed · 2 something that the person can mend (the mess
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
@@ -83,7 +84,26 @@ def fail(words: str, code: int = MEND) -> NoReturn:
 
 
 class Guarded(click.Group):
-    """Turns our exceptions into a sentence (or a problem document) and an exit code."""
+    """Turns our exceptions into a sentence (or a problem document) and an exit code.
+
+    later: commands that are loaded when they are asked for, as "module:name".
+    """
+
+    def __init__(self, *args: Any, later: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._later = later
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands."""
+        return sorted({*super().list_commands(ctx), *self._later})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, None if there is none."""
+        if cmd_name not in self._later:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = self._later[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -6,11 +6,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from tweeter import imports as reading
+from tweeter import recordings
 from tweeter.config import Config
 from tweeter.errors import ConfigError
-from tweeter.slot import Slot
-from tweeter.sources import replay_parts
 from tweeter.store import imports, streams
 from tweeter.store.leases import owner
 from tweeter.store.streams import Stream
@@ -41,7 +39,7 @@ def begin(engine: Engine, file: Path, speed: str) -> int:
     path = file.resolve()
     if speed == "max":
         now_us = time.time_ns() // 1000
-        return imports.start(engine, path, replay_parts.split(path), now_us)
+        return imports.start(engine, path, recordings.split(path), now_us)
     return _paced(engine, path, speed)
 
 
@@ -62,6 +60,9 @@ def _paced(engine: Engine, path: Path, speed: str) -> int:
 
 
 def _read(config: Config, engine: Engine, stream_id: int) -> Stream | None:
+    from tweeter import imports as reading  # with all networks: only who reads here needs them
+    from tweeter.slot import Slot
+
     stream = streams.get(engine, stream_id)
     if stream is not None and stream.wanted:
         slot = Slot(engine, config, owner=owner(), should_stop=lambda: False, only=stream_id)

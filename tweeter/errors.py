@@ -5,6 +5,7 @@
     ├── KeywordSyntaxError     a keyword expression does not parse: says where and what to do
     ├── DecodeError            an event of a network is malformed: quarantine it, go on
     ├── SourceError            a network refused or failed: says whether waiting helps
+    ├── UnknownSource          no source has this name
     ├── StoreError             the database is not as it must be: the task ends, nothing moves on
     │   ├── LeaseLost          another process owns this stream now: leave, write nothing
     │   ├── Held               writing is held back for a while: wait
@@ -83,6 +84,10 @@ class SourceError(TweeterError):
         self.state = state
         self.retry_at = retry_at
         super().__init__(state)
+
+
+class UnknownSource(TweeterError):
+    """No source has this name."""
 
 
 class StoreError(TweeterError):

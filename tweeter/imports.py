@@ -19,15 +19,15 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from tweeter import recordings
 from tweeter.config import Config
 from tweeter.crew import FAILED, Crew
 from tweeter.digest import digest
 from tweeter.errors import LeaseLost, SourceError
 from tweeter.jsonlines import Block
 from tweeter.pipeline import KeywordBook
+from tweeter.recordings import position_after
 from tweeter.records import RawEvent
-from tweeter.sources import replay_parts
-from tweeter.sources.replay_parts import position_after
 from tweeter.store import batches, imports
 from tweeter.store.batches import Batch, KeywordsChanged
 from tweeter.store.imports import FilePart
@@ -150,9 +150,9 @@ class _Reading:
         """True when it is read to its end (or cannot be); False when it was left."""
         shift, part, began_s = self._shift, self._part, time.monotonic()
         until_s, renewed_s = shift.until_s, began_s
-        cut = replay_parts.Part(part.start, part.end)
+        cut = recordings.Part(part.start, part.end)
         try:
-            for events in replay_parts.read(part.path, cut, part.position):
+            for events in recordings.read(part.path, cut, part.position):
                 now_s = time.monotonic()
                 if not events:  # skipped
                     until_s = max(until_s, now_s + (now_s - began_s) * SKIP_TIMES)

@@ -17,9 +17,9 @@ from tweeter.errors import (
     KeywordSyntaxError,
     StoreError,
     TweeterError,
+    UnknownSource,
 )
 from tweeter.moments import BadMoment
-from tweeter.sources.check import UnknownSource
 from tweeter.store.annotations import AnnotationNotFound, BadAnnotation
 from tweeter.store.bulk import TooManyLines
 from tweeter.store.decks import DeckChanged, DeckExists, DeckNotFound

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from tweeter.cli import cli
+from tweeter.cli import LATER, cli
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 BLOCK = re.compile(r"```\n\$ (tweeter[^\n]*) --help\n(.*?)```", re.DOTALL)
@@ -22,8 +22,9 @@ def commands(
     settings = {"help_option_names": ["-h", "--help"], "terminal_width": 88}
     context = click.Context(group, info_name=" ".join(above), **settings)  # type: ignore[arg-type]
     yield " ".join(above), group.get_help(context)
-    for name in sorted(group.commands):
-        command = group.commands[name]
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, (*above, name))
         else:
@@ -35,6 +36,14 @@ def commands(
 def test_each_command_and_its_help_is_in_the_page() -> None:
     shown = {name: text.rstrip() for name, text in BLOCK.findall(PAGE.read_text())}
     assert shown == {name: text.rstrip() for name, text in commands()}, __doc__
+
+
+def test_commands_that_are_loaded_late_have_their_own_names() -> None:
+    context = click.Context(cli)
+    for name in LATER:
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.name == name
 
 
 def test_each_option_says_what_it_does() -> None:

@@ -12,7 +12,8 @@ from tests.simulators.jetstream import JetstreamSimulator, post_event
 from tests.simulators.mastodon import MastodonSimulator
 from tests.simulators.x import TOO_MANY, XSimulator
 from tweeter import config
-from tweeter.sources.check import Row, UnknownSource, check
+from tweeter.errors import UnknownSource
+from tweeter.sources.check import Row, check
 
 TOKEN = "A" * 90 + "9f2c"
 

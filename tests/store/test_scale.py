@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from tweeter import config as configuration
 from tweeter import imports as reading
 from tweeter import jsonlines
-from tweeter.sources.replay_parts import Part, read, split
+from tweeter.recordings import Part, read, split
 from tweeter.store import imports, keywords, streams
 from tweeter.store.engine import make_engine, writing
 from tweeter.store.installation import installation_id, lead

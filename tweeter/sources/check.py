@@ -16,7 +16,7 @@ import msgspec
 
 from tweeter.checks import MastodonServer
 from tweeter.config import Config
-from tweeter.errors import SourceError, TweeterError
+from tweeter.errors import SourceError, TweeterError, UnknownSource
 from tweeter.sources.bluesky import BlueskySource
 from tweeter.sources.clock import SKEW_S, skew_s
 from tweeter.sources.mastodon import MastodonSource
@@ -83,10 +83,6 @@ _NOTE = mark("Note: %(words)s")
 def _note(words: str) -> Said:
     """Words that are fine, and worth reading."""
     return say(_NOTE, words=words)
-
-
-class UnknownSource(TweeterError):
-    """No source has this name."""
 
 
 async def check(

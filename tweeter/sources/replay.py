@@ -5,26 +5,21 @@ consumed, so a replay that was interrupted goes on where it stopped.
 """
 
 import asyncio
-import gzip
-import io
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import zstandard
 
 from tweeter.decode import times
 from tweeter.errors import SourceError
-from tweeter.jsonlines import CUT_BYTES, DAMAGED, LINE_BYTES, File
-from tweeter.records import Keyword, RawEvent, now_us
+from tweeter.jsonlines import DAMAGED
+from tweeter.recordings import Reader, open_file
+from tweeter.records import Keyword, RawEvent
 from tweeter.sources.backoff import constant
 from tweeter.sources.base import Sink
 
-BLOCK_EVENTS = 512
 LONGEST_PAUSE_S = 5.0  # between two posts, however far apart they were written
 
-SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
 _TIME = re.compile(rb'"(time_us|created_at|createdAt)"\s*:\s*"?([^",}]+)')
 
 
@@ -80,99 +75,6 @@ class ReplaySource:
     def wait_s(self, kind: str, failures: int) -> float:
         """A file that cannot be read is not tried again by itself."""
         return constant(3600)(failures)
-
-
-def open_file(path: Path) -> File:
-    """The file's bytes, unpacked; known by its first bytes, not by its name."""
-    file = path.open("rb")
-    start = file.read(4)
-    file.seek(0)
-    if start[:2] == b"\x1f\x8b":
-        return gzip.GzipFile(fileobj=file)
-    if start == b"\x28\xb5\x2f\xfd":
-        unpacked = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        return io.BufferedReader(unpacked, 1 << 20)  # type: ignore[type-var]
-    return file
-
-
-class Reader:
-    """Events of an open file, in blocks; used from one thread at a time. lines: read so far."""
-
-    def __init__(self, file: File, name: str) -> None:
-        self._file = file
-        self._name = name
-        self.lines = 0
-        self._events = self._all()
-
-    def block(self, skip: int) -> list[RawEvent]:
-        """The next events after the first `skip` lines; [] at the end.
-
-        When the file turns out to be damaged, what was read before is returned first.
-        """
-        found: list[RawEvent] = []
-        try:
-            for event in self._events:
-                if int(event.cursor) > skip:
-                    found.append(event)
-                if len(found) == BLOCK_EVENTS:
-                    break
-        except DAMAGED as error:
-            if not found:
-                raise
-            self._events = _raising(error)
-        return found
-
-    def _all(self) -> Iterator[RawEvent]:
-        first = self._line()
-        if first is None:
-            return
-        yield from (self._blocks if first.startswith(SSE) else self._json_lines)(first)
-
-    def _line(self) -> bytes | None:
-        """The next line without its end, None at the end; a far too long one is cut."""
-        line = self._file.readline(LINE_BYTES)
-        if not line:
-            return None
-        if len(line) == LINE_BYTES and not line.endswith(b"\n"):
-            while (rest := self._file.readline(LINE_BYTES)) and not rest.endswith(b"\n"):
-                pass
-            line = line[:CUT_BYTES]
-        self.lines += 1
-        return line.rstrip(b"\r\n")
-
-    def _json_lines(self, line: bytes | None) -> Iterator[RawEvent]:
-        while line is not None:
-            yield self._event(line, 1)
-            line = self._line()
-
-    def _blocks(self, line: bytes | None) -> Iterator[RawEvent]:
-        """Server-sent events: a blank line ends a block and counts as one of its lines."""
-        gathered: list[bytes] = []
-        while line is not None:
-            if line:
-                gathered.append(line)
-            else:
-                yield self._event(b"\n".join(gathered), len(gathered) + 1)
-                gathered = []
-            line = self._line()
-        if gathered:
-            yield self._event(b"\n".join(gathered), len(gathered))
-
-    def _event(self, body: bytes, lines: int) -> RawEvent:
-        return RawEvent(
-            shape="any",
-            body=body,
-            received_at=now_us(),
-            cursor=str(self.lines),
-            origin=self._name,
-            place=f"{self._name} line {self.lines - lines + 1}",
-            lines=lines,
-        )
-
-
-def _raising(error: Exception) -> Iterator[RawEvent]:
-    raise error
-    yield
 
 
 class _Pace:

@@ -21,7 +21,7 @@ KIND = "import"
 
 
 class FilePart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part as a worker has it. position: see sources.replay_parts; 0 is its beginning."""
+    """A part as a worker has it. position: see recordings; 0 is its beginning."""
 
     lease: JobLease
     path: Path

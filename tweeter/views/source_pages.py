@@ -5,9 +5,10 @@ from typing import Any
 
 from flask import abort, current_app, render_template, request
 
+from tweeter.errors import UnknownSource
 from tweeter.keywords.x_limits import AS_OF, PLANS
 from tweeter.records import now_us
-from tweeter.sources.check import Row, UnknownSource, check
+from tweeter.sources.check import Row, check
 from tweeter.store import coverage, ledger, past, quarantine, reads, streams
 from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview

@@ -1,0 +1,179 @@
+"""Files of recorded events: JSON lines or server-sent events; plain, gzip or zstd.
+
+A line is an event; in a stream of server-sent events a block is. A plain file of JSON lines is
+split into parts by bytes, any other is one part. A position is a byte offset in the first case,
+and else the number of lines consumed: what is packed can only be read from its beginning.
+"""
+
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import zstandard
+
+from tweeter.errors import SourceError
+from tweeter.jsonlines import CUT_BYTES, DAMAGED, LINE_BYTES, Block, Blocks, File
+from tweeter.records import RawEvent, now_us
+
+BLOCK_EVENTS = 512
+SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
+LEAST_BYTES = 64 * 1024 * 1024  # between two parts a reader's helpers have nothing to do
+MOST_PARTS = 64
+PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
+
+
+class Part(NamedTuple):
+    """Bytes [start, end) that begin and end between lines; end 0: the whole file, as lines."""
+
+    start: int
+    end: int
+
+
+def split(path: Path, *, least_bytes: int = LEAST_BYTES) -> list[Part]:
+    """Cut a file into at most MOST_PARTS parts of about equal size. Raises SourceError."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            if not size or file.read(8).startswith((*PACKED, *SSE)):
+                return [Part(0, 0)]
+            step = max(least_bytes, -(-size // MOST_PARTS))
+            cuts = [0]
+            for target in range(step, size, step):
+                file.seek(target - 1)
+                file.readline()
+                if cuts[-1] < file.tell() < size:
+                    cuts.append(file.tell())
+            return [Part(*cut) for cut in zip(cuts, [*cuts[1:], size], strict=True)]
+    except OSError as error:
+        raise SourceError("refused", f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read(path: Path, part: Part, position: int) -> Iterator[Block | list[RawEvent]]:
+    """Events of a part after a position, in blocks; [] while lines are skipped.
+
+    Raises SourceError for a file that is away or damaged, after what was read before.
+    """
+    blocks: Blocks | Reader | None = None
+    try:
+        with open_file(path) as file:
+            if part.end:
+                at = max(position, part.start)
+                file.seek(at)
+                yield from (blocks := Blocks(file, path.name, at, part.end))
+            elif file.peek(8).startswith(SSE):
+                blocks = Reader(file, path.name)
+                while block := blocks.block(0):
+                    yield [event for event in block if int(event.cursor) > position]
+            else:
+                for one in (blocks := Blocks(file, path.name, 0)):
+                    yield one.after(position) or []
+    except DAMAGED as error:
+        lines = blocks.lines if isinstance(blocks, Reader) else blocks.at if blocks else 0
+        raise SourceError(
+            "refused",
+            f"{path.name} is damaged after line {lines:,}: {error}."
+            " What was read before is stored.",
+        ) from error
+    except OSError as error:
+        raise SourceError("refused", f"{path} cannot be read: {error}.") from error
+
+
+def position_after(events: Block | list[RawEvent]) -> int:
+    """The position when these are stored."""
+    return events.end if isinstance(events, Block) else int(events[-1].cursor)
+
+
+def open_file(path: Path) -> File:
+    """The file's bytes, unpacked; known by its first bytes, not by its name."""
+    file = path.open("rb")
+    start = file.read(4)
+    file.seek(0)
+    if start[:2] == b"\x1f\x8b":
+        return gzip.GzipFile(fileobj=file)
+    if start == b"\x28\xb5\x2f\xfd":
+        unpacked = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+        return io.BufferedReader(unpacked, 1 << 20)  # type: ignore[type-var]
+    return file
+
+
+class Reader:
+    """Events of an open file, in blocks; used from one thread at a time. lines: read so far."""
+
+    def __init__(self, file: File, name: str) -> None:
+        self._file = file
+        self._name = name
+        self.lines = 0
+        self._events = self._all()
+
+    def block(self, skip: int) -> list[RawEvent]:
+        """The next events after the first `skip` lines; [] at the end.
+
+        When the file turns out to be damaged, what was read before is returned first.
+        """
+        found: list[RawEvent] = []
+        try:
+            for event in self._events:
+                if int(event.cursor) > skip:
+                    found.append(event)
+                if len(found) == BLOCK_EVENTS:
+                    break
+        except DAMAGED as error:
+            if not found:
+                raise
+            self._events = _raising(error)
+        return found
+
+    def _all(self) -> Iterator[RawEvent]:
+        first = self._line()
+        if first is None:
+            return
+        yield from (self._blocks if first.startswith(SSE) else self._json_lines)(first)
+
+    def _line(self) -> bytes | None:
+        """The next line without its end, None at the end; a far too long one is cut."""
+        line = self._file.readline(LINE_BYTES)
+        if not line:
+            return None
+        if len(line) == LINE_BYTES and not line.endswith(b"\n"):
+            while (rest := self._file.readline(LINE_BYTES)) and not rest.endswith(b"\n"):
+                pass
+            line = line[:CUT_BYTES]
+        self.lines += 1
+        return line.rstrip(b"\r\n")
+
+    def _json_lines(self, line: bytes | None) -> Iterator[RawEvent]:
+        while line is not None:
+            yield self._event(line, 1)
+            line = self._line()
+
+    def _blocks(self, line: bytes | None) -> Iterator[RawEvent]:
+        """Server-sent events: a blank line ends a block and counts as one of its lines."""
+        gathered: list[bytes] = []
+        while line is not None:
+            if line:
+                gathered.append(line)
+            else:
+                yield self._event(b"\n".join(gathered), len(gathered) + 1)
+                gathered = []
+            line = self._line()
+        if gathered:
+            yield self._event(b"\n".join(gathered), len(gathered))
+
+    def _event(self, body: bytes, lines: int) -> RawEvent:
+        return RawEvent(
+            shape="any",
+            body=body,
+            received_at=now_us(),
+            cursor=str(self.lines),
+            origin=self._name,
+            place=f"{self._name} line {self.lines - lines + 1}",
+            lines=lines,
+        )
+
+
+def _raising(error: Exception) -> Iterator[RawEvent]:
+    raise error
+    yield
