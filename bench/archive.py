@@ -17,7 +17,7 @@ from tweeter.digest import digest
 from tweeter.keywords import Matcher
 from tweeter.records import Keyword, RawEvent, now_us
 
-EVENTS, QUICK_EVENTS = 300_000, 10_000
+EVENTS, QUICK_EVENTS = 300_000, 100_000  # of fewer the start is most
 BLOCK = 1_000
 PATIENCE_S = 600
 
@@ -33,8 +33,8 @@ def run(bench: Bench) -> None:
     with bench.guarded(figure, share):
         files, size = pack(network.stream, count, bench.new_folder("archive"))
         figure.note = (
-            f"{size / 1e6:,.0f} MB of JSON in {len(files)} files (one packed file is read by one"
-            " process), from the command to the last commit, one run"
+            f"{size / 1e6:,.0f} MB of JSON in {len(files)} files, from the command to the last"
+            " commit, one run"
         )
         with databases.fresh("sqlite", bench.new_folder("import")) as url:
             folder = bench.new_folder("import-run")
