@@ -11,13 +11,14 @@ from queue import SimpleQueue
 
 import msgspec
 
-from tweeter.helper import Child, WorkBlock, how_many
+from tweeter.helper import Child, how_many
 from tweeter.jsonlines import Block
 from tweeter.records import Keyword
 from tweeter.store.batches import Batch
 
 log = logging.getLogger("tweeter.crew")
 
+NICE = 5  # a file can wait, a live stream cannot
 MOST = 8  # children by themselves; more would wait for the one who reads and stores
 FAILED = (OSError, EOFError, msgspec.MsgspecError)  # of a future: digest it yourself
 
@@ -34,10 +35,11 @@ class Crew:
         self._children: list[Child] = []
         try:
             for _ in range(how_many(count, MOST)):
-                self._children.append(Child())
+                self._children.append(Child(NICE))
         except OSError as error:
             log.warning("helper_failed error=%s", error)
         self._starting = list(self._children)
+        self._is_closing = False
         self._begun = 0
         self._ended: list[Child] = []
         # A thread waits for each child. One that failed leaves a None, so that no thread waits
@@ -78,11 +80,12 @@ class Crew:
             if child is None:
                 raise EOFError("a helper ended")
             child.teach(revision, keywords)
-            child.ask(WorkBlock(self._indexed, block))
+            child.ask_block(block, self._indexed)
             return child.answer()
         except FAILED as error:
             if child is not None:
-                log.warning("helper_failed error=%s", error or type(error).__name__)
+                if not self._is_closing:
+                    log.warning("helper_failed error=%s", error or type(error).__name__)
                 child.end()
                 self._ended.append(child)
                 child = None
@@ -92,6 +95,7 @@ class Crew:
 
     def close(self) -> None:
         """End the children, whatever they do."""
+        self._is_closing = True
         for child in self._children:
             child.process.kill()  # so that a thread that waits for an answer does so no longer
         self._threads.shutdown(cancel_futures=True)

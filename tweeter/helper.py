@@ -62,7 +62,7 @@ class Work(msgspec.Struct, tag=True, array_like=True):
 
 
 class WorkBlock(msgspec.Struct, tag=True, array_like=True):
-    """Lines of a file to digest; the answer is a Batch."""
+    """Lines of a file to digest; their bytes follow as they are. The answer is a Batch."""
 
     indexed: bool
     block: Block
@@ -162,12 +162,15 @@ def how_many(count: int, most: int) -> int:
 
 
 class Child:
-    """A process that digests, and our end of its line. Used by one thread at a time."""
+    """A process that digests, and our end of its line. Used by one thread at a time.
 
-    def __init__(self) -> None:
+    nice: how much it stands back for other processes, as for os.nice.
+    """
+
+    def __init__(self, nice: int = 0) -> None:
         self.line, its = socket.socketpair()
         self.line.settimeout(ANSWER_S)
-        words = [sys.executable, "-m", "tweeter.helper", str(its.fileno())]
+        words = [sys.executable, "-m", "tweeter.helper", str(its.fileno()), str(nice)]
         with its:
             self.process = subprocess.Popen(  # noqa: S603 (ourselves)
                 words, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
@@ -198,6 +201,11 @@ class Child:
     def ask(self, message: Learn | Work | WorkBlock) -> None:
         """Send it. Raises as `answer` does."""
         _send(self.line, _encode(message))
+
+    def ask_block(self, block: Block, indexed: bool) -> None:
+        """Send lines. Raises as `answer` does."""
+        self.ask(WorkBlock(indexed, msgspec.structs.replace(block, data=b"")))
+        _send(self.line, block.data)  # a megabyte: not copied into a message
 
     def answer(self) -> Batch:
         """What it makes of the work. Raises OSError, EOFError or MsgspecError: end it then."""
@@ -256,14 +264,14 @@ def serve(line: socket.socket) -> None:
                         indexed=work.indexed,
                     )
                     _send(line, _encode(batch))
-                case WorkBlock() as work:
-                    batch = digest(
-                        work.block, matcher, revision, is_live=False, indexed=work.indexed
-                    )
+                case WorkBlock(indexed=indexed, block=block):
+                    block = msgspec.structs.replace(block, data=bytes(_receive(line)))
+                    batch = digest(block, matcher, revision, is_live=False, indexed=indexed)
                     _send(line, _encode(batch))
 
 
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to all of the service: the slot ends us
         signal.signal(number, signal.SIG_IGN)
+    os.nice(int(sys.argv[2]))
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -4,8 +4,8 @@ One that reads a large file has a crew: it cuts the file into blocks of lines, c
 match them, and it stores what they find, in the order of the file. A file is not live: thousands
 of events are stored at once, and of those that match nothing only their number.
 
-A part is left after PART_S, so that a long file does not keep others waiting; what is packed is
-read on for longer, since the next one must skip what was read.
+A part is left after PART_S if another file or a look-back waits; what is packed is read on for
+longer, since the next one must skip what was read.
 """
 
 import logging
@@ -149,7 +149,7 @@ class _Reading:
     def run(self) -> bool:
         """True when it is read to its end (or cannot be); False when it was left."""
         shift, part, began_s = self._shift, self._part, time.monotonic()
-        until_s, renewed_s = shift.until_s, began_s
+        until_s, renewed_s, stream_id = shift.until_s, began_s, part.lease.stream_id
         cut = recordings.Part(part.start, part.end)
         try:
             for events in recordings.read(part.path, cut, part.position):
@@ -159,6 +159,8 @@ class _Reading:
                     if now_s - renewed_s > RENEW_S:
                         imports.renew(shift.engine, part)
                         renewed_s = now_s
+                if now_s > until_s and not imports.others_wait(shift.engine, stream_id):
+                    until_s = shift.until_s = now_s + PART_S
                 if shift.should_stop() or now_s > until_s:
                     self._store_all()
                     imports.release(shift.engine, part)

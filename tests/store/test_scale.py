@@ -190,6 +190,39 @@ def test_a_reader_that_was_paused_too_long_writes_nothing(engine: Engine, tmp_pa
     assert stream.counts["events"] == 0
 
 
+def test_a_long_file_is_read_on_unless_another_one_waits(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonlines, "BLOCK_BYTES", 2_000)
+    monkeypatch.setattr(jsonlines, "CHUNK_BYTES", 2_000)
+    monkeypatch.setattr(reading, "PART_S", 0.0)
+    keywords.add(engine, "storm")
+    ids = []
+    for name in ("a", "b"):
+        file = tmp_path / f"{name}.jsonl"
+        file.write_text("".join(post(n) + "\n" for n in range(300)))
+        ids.append(begin(engine, file, 10**6))
+    left: list[tuple[int, bool]] = []
+
+    def work(stream_id: int) -> int:
+        reading.work(
+            engine,
+            loaded(tmp_path),
+            stream_id,
+            should_stop=lambda: False,
+            more=lambda one, is_left: left.append((one, is_left)),
+        )
+        stream = streams.get(engine, stream_id)
+        assert stream is not None
+        return stream.counts["events"]
+
+    assert work(ids[0]) < 300
+    assert left == [(ids[0], True)]
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE jobs SET state = 'done' WHERE subject = :b"), {"b": ids[1]})
+    assert work(ids[0]) == 300
+
+
 def test_a_damaged_file_says_so_when_the_rest_is_read(engine: Engine, tmp_path: Path) -> None:
     keywords.add(engine, "storm")
     file = tmp_path / "posts.jsonl.gz"

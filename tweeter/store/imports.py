@@ -13,11 +13,12 @@ from sqlalchemy import Engine, func, select, update
 
 from tweeter.store import job_rows, streams
 from tweeter.store.engine import db_now, reading, writing
-from tweeter.store.leases import LEASE_S, JobLease, is_dead
+from tweeter.store.leases import LEASE_S, JobLease, is_dead, is_held
 from tweeter.store.schema import jobs
 from tweeter.store.schema import streams as stream_rows
 
 KIND = "import"
+PAST = ("look_back", "repair", "recheck")  # they are done by the same processes
 
 
 class FilePart(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,22 @@ def not_begun(engine: Engine) -> list[int]:
     with reading(engine) as connection:
         rows = connection.execute(select(stream_rows.c.id).where(*of, ~stream_rows.c.wanted))
         return list(rows.scalars())
+
+
+def others_wait(engine: Engine, stream_id: int) -> bool:
+    """Whether another file, or a job over the past, waits for a process to take it."""
+    ours = (jobs.c.kind == KIND) & (jobs.c.subject == stream_id)
+    with reading(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        rows = connection.execute(
+            select(jobs.c.owner, jobs.c.lease_until).where(
+                jobs.c.kind.in_((KIND, *PAST)),
+                jobs.c.state == "waiting",
+                jobs.c.retry_at <= now,
+                ~ours,
+            )
+        )
+        return any(not is_held(row.owner, row.lease_until, now) for row in rows)
 
 
 def claim(engine: Engine, stream_id: int, owner: str) -> tuple[FilePart | None, bool]:
