@@ -19,7 +19,7 @@ from tweeter.records import RawEvent, now_us
 
 BLOCK_EVENTS = 512
 SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
-LEAST_BYTES = 64 * 1024 * 1024  # between two parts a reader's helpers have nothing to do
+LEAST_BYTES = 32 * 1024 * 1024  # between two parts a reader's helpers have nothing to do
 MOST_PARTS = 64
 PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
 
