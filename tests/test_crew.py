@@ -103,8 +103,8 @@ def test_a_file_read_with_a_crew_counts_as_without(
     made: list[Crew] = []
 
     class Ready(Crew):
-        def __init__(self, _: int) -> None:
-            super().__init__(2)
+        def __init__(self, _: int, *, indexed: bool) -> None:
+            super().__init__(2, indexed=indexed)
             ready(self, 2)
             made.append(self)
 
