@@ -19,7 +19,7 @@ from tweeter.store import cells, samples, sums
 from tweeter.store.cells import FACETS, HOUR, Volume
 from tweeter.store.sums import EVERY, SERIES
 
-MOST = 10_000  # posts of a keyword in a stretch, and in the one before: 20 us each
+MOST = 3_000  # posts of a keyword in a stretch, and in the one before: 20 us each
 KEPT = 2_000  # posts: the answer is kept as those of panels
 KEPT_S = 600.0
 
