@@ -29,7 +29,7 @@ def tagged(engine: Engine, numbers: range) -> None:
 
 def tags(engine: Engine, keyword_id: int, *, since: int = AT // US - 9 * DAY) -> Panel:
     question = Question(span=spans.cut(since, AT // US + DAY))
-    return panels.panel(engine, keyword_id, "tag", question, 0)
+    return panels.panels(engine, keyword_id, question, 0)["tag"]
 
 
 def test_few_values_are_counted_each_time(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ MOST = 2_000  # answers
 
 T = TypeVar("T")
 Key = tuple[Any, ...]
+Count = Callable[[Sequence[str]], Mapping[str, T]]
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -46,48 +47,67 @@ class Keeper:
         It is as good as new for the first of ages_s while `of` is equal; until the second it is
         given once more while it is counted again in a thread; then counted at once.
         """
+        return self.answers({"": key}, of, lambda _: {"": count()}, is_much=is_much, ages_s=ages_s)[
+            ""
+        ]
+
+    def answers(
+        self,
+        keys: Mapping[str, Key],
+        of: Any,
+        count: Count[T],
+        *,
+        is_much: Callable[[T], bool],
+        ages_s: tuple[float, float],
+    ) -> dict[str, T]:
+        """The same for several by name, of which `count` gives those that it is asked for."""
         new_s, old_s = ages_s
+        now_s = time.monotonic()
         with self._lock:
-            kept = self._kept.get(key)
-        age_s = time.monotonic() - kept.counted_s if kept is not None else 0.0
-        if kept is None or age_s > old_s:
-            return self._count(key, of, count, is_much)
-        if kept.of != of or age_s > new_s:
-            self._count_behind(key, of, count, is_much)
-        value: T = kept.value
-        return value
+            kept = {name: self._kept[key] for name, key in keys.items() if key in self._kept}
+        kept = {name: one for name, one in kept.items() if now_s - one.counted_s <= old_s}
+        old = [name for name, one in kept.items() if one.of != of or now_s - one.counted_s > new_s]
+        if old:
+            self._count_behind({name: keys[name] for name in old}, of, count, is_much)
+        missing = {name: key for name, key in keys.items() if name not in kept}
+        found = self._count(missing, of, count, is_much) if missing else {}
+        return {name: found[name] if name in found else kept[name].value for name in keys}
 
     def forget(self) -> None:
         """Keep nothing of what was kept."""
         with self._lock:
             self._kept.clear()
 
-    def _count(self, key: Key, of: Any, count: Callable[[], T], is_much: Callable[[T], bool]) -> T:
+    def _count(
+        self, keys: Mapping[str, Key], of: Any, count: Count[T], is_much: Callable[[T], bool]
+    ) -> Mapping[str, T]:
         counted_s = time.monotonic()
-        value = count()
+        values = count(list(keys))
         with self._lock:
-            self._kept.pop(key, None)
-            if is_much(value):
-                while len(self._kept) >= MOST:
-                    del self._kept[next(iter(self._kept))]
-                self._kept[key] = _Kept(value, of, counted_s)
-        return value
+            for name, key in keys.items():
+                self._kept.pop(key, None)
+                if is_much(values[name]):
+                    while len(self._kept) >= MOST:
+                        del self._kept[next(iter(self._kept))]
+                    self._kept[key] = _Kept(values[name], of, counted_s)
+        return values
 
-    def _count_behind(self, key: Key, *asked: Any) -> None:
+    def _count_behind(self, keys: Mapping[str, Key], *asked: Any) -> None:
         def work() -> None:
             try:
                 with self._one_behind:
-                    self._count(key, *asked)
+                    self._count(mine, *asked)
             except SQLAlchemyError as error:  # the next who asks tries again
                 log.warning("Statistics could not be counted again: %s", error)
             finally:
                 with self._lock:
-                    self._under_way.discard(key)
+                    self._under_way.difference_update(mine.values())
 
         with self._lock:
-            if key in self._under_way:
+            mine = {name: key for name, key in keys.items() if key not in self._under_way}
+            if not mine:
                 return
-            self._under_way.add(key)
+            self._under_way.update(mine.values())
         threading.Thread(target=work, daemon=True).start()
 
 

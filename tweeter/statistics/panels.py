@@ -51,15 +51,14 @@ MANY = 2_000  # different values
 KEPT_S = 600.0
 
 
-def panel(
+def panels(
     engine: Engine,
     keyword_id: int,
-    facet: str,
     question: Question,
     known: int,
     narrowed: Narrowed | None = None,
-) -> Panel:
-    """The commonest values of a facet in the span, against the stretch before.
+) -> dict[str, Panel]:
+    """The commonest values of each facet of PANELS in the span, against the stretch before.
 
     What it costs grows with the number of different values. Where there are MANY the answer is
     kept: for a twentieth of a bar it is as good as new, and for a tenth of the stretch, an hour at
@@ -67,31 +66,38 @@ def panel(
     narrowed: what it is made of instead, if given.
     """
     if narrowed is not None:
-        return _of_narrowed(engine, facet, narrowed)
+        return {facet: _of_narrowed(engine, facet, narrowed) for facet in PANELS}
     span, networks = question.span, question.narrow.network
-    return KEEPER.answer(
-        (str(engine.url), keyword_id, facet, networks, *span.stretch),
+    keys = {
+        facet: (str(engine.url), keyword_id, facet, networks, *span.stretch) for facet in PANELS
+    }
+    return KEEPER.answers(
+        keys,
         span.since,
-        partial(_panel, engine, keyword_id, facet, question, known),
+        partial(_panels, engine, keyword_id, question, known),
         is_much=lambda found: found.distinct >= MANY,
         ages_s=span.ages_s(KEPT_S, HOUR),
     )
 
 
-def _panel(engine: Engine, keyword_id: int, facet: str, question: Question, known: int) -> Panel:
+def _panels(
+    engine: Engine, keyword_id: int, question: Question, known: int, names: Sequence[str]
+) -> dict[str, Panel]:
+    """Those of these facets."""
     span, networks = question.span, question.narrow.network
     times = span.since, span.until
-    found = facet_sums.top(engine, keyword_id, facet, times, networks=networks, limit=TOP)
+    tops = facet_sums.tops(engine, keyword_id, names, times, networks=networks, limit=TOP)
     earlier = span.before()
     before = facet_sums.of_values(
         engine,
         keyword_id,
-        facet,
+        {facet: [value for value, _ in found.values] for facet, found in tops.items()},
         (earlier.since, earlier.until),
-        [value for value, _ in found.values],
         networks=networks,
     )
-    return _made(engine, facet, found, before, known)
+    return {
+        facet: _made(engine, facet, found, before[facet], known) for facet, found in tops.items()
+    }
 
 
 def _of_narrowed(engine: Engine, facet: str, narrowed: Narrowed) -> Panel:

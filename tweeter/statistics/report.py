@@ -14,13 +14,12 @@ from tweeter.statistics import association, narrowed, spikes
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.panels import (
-    PANELS,
     Hours,
     Panel,
     Terms,
     hours_of_week,
     label_of,
-    panel,
+    panels,
     terms,
     whole_hours,
 )
@@ -153,15 +152,20 @@ def _kept_card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
     return msgspec.structs.replace(found, card=card)
 
 
+_DIFFERENT_IN = ("tag", "domain", "mention", "author")
+
+
 def _card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
     inside = spike.since, spike.until
     week = spike.since - WEEK, spike.since
     before = sums.total(engine, keyword_id, week, sums.EVERY)
     different: list[tuple[str, str, Term]] = []
-    for facet in ("tag", "domain", "mention", "author"):
-        now = dict(facet_sums.top(engine, keyword_id, facet, inside, limit=20).values)
-        usual = facet_sums.of_values(engine, keyword_id, facet, week, list(now))
-        found = association.compare(now, spike.total, usual, max(before, 1), limit=3)
+    tops = facet_sums.tops(engine, keyword_id, _DIFFERENT_IN, inside, limit=20)
+    now = {facet: dict(found.values) for facet, found in tops.items()}
+    asked = {facet: list(values) for facet, values in now.items()}
+    usual = facet_sums.of_values(engine, keyword_id, asked, week)
+    for facet in _DIFFERENT_IN:
+        found = association.compare(now[facet], spike.total, usual[facet], max(before, 1), limit=3)
         labels = samples.names_of(engine, [t.value for t in found]) if facet == "author" else {}
         different += [(facet, label_of(facet, term.value, labels), term) for term in found]
     different.sort(key=lambda one: -one[2].g2)
@@ -234,7 +238,9 @@ def of_keyword(
     before = past(by_hour, span, covered)
     found = spikes.find(before.hours, span.asked[0], span.asked[1], before.skip)
     # Of what panels count: they are narrowed by networks alone.
-    known = sums.total(engine, keyword_id, times, Narrow(network=question.narrow.network))
+    of_panels = Narrow(network=question.narrow.network)
+    is_drawn = question.narrow == of_panels and not question.which[0]
+    known = drawn.total if is_drawn else sums.total(engine, keyword_id, times, of_panels)
     passing = narrowed.of_posts(engine, keyword_id, question)
     return Report(
         narrowed=passing is not None,
@@ -244,7 +250,7 @@ def of_keyword(
             if passing is not None
             else sums.shares(engine, keyword_id, times, narrow=question.narrow)
         ),
-        panels=[panel(engine, keyword_id, facet, question, known, passing) for facet in PANELS],
+        panels=list(panels(engine, keyword_id, question, known, passing).values()),
         terms=terms(engine, keyword_id, expression, span, passing),
         hours=hours_of_week(engine, keyword_id, question, by_hour),
         rate=rate(before, int(now_s())),

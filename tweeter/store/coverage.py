@@ -13,12 +13,12 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, select
 
-from tweeter.store import keyword_ledger, ledger
+from tweeter.store import keyword_ledger, known, ledger
 from tweeter.store.cells import MINUTE, TOTAL_SIZES, US
-from tweeter.store.engine import db_now, reading
+from tweeter.store.engine import once, reading
 from tweeter.store.keyword_ledger import Pause
 from tweeter.store.ledger import Interval
-from tweeter.store.schema import jobs, keywords, streams, totals, volumes
+from tweeter.store.schema import jobs, streams, totals, volumes
 from tweeter.texts import say
 
 HAD_LATER = ("replayed", "repaired")
@@ -65,15 +65,15 @@ class _Row(msgspec.Struct, frozen=True):
 def of_keyword(engine: Engine, keyword_id: int, since: int = 0, until: int = 0) -> list[Coverage]:
     """A keyword's coverage by stream; since 0: from its beginning, until 0: to now."""
     with reading(engine) as connection:
-        found = connection.execute(select(keywords).where(keywords.c.id == keyword_id)).first()
+        found = known.keyword(connection, keyword_id)
         if found is None:
             return []
-        row = _Row(found.id, tuple(found.networks.split()), found.created_at)
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        row = _Row(found["id"], tuple(found["networks"].split()), found["created_at"])
+        now = known.now(connection)
         until = min(until or now, now)
         return [
             _coverage(connection, stream, row, since or row.created_at, until)
-            for stream in connection.execute(select(streams).order_by(streams.c.id)).mappings()
+            for stream in known.streams(connection)
             if counts(stream) and (not row.networks or stream["network"] in row.networks)
         ]
 
@@ -91,10 +91,10 @@ def of_stream(engine: Engine, stream_id: int, since: int, until: int) -> Coverag
 def of_streams(engine: Engine, since: int, until: int) -> list[Coverage]:
     """The coverage of every stream that has minutes, whatever the keywords."""
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = known.now(connection)
         return [
             _coverage(connection, stream, None, since, min(until, now))
-            for stream in connection.execute(select(streams).order_by(streams.c.id)).mappings()
+            for stream in known.streams(connection)
             if counts(stream)
         ]
 
@@ -191,6 +191,10 @@ def of_pauses(pauses: Sequence[Pause], network: str, created_at: int, until: int
 
 def look_backs(connection: Connection, stream_id: int) -> list[tuple[set[int], Stretch]]:
     """Finished look-backs, with their keywords: they make covered what was before these."""
+    return once(connection, ("look_backs", stream_id), lambda: _look_backs(connection, stream_id))
+
+
+def _look_backs(connection: Connection, stream_id: int) -> list[tuple[set[int], Stretch]]:
     rows = connection.execute(_looked_back, {"stream": stream_id})
     found = []
     for row in rows:

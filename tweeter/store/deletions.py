@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
 
-from tweeter.store import ledger
+from tweeter.store import known, ledger
 from tweeter.store.engine import reading
-from tweeter.store.schema import intervals, jobs, posts, streams
+from tweeter.store.schema import intervals, jobs, posts
 from tweeter.texts import joined, say
 
 UNHEARD = ("lost", "repairing", "repaired")  # outcomes of a gap: its posts may come, removals not
@@ -43,37 +43,38 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
 def unknown(engine: Engine, networks: tuple[str, ...] = ()) -> list[Unknown]:
     """The streams for which that holds, in the order they were made. networks: (): all."""
     with reading(engine) as connection:
-        rows = connection.execute(
-            select(streams)
-            .where(streams.c.network.in_(networks or tuple(_UNHEARD)), streams.c.covered_until > 0)
-            .order_by(streams.c.id)
-        ).all()
-        found = [_of_stream(connection, row) for row in rows]
+        found = [
+            _of_stream(connection, row)
+            for row in known.streams(connection)
+            if row["network"] in (networks or _UNHEARD) and row["covered_until"] > 0
+        ]
     return [one for one in found if one is not None]
 
 
 def _of_stream(connection: Connection, stream: Any) -> Unknown | None:
-    mine = jobs.c.kind == "recheck", jobs.c.subject == stream.id
+    mine = jobs.c.kind == "recheck", jobs.c.subject == stream["id"]
     last = int(
         connection.execute(
             select(func.max(jobs.c.created_at)).where(*mine, jobs.c.state == "done")
         ).scalar()
         or 0
     )
-    since = _x_since(connection, last) if stream.network == "x" else _gap(connection, stream, last)
+    since = (
+        _x_since(connection, last) if stream["network"] == "x" else _gap(connection, stream, last)
+    )
     if not since:
         return None
     waiting = connection.execute(
         select(jobs.c.done, jobs.c.options, jobs.c.words).where(*mine, jobs.c.state == "waiting")
     ).first()
     return Unknown(
-        stream_id=stream.id,
-        stream=stream.name,
-        network=stream.network,
+        stream_id=stream["id"],
+        stream=stream["name"],
+        network=stream["network"],
         since=since,
         last_us=last,
         checking=waiting is not None,
-        words=_words(stream.network, waiting),
+        words=_words(stream["network"], waiting),
     )
 
 
@@ -89,7 +90,7 @@ def _gap(connection: Connection, stream: Any, last: int) -> int:
     """The beginning of the first unheard gap after the last look-up; 0 if nothing was missed."""
     gap = connection.execute(
         select(func.min(intervals.c.started_at), func.max(intervals.c.ended_at)).where(
-            intervals.c.stream_id == stream.id,
+            intervals.c.stream_id == stream["id"],
             intervals.c.state != ledger.LIVE,
             intervals.c.outcome.in_(UNHEARD),
             intervals.c.ended_at > last,
@@ -101,7 +102,7 @@ def _gap(connection: Connection, stream: Any, last: int) -> int:
     kept = connection.execute(
         select(posts.c.id)
         .where(
-            posts.c.network == stream.network,
+            posts.c.network == stream["network"],
             posts.c.removed_at.is_(None),
             posts.c.received_at < gap[1],
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, delete, select, update
 
-from tweeter.store import jobs, keywords, matches, rollups, streams
+from tweeter.store import jobs, keywords, known, matches, rollups, streams
 from tweeter.store.engine import reading, writing
 from tweeter.store.schema import hidden_authors, posts, tombstones
 from tweeter.store.schema import jobs as job_table
@@ -17,8 +17,7 @@ NAME = "demo"
 def running(engine: Engine) -> bool:
     """True while demo data is there."""
     with reading(engine) as connection:
-        found = connection.execute(select(stream_table.c.id).where(stream_table.c.network == NAME))
-        return found.first() is not None
+        return any(row["network"] == NAME for row in known.streams(connection))
 
 
 def start(engine: Engine, expressions: Sequence[str], seed: int = 2016) -> list[int]:

@@ -16,7 +16,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -215,11 +215,24 @@ def one_moment(engine: Engine) -> Iterator[None]:
     """
     with reading(engine) as connection:
         before = getattr(_moment, "connection", None)
-        _moment.connection = connection
+        if before is connection:
+            yield
+            return
+        _moment.connection, _moment.known = connection, {}
         try:
             yield
         finally:
             _moment.connection = before
+
+
+def once(connection: Connection, key: Hashable, ask: Callable[[], T]) -> T:
+    """What `ask` reads; inside `one_moment` only the first to want it asks."""
+    if getattr(_moment, "connection", None) is not connection:
+        return ask()
+    known: dict[Hashable, T] = _moment.known
+    if key not in known:
+        known[key] = ask()
+    return known[key]
 
 
 def was_taken_back(error: DBAPIError) -> bool:

@@ -3,11 +3,21 @@
 They are by whole hours, of visible posts. Moments are seconds since 1970, UTC; until is outside.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, Select, bindparam, func, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Engine,
+    Select,
+    bindparam,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
 from tweeter.store.cells import HOUR
 from tweeter.store.engine import reading
@@ -22,63 +32,86 @@ class Top(msgspec.Struct, frozen=True, kw_only=True):
     distinct: int
 
 
-def top(
+def tops(
     engine: Engine,
     keyword_id: int,
-    facet: str,
+    names: Sequence[str],
     times: tuple[int, int],
     *,
     networks: Sequence[str] = (),
     limit: int = 10,
-) -> Top:
-    """The commonest values of a facet, by whole hours."""
-    values = _facet_values(keyword_id, facet, times)
+) -> dict[str, Top]:
+    """The commonest values of each of these facets, by whole hours."""
+    if not names:
+        return {}
+    values = _sums_of(keyword_id, times) | {"most": limit}
     with reading(engine) as connection:
-        rows = connection.execute(_top(tuple(networks)), values | {"most": limit}).all()
-    return Top(
-        values=[(row.value, int(row.seen)) for row in rows],
-        distinct=int(rows[0].distinct_values) if rows else 0,
-    )
+        rows = connection.execute(_tops(tuple(names), tuple(networks)), values).all()
+    found = {}
+    for name in names:
+        mine = [row for row in rows if row.facet == name]
+        found[name] = Top(
+            values=[(row.value, int(row.seen)) for row in mine],
+            distinct=int(mine[0].distinct_values) if mine else 0,
+        )
+    return found
 
 
 @put_together
-def _top(networks: tuple[str, ...]) -> Select[Any]:
+def _tops(names: tuple[str, ...], networks: tuple[str, ...]) -> CompoundSelect[Any]:
+    return union_all(*(select(_top(name, networks).subquery()) for name in names))
+
+
+def _top(name: str, networks: tuple[str, ...]) -> Select[Any]:
     seen = func.sum(facets.c.posts).label("seen")
     inner = (
-        select(facets.c.value, seen).where(*_facet(networks)).group_by(facets.c.value).subquery()
+        select(facets.c.value, seen)
+        .where(*_facet(name, networks))
+        .group_by(facets.c.value)
+        .subquery()
     )
-    return (
-        select(inner.c.value, inner.c.seen, func.count().over().label("distinct_values"))
-        .order_by(inner.c.seen.desc(), inner.c.value)
-        .limit(bindparam("most"))
-    )
+    columns: list[ColumnElement[Any]] = [
+        literal(name).label("facet"),
+        inner.c.value,
+        inner.c.seen,
+        func.count().over().label("distinct_values"),
+    ]
+    return select(*columns).order_by(inner.c.seen.desc(), inner.c.value).limit(bindparam("most"))
 
 
 def of_values(
     engine: Engine,
     keyword_id: int,
-    facet: str,
+    values: Mapping[str, Sequence[str]],
     times: tuple[int, int],
-    values: Sequence[str],
     *,
     networks: Sequence[str] = (),
-) -> dict[str, int]:
-    """Posts of these values of a facet."""
-    if not values:
-        return {}
-    asked = _facet_values(keyword_id, facet, times) | {"values": list(values)}
+) -> dict[str, dict[str, int]]:
+    """Posts of these values, by facet."""
+    asked = {name: list(some) for name, some in values.items() if some}
+    found: dict[str, dict[str, int]] = {name: {} for name in values}
+    if not asked:
+        return found
+    named = _sums_of(keyword_id, times) | {f"of_{name}": some for name, some in asked.items()}
     with reading(engine) as connection:
-        rows = connection.execute(_of_values(tuple(networks)), asked)
-        return {row[0]: int(row[1]) for row in rows}
+        rows = connection.execute(_of_values(tuple(asked), tuple(networks)), named)
+        for name, value, seen in rows:
+            found[name][value] = int(seen)
+    return found
 
 
 @put_together
-def _of_values(networks: tuple[str, ...]) -> Select[Any]:
-    among = facets.c.value.in_(bindparam("values", expanding=True))
-    return (
-        select(facets.c.value, func.sum(facets.c.posts))
-        .where(*_facet(networks), among)
-        .group_by(facets.c.value)
+def _of_values(names: tuple[str, ...], networks: tuple[str, ...]) -> CompoundSelect[Any]:
+    return union_all(
+        *(
+            select(literal(name), facets.c.value, func.sum(facets.c.posts))
+            .where(
+                *_facet(name, networks),
+                facets.c.value.in_(bindparam(f"of_{name}", expanding=True)),
+            )
+            .group_by(facets.c.value)
+            for name in names
+        )
     )
 
 
@@ -94,9 +127,9 @@ def value_over_time(
     start = grid.bucket(facets.c.start).label("at")
     columns = start, facets.c.network
     statement = select(*columns, func.sum(facets.c.posts)).where(
-        *_facet(networks), facets.c.value == which[1]
+        *_facet(which[0], networks), facets.c.value == which[1]
     )
-    values = _facet_values(keyword_id, which[0], (grid.since, grid.until))
+    values = _sums_of(keyword_id, (grid.since, grid.until))
     with reading(engine) as connection:
         rows = connection.execute(statement.group_by(*columns), values)
         return sorted(
@@ -105,16 +138,15 @@ def value_over_time(
         )
 
 
-def _facet(networks: Sequence[str]) -> list[ColumnElement[bool]]:
-    """Conditions, with the values of `_facet_values`."""
+def _facet(name: str, networks: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Conditions, with the values of `_sums_of`."""
     return [
         facets.c.keyword_id == bindparam("keyword"),
-        facets.c.facet == bindparam("which"),
+        facets.c.facet == name,
         *between(facets),
         *among(facets.c.network, networks),
     ]
 
 
-def _facet_values(keyword_id: int, facet: str, times: tuple[int, int]) -> dict[str, Any]:
-    since = times[0] - times[0] % HOUR
-    return {"keyword": keyword_id, "which": facet, "since": since, "until": times[1]}
+def _sums_of(keyword_id: int, times: tuple[int, int]) -> dict[str, Any]:
+    return {"keyword": keyword_id, "since": times[0] - times[0] % HOUR, "until": times[1]}

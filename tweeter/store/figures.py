@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, select
 
-from tweeter.store import keyword_ledger
+from tweeter.store import keyword_ledger, known
 from tweeter.store.coverage import Coverage, Stretch, counts, line_of, look_backs, of_pauses, over
-from tweeter.store.engine import db_now, reading
+from tweeter.store.engine import reading
 from tweeter.store.keyword_ledger import Pause
-from tweeter.store.schema import keywords, streams
+from tweeter.store.schema import keywords
 from tweeter.texts import counted
 
 
@@ -98,7 +98,7 @@ def of_keywords(
     since 0: from each keyword's beginning; until 0: to now.
     """
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = known.now(connection)
         until = min(until or now, now)
         rows = _rows(connection, keyword_ids)
         first = since or min((row["created_at"] for row in rows), default=until)
@@ -108,7 +108,7 @@ def of_keywords(
                 line_of(connection, stream["id"], first, until),
                 look_backs(connection, stream["id"]),
             )
-            for stream in connection.execute(select(streams).order_by(streams.c.id)).mappings()
+            for stream in known.streams(connection)
             if counts(stream)
         ]
         pauses = keyword_ledger.of_keywords(connection, keyword_ids, first, until)
@@ -125,6 +125,9 @@ def of_keyword(engine: Engine, keyword_id: int, since: int = 0, until: int = 0) 
 
 
 def _rows(connection: Connection, keyword_ids: Sequence[int]) -> list[RowMapping]:
+    if len(keyword_ids) == 1:
+        one = known.keyword(connection, keyword_ids[0])
+        return [one] if one is not None else []
     found: list[RowMapping] = []
     for start in range(0, len(keyword_ids), 500):
         some = list(keyword_ids[start : start + 500])

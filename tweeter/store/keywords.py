@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, u
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.keywords import parse, print_expression
 from tweeter.records import Keyword
-from tweeter.store import followed, jobs, keyword_ledger
+from tweeter.store import followed, jobs, keyword_ledger, known
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.schema import (
@@ -105,8 +105,7 @@ def _row(row: RowMapping) -> KeywordRow:
 
 
 def _get(connection: Connection, keyword_id: int) -> KeywordRow:
-    found = connection.execute(select(keywords).where(keywords.c.id == keyword_id)).mappings()
-    row = found.first()
+    row = known.keyword(connection, keyword_id)
     if row is None:
         raise KeywordNotFound(keyword_id)
     return _row(row)

@@ -5,10 +5,10 @@ lease: a process that was killed cannot say that it is gone.
 """
 
 import msgspec
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
-from tweeter.store import streams, trouble, workers
-from tweeter.store.engine import db_now, one_moment, reading
+from tweeter.store import known, streams, trouble, workers
+from tweeter.store.engine import one_moment, reading
 from tweeter.store.leases import is_dead
 from tweeter.store.streams import Stream
 from tweeter.texts import joined, say
@@ -41,7 +41,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 def overview(engine: Engine) -> Overview:
     """The state of everything, a few short queries."""
     with one_moment(engine), reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = known.now(connection)
         living = workers.alive(engine)
         found = streams.list_all(engine)
     states = [_state(stream, now, bool(living)) for stream in found]

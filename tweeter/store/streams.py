@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, update
 
 from tweeter.errors import LeaseLost
-from tweeter.store import ledger
+from tweeter.store import known, ledger
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, Lease, is_dead
 from tweeter.store.schema import intervals, jobs, journals, quarantine, streams
@@ -116,8 +116,7 @@ def _create(connection: Connection, name: str, network: str, options: str, off: 
 def list_all(engine: Engine) -> list[Stream]:
     """All streams, in the order they were made."""
     with reading(engine) as connection:
-        rows = connection.execute(select(streams).order_by(streams.c.id)).mappings()
-        return [_stream(row) for row in rows]
+        return [_stream(row) for row in known.streams(connection)]
 
 
 def get(engine: Engine, stream_id: int) -> Stream | None:

@@ -1,8 +1,11 @@
 """Which workers run and which slots they hold: rows that beat, for the reconciler and the page."""
 
-import msgspec
-from sqlalchemy import Engine, delete, insert, select, update
+from collections import Counter
 
+import msgspec
+from sqlalchemy import Engine, bindparam, delete, insert, select, update
+
+from tweeter.store import known
 from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
 from tweeter.store.leases import is_dead
 from tweeter.store.schema import slots, workers
@@ -55,24 +58,28 @@ def leave(engine: Engine, worker_id: str) -> None:
 def alive(engine: Engine) -> list[Worker]:
     """The workers that beat, oldest first."""
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
-        held = list(connection.execute(select(slots.c.worker_id, slots.c.owner)))
-        rows = connection.execute(
-            select(workers)
-            .where(workers.c.heartbeat_at > now - int(ALIVE_S * 1e6))
-            .order_by(workers.c.started_at)
+        beat_since = known.now(connection) - int(ALIVE_S * 1e6)
+        rows = connection.execute(_beating, {"since": beat_since}).all()
+    held = Counter(row.id for row in rows if row.owner is not None and not is_dead(row.owner))
+    return [
+        Worker(
+            id=row.id,
+            name=row.name,
+            heartbeat_at=row.heartbeat_at,
+            started_at=row.started_at,
+            slots=held[row.id],
         )
-        return [
-            Worker(
-                id=row.id,
-                name=row.name,
-                heartbeat_at=row.heartbeat_at,
-                started_at=row.started_at,
-                slots=sum(h.worker_id == row.id and not is_dead(h.owner) for h in held),
-            )
-            for row in rows
-            if not is_dead(row.id)
-        ]
+        for row in {row.id: row for row in rows}.values()
+        if not is_dead(row.id)
+    ]
+
+
+_beating = (  # each as often as it holds slots
+    select(workers, slots.c.owner)
+    .outerjoin(slots, slots.c.worker_id == workers.c.id)
+    .where(workers.c.heartbeat_at > bindparam("since"))
+    .order_by(workers.c.started_at, workers.c.id)
+)
 
 
 @repeated

@@ -57,7 +57,8 @@ def row_id(name: str) -> int | None:
 def _everywhere() -> dict[str, Any]:
     """What each page shows in its head: the warning, and whether demo data is there."""
     try:
-        found, demo_runs = overview(engine()), demo.running(engine())
+        with one_moment(engine()):
+            found, demo_runs = overview(engine()), demo.running(engine())
     except SQLAlchemyError as error:  # the page that says so is shown all the same
         found, demo_runs = Overview(workers=0, warning=trouble.words(error), streams=[]), False
     return {

@@ -10,6 +10,7 @@ from tweeter.filters import Filter
 from tweeter.records import now_us
 from tweeter.statistics.searched import seen
 from tweeter.store import decks, keywords, searches
+from tweeter.store.engine import one_moment
 from tweeter.store.search import Counts, Found, marked
 from tweeter.store.search import search as find
 from tweeter.texts import say
@@ -49,9 +50,9 @@ def _answer(chosen: Filter, status: int = 200, **more: Any) -> Answer:
         return render_template("search.html", **_ground(chosen), **_wrong(error, chosen)), 422
     except ValueError:
         abort(400, say("The address of this page is damaged: “older” is not a position."))
-    return render_template(
-        "search.html", **_ground(chosen), **_results(chosen, found), **more
-    ), status
+    with one_moment(engine()):
+        page = render_template("search.html", **_ground(chosen), **_results(chosen, found), **more)
+    return page, status
 
 
 def _ground(chosen: Filter) -> dict[str, Any]:
