@@ -11,8 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 log = logging.getLogger("tweeter.statistics")
 
-MOST = 2_000  # answers
-
 T = TypeVar("T")
 Key = tuple[Any, ...]
 Count = Callable[[Sequence[str]], Mapping[str, T]]
@@ -25,9 +23,10 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class Keeper:
-    """Answers by key, of one process; may be used by several threads."""
+    """Answers by key, `most` of them, of one process; may be used by several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 2_000) -> None:
+        self._most = most
         self._lock = threading.Lock()
         self._one_behind = threading.Lock()  # pages come first
         self._kept: dict[Key, _Kept] = {}
@@ -87,7 +86,7 @@ class Keeper:
             for name, key in keys.items():
                 self._kept.pop(key, None)
                 if is_much(values[name]):
-                    while len(self._kept) >= MOST:
+                    while len(self._kept) >= self._most:
                         del self._kept[next(iter(self._kept))]
                     self._kept[key] = _Kept(values[name], of, counted_s)
         return values

@@ -1,6 +1,5 @@
 """What is in the posts of a stretch: the commonest values, words that go together, hours."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from sqlalchemy import Engine
 
 from tweeter.statistics import association, volume
 from tweeter.statistics.association import Term
-from tweeter.statistics.keeping import KEEPER
+from tweeter.statistics.keeping import KEEPER, Keeper
 from tweeter.statistics.narrowed import Narrowed
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.volume import Question
@@ -190,26 +189,21 @@ def _compared(
     return Terms(terms=kept, looked_at=size, against=others)
 
 
-_BACKGROUND_S = 60.0
-_keeping = threading.Lock()
-_backgrounds: dict[tuple[str, int], tuple[float, int, Counter[str]]] = {}
+BACKGROUND_S = (60.0, 3600.0)
+_BACKGROUNDS = Keeper(most=100)  # each of some thousand words
 
 
 def _background(engine: Engine, keyword_id: int) -> tuple[int, Counter[str]]:
-    """Words of other posts, kept for a minute: they change slowly, and cost most of the panel."""
-    key = str(engine.url), keyword_id
-    with _keeping:
-        kept = _backgrounds.get(key)
-    if kept is None or time.monotonic() - kept[0] > _BACKGROUND_S:
-        size, counted = association.counted(
+    """Words of other posts: they change slowly, and cost most of the panel."""
+    return _BACKGROUNDS.answer(
+        (str(engine.url), keyword_id),
+        None,
+        lambda: association.counted(
             (post.text, post.lang) for post in samples.others(engine, keyword_id)
-        )
-        kept = time.monotonic(), size, counted
-        with _keeping:
-            if len(_backgrounds) > 500:
-                _backgrounds.clear()
-            _backgrounds[key] = kept
-    return kept[1], kept[2]
+        ),
+        is_much=lambda _: True,
+        ages_s=BACKGROUND_S,
+    )
 
 
 def whole_hours(span: Span) -> tuple[int, int]:
