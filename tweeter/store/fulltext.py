@@ -39,11 +39,13 @@ _STEPS = 5_000  # of SQLite's machine between two looks at the clock
 
 # PostgreSQL, until the transaction ends. Its estimate of how many posts have a word is a guess, and
 # a wrong one reads them all. A plan made for any words and moments, as it makes one of a statement
-# that was asked ten times, takes thirty times as long as one made for these.
+# that was asked ten times, may take thirty times as long as one made for these. Starting workers
+# for a question of some ms takes longer than it does.
 _SEARCHING = text(
     "SELECT set_config('statement_timeout', :timeout, true),"
     " set_config('enable_seqscan', 'off', true),"
-    " set_config('plan_cache_mode', 'force_custom_plan', true)"
+    " set_config('plan_cache_mode', 'force_custom_plan', true),"
+    " set_config('max_parallel_workers_per_gather', '0', true)"
 )
 
 
