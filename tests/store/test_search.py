@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Connection, Engine, select, text
 
 from tests.store.posts import AT, post, removal, store, take
 from tweeter.choices import BadFilter
@@ -482,6 +483,33 @@ def test_words_are_looked_up_without_the_index_as_with_it(filled: Engine) -> Non
             if asked.clauses:
                 by_index = fulltext.matching(filled.dialect.name, asked)
                 assert set(connection.execute(by_index).scalars()) == expected, asked
+
+
+def test_the_index_is_never_asked_where_only_the_order_may_be(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: list[bool] = []
+    asked: list[bool] = []
+    are_there, in_order = fulltext.are_there, fulltext.in_order
+
+    @contextmanager
+    def watched(connection: Connection) -> Iterator[None]:
+        with in_order(connection):
+            inside.append(True)
+            yield
+            inside.pop()
+
+    def noted(connection: Connection, word: str) -> bool:
+        asked.append(bool(inside))
+        return are_there(connection, word)
+
+    monkeypatch.setattr(fulltext, "in_order", watched)
+    monkeypatch.setattr(fulltext, "are_there", noted)
+    monkeypatch.setattr(walk.Walk, "_are_most", True)
+    for chosen in (Filter(), Filter(q="storm")):
+        assert ids(filled, chosen)
+    assert asked
+    assert not any(asked)
 
 
 def test_the_index_follows_edits_removals_and_deletions(filled: Engine) -> None:

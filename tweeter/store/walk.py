@@ -251,8 +251,9 @@ class Walk:
         """All posts; asked: each with what its words say, `is_proposed`."""
         most = PIECE
         while True:
+            statement = self._next_along_time(older, asked).limit(most)
             with fulltext.in_order(self._connection):
-                rows = self._run(self._next_along_time(older, asked).limit(most))
+                rows = self._run(statement)
             if rows:
                 yield rows
             if len(rows) < most:
