@@ -18,7 +18,16 @@ from tweeter.errors import KeywordSyntaxError
 from tweeter.filters import Filter, Question, Sieve
 from tweeter.keywords.parse import parse
 from tweeter.records import IdentityChange, Link, Match, Post
-from tweeter.store import backlog, batches, identities, keywords, questions, search, searches, walk
+from tweeter.store import (
+    backlog,
+    batches,
+    identities,
+    keywords,
+    questions,
+    search,
+    searches,
+    walk,
+)
 from tweeter.store import posts as stored
 from tweeter.store.batches import Batch
 from tweeter.store.engine import reading, writing

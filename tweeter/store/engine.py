@@ -227,9 +227,8 @@ def one_moment(engine: Engine) -> Iterator[None]:
 
 def once(connection: Connection, key: Hashable, ask: Callable[[], T]) -> T:
     """What `ask` reads; inside `one_moment` only the first to want it asks."""
-    if getattr(_moment, "connection", None) is not connection:
-        return ask()
-    known: dict[Hashable, T] = _moment.known
+    is_shared = getattr(_moment, "connection", None) is connection
+    known: dict[Hashable, T] = _moment.known if is_shared else {}
     if key not in known:
         known[key] = ask()
     return known[key]
