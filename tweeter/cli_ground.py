@@ -83,13 +83,16 @@ def fail(words: str, code: int = MEND) -> NoReturn:
     sys.exit(code)
 
 
+NONE_LATER: Mapping[str, str] = {}
+
+
 class Guarded(click.Group):
     """Turns our exceptions into a sentence (or a problem document) and an exit code.
 
     later: commands that are loaded when they are asked for, as "module:name".
     """
 
-    def __init__(self, *args: Any, later: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, later: Mapping[str, str] = NONE_LATER, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._later = later
 
