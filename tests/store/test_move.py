@@ -222,7 +222,7 @@ def test_a_hold_ends_with_the_process_that_asked_for_it(source: Engine) -> None:
     lease = fill(source, 500)
     living, dead = owner(os.getppid()), owner().rpartition("|")[0] + "|1"
     for mover, freed in ((living, False), (dead, True)):
-        with move._mover(source) as connection:
+        with changes.mover(source) as connection:
             if not changes.is_on(connection):
                 changes.switch_on(connection, move.TABLES, "token")
             changes.note(connection, changes.OWNER, mover)
