@@ -22,7 +22,8 @@ const drawn = new WeakMap(); // group of ticks: as the server drew them
 
 const offset = (at) => -60 * new Date(at * 1000).getTimezoneOffset();
 
-function zoneName(at) {
+function zoneName(at) { // in UTC it stands there already: nothing moves
+  if (offset(at) === 0) return "UTC";
   return zone.formatToParts(new Date(at * 1000)).find((part) => part.type === "timeZoneName").value;
 }
 
@@ -70,7 +71,7 @@ function drawAxis(figure) {
     title.textContent = minute.format(new Date(Number(text.dataset.at) * 1000));
   }
   const name = figure.querySelector(".axis-zone");
-  if (isUtc()) name.textContent = "UTC";
+  if (isUtc() || (offset(since) === 0 && offset(until) === 0)) name.textContent = "UTC";
   else if (size <= HOUR) name.textContent = zoneName(until);
   else name.textContent = say("cut in UTC, the axis in {zone}", { zone: zoneName(until) });
 }
