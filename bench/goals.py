@@ -2,7 +2,6 @@
 
 A floor is what was reached there: where it is below its goal, the goal is not met. Goals named
 whole/ are those of everything on, core/ of the core set-up (bench/whole.py).
-
 """
 
 from bench.figures import Goal
