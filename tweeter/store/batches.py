@@ -223,7 +223,7 @@ def _hold(connection: Connection, items: Sequence[Item]) -> set[tuple[str, str]]
     """Names of the stored posts that edits and removals are of, which are held from now on."""
     names: set[tuple[str, str]] = set()
     for item in items:
-        if isinstance(item, Removal):
+        if isinstance(item, Removal) and item.key:
             names.add((item.network, item.key))
         elif isinstance(item, tuple):
             post = item[0]

@@ -84,6 +84,8 @@ def _step_of_network(engine: Engine, network: str, days: int) -> int:
             .limit(STEP_POSTS)
         )
         ids = rollups.hold(connection, connection.execute(old).scalars())
+        if not ids:
+            return 0
         with rollups.collecting(connection):
             match_rows.drop(connection, ids)
             changes = _delete_posts(connection, ids)
@@ -109,6 +111,8 @@ def _step_of_keyword(engine: Engine, keyword_id: int, days: int) -> int:
             .limit(STEP_POSTS)
         )
         ids = list(connection.execute(old).scalars())
+        if not ids:
+            return 0
         rollups.hold(connection, ids)
         with rollups.collecting(connection):
             match_rows.drop(connection, ids, keyword_id)
