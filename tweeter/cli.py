@@ -70,23 +70,17 @@ def up() -> None:
 def scheduler() -> None:
     """Reconcile streams and jobs every two seconds, as every worker does too."""
     from tweeter import tasks
-    from tweeter.scheduler import LOOK_S, TICK_S, Scheduler
+    from tweeter.scheduler import LOOK_S, Scheduler
 
     config, engine = set_up()
     configuration.log_to_stderr(config)
     tasks.join(engine)
     broker.await_ours(config)
     running = Scheduler(engine, config, tasks.send_job)
-    ticked_at = -TICK_S
     while True:
-        now_s = time.monotonic()
         try:
-            if now_s - ticked_at >= TICK_S:
-                ticked_at = now_s
-                revisions.refuse_change(engine)
-                running.tick(now_s)
-            else:
-                running.look(now_s)
+            revisions.refuse_change(engine)
+            running.turn(time.monotonic())
         except (SQLAlchemyError, Held) as error:
             logging.getLogger("tweeter.scheduler").error("tick_failed error=%s", error)
         time.sleep(LOOK_S)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tweeter import memory, queues, tasks
 from tweeter.broker import READY_S, BrokerKeeper, await_ours
 from tweeter.errors import MUST_END, MustEnd, StoreError
-from tweeter.scheduler import LOOK_S, TICK_S, Scheduler
+from tweeter.scheduler import LOOK_S, Scheduler
 from tweeter.store import changes, revisions, workers
 from tweeter.store.engine import make_engine
 from tweeter.store.leases import is_dead, owner
@@ -157,15 +157,9 @@ class Keeper(bootsteps.StartStopStep):
     def _reconcile(self) -> None:
         engine = make_engine(tasks.config.database_url, will_fork=True)
         scheduler = Scheduler(engine, tasks.config, tasks.send_job)
-        ticked_at = -TICK_S
         while not self._stop.wait(LOOK_S):
-            now_s = time.monotonic()
             try:
-                if now_s - ticked_at >= TICK_S:
-                    ticked_at = now_s
-                    scheduler.tick(now_s)
-                else:
-                    scheduler.look(now_s)
+                scheduler.turn(time.monotonic())
             except MustEnd:  # the keeper sees it too, and ends the worker
                 break
             except (SQLAlchemyError, StoreError) as error:

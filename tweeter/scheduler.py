@@ -2,7 +2,7 @@
 
 It makes the streams that the settings ask for, frees the leases of dead owners, hands out jobs
 that wait, prunes, mends what an older process left out, and deletes what was kept for long enough.
-Every worker ticks, as does the scheduler of `up`; one of them leads and does what concerns all, the
+Every worker ticks, as does `tweeter scheduler`; one of them leads and does what concerns all, the
 others only what they alone can see: their own settings, and the dead of their own host.
 """
 
@@ -41,7 +41,7 @@ _PRUNE_EVERY = 150  # ticks: about 5 minutes
 
 
 class Scheduler:
-    """Call `tick` every TICK_S, `look` every LOOK_S. send_job puts a part of a job into a queue."""
+    """Call `turn` every LOOK_S. send_job puts a part of a job into a queue."""
 
     def __init__(
         self, engine: Engine, config: Config, send_job: Callable[[str, int], None]
@@ -55,6 +55,15 @@ class Scheduler:
         self._owner = owner()
         self._installation = ""
         self._leads = False
+        self._ticked_at = -TICK_S
+
+    def turn(self, now_s: float) -> None:
+        """Tick if TICK_S are over, else look; now_s is a monotonic clock. Raises as `tick`."""
+        if now_s - self._ticked_at < TICK_S:
+            self.look(now_s)
+            return
+        self._ticked_at = now_s
+        self.tick(now_s)
 
     def tick(self, now_s: float) -> None:
         """Do what is due; now_s is a monotonic clock. Raises SQLAlchemy's errors."""
