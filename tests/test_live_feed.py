@@ -4,8 +4,9 @@ import asyncio
 import re
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import Engine, event
@@ -208,15 +209,26 @@ def test_a_reader_that_could_not_join_is_not_counted(sqlite_url: str) -> None:
     asyncio.run(run())
 
 
+@asynccontextmanager
+async def one_reader(engine: Engine) -> AsyncIterator[tuple[Broadcast, "Line"]]:
+    """A feed, and a line that reads what is new in it."""
+    with ThreadPoolExecutor(2) as executor:
+        feed = Broadcast(engine, executor)
+        await feed.join()
+        line = Line(feed, feed.head)
+        reading = asyncio.create_task(line.read())
+        try:
+            yield feed, line
+        finally:
+            reading.cancel()
+            feed.leave()
+
+
 def test_a_hint_is_followed_at_once_and_without_one_nothing_is_lost(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def run() -> None:
-        with ThreadPoolExecutor(2) as executor:
-            feed = Broadcast(engine, executor)
-            await feed.join()
-            line = Line(feed, feed.head)
-            reading = asyncio.create_task(line.read())
+        async with one_reader(engine) as (feed, line):
             await asyncio.to_thread(store, engine, lease, post(0))
             await until(lambda: line.posts() == [1])
             monkeypatch.setattr(broadcast, "LEAST_REST_S", 60.0)
@@ -226,8 +238,6 @@ def test_a_hint_is_followed_at_once_and_without_one_nothing_is_lost(
             assert line.posts() == [1]
             feed.hint()
             await until(lambda: line.posts() == [1, 2])
-            reading.cancel()
-            feed.leave()
 
     keywords.add(engine, "storm")
     lease = take(engine)
@@ -238,11 +248,7 @@ def test_the_store_is_asked_seldom_while_whoever_stores_tells(engine: Engine) ->
     """What nobody told of is sent as well; then the store is asked often for a while."""
 
     async def run() -> None:
-        with ThreadPoolExecutor(2) as executor:
-            feed = Broadcast(engine, executor)
-            await feed.join()
-            line = Line(feed, feed.head)
-            reading = asyncio.create_task(line.read())
+        async with one_reader(engine) as (feed, line):
             before, began_s = len(asked), time.monotonic()
             for number in range(4):
                 await asyncio.to_thread(store, engine, lease, post(number))
@@ -256,8 +262,6 @@ def test_the_store_is_asked_seldom_while_whoever_stores_tells(engine: Engine) ->
             before, began_s = len(asked), time.monotonic()
             await until(lambda: len(asked) - before == 50)
             assert time.monotonic() - began_s < 50 * broadcast.TOLD_REST_S / 2
-            reading.cancel()
-            feed.leave()
 
     asked: list[str] = []
 
