@@ -20,7 +20,7 @@ from typing import IO
 
 from tweeter import config as configuration
 from tweeter.config import Config, broker_socket
-from tweeter.errors import ConfigError, TweeterError
+from tweeter.errors import ConfigError
 
 log = logging.getLogger("tweeter.broker")
 
@@ -164,13 +164,10 @@ def await_ours(config: Config) -> None:
 
 def main() -> None:
     """What `tweeter broker` does."""
-    try:
+    with configuration.errors_to_stderr():
         config = configuration.load()
         configuration.log_to_stderr(config)
         BrokerKeeper(config).run_forever()
-    except TweeterError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)  # as every command that a person can mend
 
 
 def _locked(lock: IO[str]) -> bool:

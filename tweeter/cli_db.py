@@ -23,6 +23,13 @@ def _engine() -> Engine:
     return make_engine(config.database_url)
 
 
+def _refuse_beside_workers(engine: Engine) -> None:
+    # Tables of another revision have no workers of this program.
+    running = workers.alive(engine) if revisions.version(engine) == revisions.newest() else []
+    if running:
+        raise StoreError(f"{len(running)} workers are running. Stop tweeter first.")
+
+
 @click.group()
 def db() -> None:
     """Upgrade, downgrade, back up and move the database."""
@@ -42,9 +49,7 @@ def upgrade() -> None:
 def downgrade(revision: str, yes: bool) -> None:
     """Bring the tables back to REVISION; what only newer ones hold is deleted."""
     engine = _engine()
-    running = workers.alive(engine) if revisions.version(engine) == revisions.newest() else []
-    if running:
-        raise StoreError(f"{len(running)} workers are running. Stop tweeter first.")
+    _refuse_beside_workers(engine)
     if not yes:
         click.confirm(f"Delete what revision {revision} has no place for?", abort=True, err=True)
     before, now = migrate.downgrade(engine, revision)
@@ -73,9 +78,7 @@ def drop_index(yes: bool) -> None:
     if config.search_index:
         raise StoreError("The search index is on. Set TWEETER_SEARCH_INDEX=false first.")
     engine = _engine()
-    running = workers.alive(engine)
-    if running:
-        raise StoreError(f"{len(running)} workers are running. Stop tweeter first.")
+    _refuse_beside_workers(engine)
     if not yes:
         click.confirm("Delete the index of all posts?", abort=True, err=True)
     search_texts.wipe(engine)

@@ -9,8 +9,10 @@ import hashlib
 import logging
 import os
 import secrets
+import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +21,7 @@ import msgspec
 
 from tweeter import settings
 from tweeter.checks import CHECKS, Fault, MastodonServer
-from tweeter.errors import ConfigError
+from tweeter.errors import ConfigError, TweeterError
 
 SECRETS = (
     "x_bearer_token",
@@ -219,6 +221,19 @@ def broker_socket(config: Config) -> Path:
 def broker_url(config: Config) -> str:
     """The URL for Celery."""
     return config.broker_url or f"redis+socket://{broker_socket(config)}"
+
+
+@contextmanager
+def errors_to_stderr() -> Iterator[None]:
+    """Our errors as a sentence, and the exit code of every command that a person can mend.
+
+    For processes that load no other command: `__main__.LEAN`.
+    """
+    try:
+        yield
+    except TweeterError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
 
 
 def log_to_stderr(config: Config) -> None:

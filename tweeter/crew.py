@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
-import msgspec
-
-from tweeter.helper import Child, how_many
+from tweeter.helper import FAILED, Child, how_many
 from tweeter.jsonlines import Block
 from tweeter.records import Keyword
 from tweeter.store.batches import Batch
@@ -20,7 +18,6 @@ log = logging.getLogger("tweeter.crew")
 
 NICE = 5  # a file can wait, a live stream cannot
 MOST = 8  # children by themselves; more would wait for the one who reads and stores
-FAILED = (OSError, EOFError, msgspec.MsgspecError)  # of a future: digest it yourself
 
 
 class Crew:

@@ -31,6 +31,7 @@ from tweeter import memory
 from tweeter.digest import digest
 from tweeter.jsonlines import Block
 from tweeter.keywords import Matcher
+from tweeter.keywords.layer import changed
 from tweeter.records import Keyword, RawEvent
 from tweeter.store.batches import Batch
 
@@ -41,6 +42,7 @@ ANSWER_S = 30.0  # a part takes a tenth of a second; a child that takes so long 
 REST_S = 30.0  # without a flood: then it ends
 AGAIN_S = 10.0  # between a failure and the next children
 MOST = 4  # children by themselves; more would wait for the one who reads and stores
+FAILED = (OSError, EOFError, msgspec.MsgspecError)  # of a child: end it, and digest it yourself
 _LENGTH = struct.Struct(">I")
 _READY = b"\x01"
 
@@ -107,7 +109,7 @@ class Helper:
                 for child in self._children:
                     child.teach(revision, keywords)
                 return self._shared(events, is_live, indexed)
-            except (OSError, EOFError, msgspec.MsgspecError) as error:
+            except FAILED as error:
                 log.warning("helper_failed error=%s", error or type(error).__name__)
                 self._failed_at = time.monotonic()
                 self._end()
@@ -193,9 +195,7 @@ class Child:
         if self._revision == revision:
             return
         had, now = self._known, {keyword.id: keyword for keyword in keywords}
-        # Most are the same object: nothing of them is compared.
-        changed = [one for n, one in now.items() if (old := had.get(n)) is not one and old != one]
-        self.ask(Learn(revision, changed, list(had.keys() - now.keys())))
+        self.ask(Learn(revision, changed(had, now), list(had.keys() - now.keys())))
         self._revision, self._known = revision, now
 
     def ask(self, message: Learn | Work | WorkBlock) -> None:

@@ -21,9 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import recordings
 from tweeter.config import Config
-from tweeter.crew import FAILED, Crew
+from tweeter.crew import Crew
 from tweeter.digest import digest
 from tweeter.errors import LeaseLost, SourceError
+from tweeter.helper import FAILED
 from tweeter.jsonlines import Block
 from tweeter.pipeline import KeywordBook
 from tweeter.recordings import position_after

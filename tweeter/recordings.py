@@ -21,7 +21,7 @@ BLOCK_EVENTS = 512
 SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
 LEAST_BYTES = 32 * 1024 * 1024  # between two parts a reader's helpers have nothing to do
 MOST_PARTS = 64
-PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # how packed files begin
 
 
 class Part(NamedTuple):
@@ -37,7 +37,7 @@ def split(path: Path, *, least_bytes: int = LEAST_BYTES) -> list[Part]:
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
-            if not size or file.read(8).startswith((*PACKED, *SSE)):
+            if not size or file.read(8).startswith((GZIP, ZSTD, *SSE)):
                 return [Part(0, 0)]
             step = max(least_bytes, -(-size // MOST_PARTS))
             cuts = [0]
@@ -48,7 +48,20 @@ def split(path: Path, *, least_bytes: int = LEAST_BYTES) -> list[Part]:
                     cuts.append(file.tell())
             return [Part(*cut) for cut in zip(cuts, [*cuts[1:], size], strict=True)]
     except OSError as error:
-        raise SourceError("refused", f"{path} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> SourceError:
+    """A file that is away, or that we may not read."""
+    return SourceError("refused", f"{path} cannot be read: {error.strerror or error}.")
+
+
+def damaged(path: Path, lines: int, error: Exception) -> SourceError:
+    """A packed file that ends too early, or is not what it seems; so many lines were read."""
+    return SourceError(
+        "refused",
+        f"{path.name} is damaged after line {lines:,}: {error}. What was read before is stored.",
+    )
 
 
 def read(path: Path, part: Part, position: int) -> Iterator[Block | list[RawEvent]]:
@@ -72,13 +85,9 @@ def read(path: Path, part: Part, position: int) -> Iterator[Block | list[RawEven
                     yield one.after(position) or []
     except DAMAGED as error:
         lines = blocks.lines if isinstance(blocks, Reader) else blocks.at if blocks else 0
-        raise SourceError(
-            "refused",
-            f"{path.name} is damaged after line {lines:,}: {error}."
-            " What was read before is stored.",
-        ) from error
+        raise damaged(path, lines, error) from error
     except OSError as error:
-        raise SourceError("refused", f"{path} cannot be read: {error}.") from error
+        raise unreadable(path, error) from error
 
 
 def position_after(events: Block | list[RawEvent]) -> int:
@@ -91,9 +100,9 @@ def open_file(path: Path) -> File:
     file = path.open("rb")
     start = file.read(4)
     file.seek(0)
-    if start[:2] == b"\x1f\x8b":
+    if start.startswith(GZIP):
         return gzip.GzipFile(fileobj=file)
-    if start == b"\x28\xb5\x2f\xfd":
+    if start == ZSTD:
         unpacked = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
         return io.BufferedReader(unpacked, 1 << 20)  # type: ignore[type-var]
     return file

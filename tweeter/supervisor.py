@@ -22,7 +22,7 @@ from typing import IO, NamedTuple
 from tweeter import config as configuration
 from tweeter.broker import die_with_parent
 from tweeter.config import Config
-from tweeter.errors import MUST_END, AlreadyRunning, ConfigError, TweeterError
+from tweeter.errors import MUST_END, AlreadyRunning, ConfigError
 
 FIRST_WAIT_S = 0.5
 LAST_WAIT_S = 30.0
@@ -59,12 +59,10 @@ def _numbered(name: str, count: int) -> list[str]:
 def main() -> None:
     """What `tweeter up` does."""
     try:
-        config = configuration.load()
-        configuration.make_data_dir(config)
-        code = run(config, default_roles(config), before=create_database)
-    except TweeterError as error:
-        sys.stderr.write(f"{error}\n")
-        code = 2  # as every command that a person can mend
+        with configuration.errors_to_stderr():
+            config = configuration.load()
+            configuration.make_data_dir(config)
+            code = run(config, default_roles(config), before=create_database)
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)

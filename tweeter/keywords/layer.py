@@ -20,6 +20,11 @@ from tweeter.records import Keyword, Match, Post
 Meaning = tuple[str, tuple[tuple[str, str], ...]]  # expression, accounts
 
 
+def changed(had: Mapping[int, Keyword], now: Mapping[int, Keyword]) -> list[Keyword]:
+    """The keywords, by id, that are new or differ from before; most are the same object."""
+    return [one for n, one in now.items() if (old := had.get(n)) is not one and old != one]
+
+
 class Compiled:
     """A keyword's tree with numbers for its atoms; tree=None: a hit of any of them is enough."""
 

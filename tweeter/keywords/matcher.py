@@ -9,7 +9,7 @@ from collections import ChainMap
 from collections.abc import Iterable
 
 from tweeter.keywords.haystack import haystack, of_parts
-from tweeter.keywords.layer import Compiled, Layer
+from tweeter.keywords.layer import Compiled, Layer, changed
 from tweeter.records import Keyword, Match, Post
 
 KEPT = 200  # answers for posts with the same words
@@ -32,8 +32,8 @@ class Matcher:
         self._layers: list[Layer] = [Layer(wanted, known)] if over is None else old[:1]
         self._covered: frozenset[int] = frozenset()  # ids of which the first no longer counts
         if over is not None:
-            changed, self._covered = over
-            self._layers += [Layer(changed, known)] if changed else []
+            laid, self._covered = over
+            self._layers += [Layer(laid, known)] if laid else []
         first, *others = self._layers
         self.broken = {n: words for n, words in first.broken.items() if n not in self._covered}
         for layer in others:
@@ -87,9 +87,8 @@ def _laid_over(
     if len(had) < LEAST:
         return None
     now = {keyword.id: keyword for keyword in wanted}
-    # Most are the same object: nothing of them is compared.
-    changed = [one for n, one in now.items() if (old := had.get(n)) is not one and old != one]
-    covered = (had.keys() - now.keys()) | {one.id for one in changed if one.id in had}
-    if len(now) != len(wanted) or SHARE * max(len(changed), len(covered)) > len(had):
+    over = changed(had, now)
+    covered = (had.keys() - now.keys()) | {one.id for one in over if one.id in had}
+    if len(now) != len(wanted) or SHARE * max(len(over), len(covered)) > len(had):
         return None
-    return changed, frozenset(covered)
+    return over, frozenset(covered)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tweeter.decode import times
 from tweeter.errors import SourceError
 from tweeter.jsonlines import DAMAGED
-from tweeter.recordings import Reader, open_file
+from tweeter.recordings import Reader, damaged, open_file, unreadable
 from tweeter.records import Keyword, RawEvent
 from tweeter.sources.backoff import constant
 from tweeter.sources.base import Sink
@@ -46,9 +46,7 @@ class ReplaySource:
         try:
             file = await asyncio.to_thread(open_file, self._path)
         except OSError as error:
-            raise SourceError(
-                "refused", f"{self._path} cannot be read: {error.strerror or error}."
-            ) from error
+            raise unreadable(self._path, error) from error
         skip = int(sink.cursor or 0)
         reader = Reader(file, self._path.name)
         sink.connected(f"Reading {self._path.name}.")
@@ -57,13 +55,9 @@ class ReplaySource:
             while block := await asyncio.to_thread(reader.block, skip):
                 await pace.put(block, sink)
         except DAMAGED as error:
-            raise SourceError(
-                "refused",
-                f"{self._path.name} is damaged after line {reader.lines:,}: {error}."
-                " What was read before is stored.",
-            ) from error
+            raise damaged(self._path, reader.lines, error) from error
         except OSError as error:
-            raise SourceError("refused", f"{self._path} cannot be read: {error}.") from error
+            raise unreadable(self._path, error) from error
         finally:
             await asyncio.to_thread(file.close)
 
