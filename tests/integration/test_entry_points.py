@@ -50,20 +50,24 @@ class Terminal:
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder, self.env = folder, env
+        self.log = Path(env["TWEETER_DATA_DIR"]).with_name("terminal.log")
+        self.log.touch()
         self.running: list[subprocess.Popen[bytes]] = []
 
     def leave_running(self, *argv: str) -> "subprocess.Popen[bytes]":
-        log = (self.folder / "terminal.log").open("ab")
-        process = subprocess.Popen(argv, cwd=self.folder, env=self.env, stdout=log, stderr=log)
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(argv, cwd=self.folder, env=self.env, stdout=log, stderr=log)
         self.running.append(process)
         return process
 
     def end(self) -> None:
+        """Stop all; what they said becomes part of a test's report if it fails."""
         children = [pid for process in self.running for pid in tree(process.pid)]
         for process in self.running:
             process.send_signal(signal.SIGTERM)
         for process in self.running:
             process.wait(timeout=20)
+        sys.stderr.write(self.log.read_text(errors="replace"))
         wait_for(lambda: not any(map(alive, children)), 10, "for all to end")
 
 
