@@ -110,7 +110,12 @@ def test_the_five_original_steps(terminal: Terminal, first: str) -> None:
 
     def posts() -> bytes:
         return subprocess.run(
-            status, cwd=terminal.folder, env=terminal.env, capture_output=True, timeout=60
+            status,
+            cwd=terminal.folder,
+            env=terminal.env,
+            check=True,
+            stdout=subprocess.PIPE,
+            timeout=60,
         ).stdout
 
     wait_for(posts, 30, "for a post of the demo")
