@@ -24,6 +24,7 @@ ROWS = [
     {"broadcast", "broker", "forecast", "memory", "problems", "queues", "scheduler", "x_costs"},
     {"digest"},
     {"helper"},
+    {"helpers"},
     {"crew", "line", "pipeline"},
     {"statistics", "writing"},
     {"balance", "follow", "imports", "look_back", "names", "recheck", "x_search"},

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
-from tweeter.helper import FAILED, Child, how_many
+from tweeter.helper import FAILED, Child
+from tweeter.helpers import how_many
 from tweeter.jsonlines import Block
 from tweeter.records import Keyword
 from tweeter.store.batches import Batch

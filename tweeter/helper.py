@@ -1,12 +1,9 @@
-"""Decoding and matching in processes of their own, for a slot in a flood.
+"""Decoding, matching and storing in processes of their own.
 
-Python computes in one thread at a time: who decodes keeps a slot's reader and writer waiting. So
-when events lie in heaps they go, as they came, over a socket pair to a child that knows the
-keywords and nothing else (no database, no settings), and the batch comes back. The child does
-what `digest` does, for it calls it. Where there are more cores several children share a heap.
-
-They begin with the first flood, end after a rest or with their parent, and are never needed: until
-they are ready, and whenever one fails, the slot digests by itself.
+Python computes in one thread at a time: who decodes keeps a slot's reader and writer waiting. A
+child gets events as they came over a socket pair and does what `digest` does, for it calls it. It
+knows the keywords, and no settings; the database only where it is told to store what it kept.
+It leaves when its line ends.
 """
 
 import contextlib
@@ -19,29 +16,30 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import memory
 from tweeter.digest import digest
+from tweeter.errors import TweeterError
 from tweeter.jsonlines import Block
 from tweeter.keywords import Matcher
 from tweeter.keywords.layer import changed
 from tweeter.records import Keyword, RawEvent
-from tweeter.store.batches import Batch
+from tweeter.store import batches
+from tweeter.store.batches import Batch, Outcome
+from tweeter.store.engine import make_engine
+from tweeter.store.leases import Lease
 
 log = logging.getLogger("tweeter.helper")
 
-FLOOD_EVENTS = 250  # at once; fewer are digested here sooner than there
+KEPT = 4  # batches of a child that wait to be stored; older ones are forgotten
 ANSWER_S = 30.0  # a part takes a tenth of a second; a child that takes so long is stuck
-REST_S = 30.0  # without a flood: then it ends
-AGAIN_S = 10.0  # between a failure and the next children
-MOST = 4  # children by themselves; more would wait for the one who reads and stores
 FAILED = (OSError, EOFError, msgspec.MsgspecError)  # of a child: end it, and digest it yourself
 _LENGTH = struct.Struct(">I")
 _READY = b"\x01"
@@ -56,11 +54,12 @@ class Learn(msgspec.Struct, tag=True, array_like=True):
 
 
 class Work(msgspec.Struct, tag=True, array_like=True):
-    """Events to digest; the answer is a Batch."""
+    """Events to digest; the answer is a Batch. keep: its number; then the answer is a Kept."""
 
     is_live: bool
     indexed: bool
     events: Sequence[RawEvent]
+    keep: int = 0
 
 
 class WorkBlock(msgspec.Struct, tag=True, array_like=True):
@@ -70,103 +69,48 @@ class WorkBlock(msgspec.Struct, tag=True, array_like=True):
     block: Block
 
 
+class Kept(msgspec.Struct, array_like=True):
+    """What a child digested and keeps, by number. items, cursor and the rest are as of a Batch."""
+
+    number: int
+    items: int
+    cursor: str
+    covered_until: int = 0
+    journal: tuple[str, int] | None = None
+
+
+class Store(msgspec.Struct, tag=True, array_like=True):
+    """Store what is kept, in the database of this URL; the answer is a Stored."""
+
+    url: str
+    lease: Lease
+    kept: Kept
+
+
+class Stored(msgspec.Struct, array_like=True):
+    """What it changed, and the cursor after it; outcome None: it is not stored, for `words`."""
+
+    outcome: Outcome | None
+    cursor: str = ""
+    words: str = ""
+
+
 def _counter(_: Any, value: Any) -> Any:
     return Counter(value)  # the only type that msgspec does not know
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_asked = msgspec.msgpack.Decoder(Learn | Work | WorkBlock).decode
-_answered = msgspec.msgpack.Decoder(Batch, dec_hook=_counter).decode
-
-
-class Helper:
-    """Children that share what is to be digested; several threads take turns.
-
-    With none yet, `digest` begins them. count: as the setting `helpers` says it.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = how_many(count, MOST)
-        self._turn = threading.Lock()
-        self._children: list[Child] = []
-        self._used_at = self._failed_at = -AGAIN_S
-
-    def digest(
-        self,
-        events: Sequence[RawEvent],
-        revision: int,
-        keywords: Sequence[Keyword],
-        *,
-        is_live: bool = True,
-        indexed: bool = True,
-    ) -> Batch | None:
-        """What `digest` makes of them with these keywords; None: it cannot, do it yourself."""
-        with self._turn:
-            self._used_at = time.monotonic()
-            try:
-                if not self._stand_by():
-                    return None
-                for child in self._children:
-                    child.teach(revision, keywords)
-                return self._shared(events, is_live, indexed)
-            except FAILED as error:
-                log.warning("helper_failed error=%s", error or type(error).__name__)
-                self._failed_at = time.monotonic()
-                self._end()
-                return None
-
-    def _shared(self, events: Sequence[RawEvent], is_live: bool, indexed: bool) -> Batch:
-        size = -(-len(events) // len(self._children))
-        parts = [events[start : start + size] for start in range(0, len(events), size)]
-        asked = self._children[: len(parts)]
-        for child, part in zip(asked, parts, strict=True):
-            child.ask(Work(is_live, indexed, part))
-        return reduce(Batch.joined, [child.answer() for child in asked])
-
-    def _stand_by(self) -> bool:
-        if not self._children and time.monotonic() - self._failed_at >= AGAIN_S:
-            for _ in range(self._count):
-                self._children.append(Child())
-        return bool(self._children) and all(child.is_ready() for child in self._children)
-
-    def pids(self) -> list[int]:
-        """Of the children that there are."""
-        return [child.process.pid for child in self._children]
-
-    def rest(self) -> None:
-        """End them if there was no flood for a while. Never waits."""
-        if not self._children or not self._turn.acquire(blocking=False):
-            return
-        try:
-            if time.monotonic() - self._used_at > REST_S:
-                log.info("helper_rests")
-                self._end()
-        finally:
-            self._turn.release()
-
-    def close(self) -> None:
-        """End the children, whatever they do."""
-        for child in list(self._children):
-            child.process.kill()  # so that who waits for an answer does so no longer
-        with self._turn:
-            self._end()
-
-    def _end(self) -> None:
-        while self._children:
-            self._children.pop().end()
-
-
-def how_many(count: int, most: int) -> int:
-    """Children for the setting `helpers`: -1 is as many as cores, up to `most`."""
-    cores = os.cpu_count() or 1
-    by_itself = min(cores, most) if cores > 1 else 0
-    return by_itself if count < 0 else count
+_asked = msgspec.msgpack.Decoder(Learn | Work | WorkBlock | Store).decode
+_a_batch = msgspec.msgpack.Decoder(Batch, dec_hook=_counter).decode
+_a_kept = msgspec.msgpack.Decoder(Kept).decode
+_a_stored = msgspec.msgpack.Decoder(Stored).decode
 
 
 class Child:
-    """A process that digests, and our end of its line. Used by one thread at a time.
+    """A process that digests, and our end of its line.
 
-    nice: how much it stands back for other processes, as for os.nice.
+    turn: held by the thread that asks, until it has the answer. nice: how much it stands back for
+    other processes, as for os.nice.
     """
 
     def __init__(self, nice: int = 0) -> None:
@@ -177,6 +121,8 @@ class Child:
             self.process = subprocess.Popen(  # noqa: S603 (ourselves)
                 words, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
             )
+        self.turn = threading.Lock()
+        self.kept = 0  # number of what it kept last
         self._is_ready = False
         self._revision = -1
         self._known: dict[int, Keyword] = {}  # to it, by id
@@ -195,10 +141,11 @@ class Child:
         if self._revision == revision:
             return
         had, now = self._known, {keyword.id: keyword for keyword in keywords}
-        self.ask(Learn(revision, changed(had, now), list(had.keys() - now.keys())))
+        with self.turn:
+            self.ask(Learn(revision, changed(had, now), list(had.keys() - now.keys())))
         self._revision, self._known = revision, now
 
-    def ask(self, message: Learn | Work | WorkBlock) -> None:
+    def ask(self, message: Learn | Work | WorkBlock | Store) -> None:
         """Send it. Raises as `answer` does."""
         _send(self.line, _encode(message))
 
@@ -209,7 +156,21 @@ class Child:
 
     def answer(self) -> Batch:
         """What it makes of the work. Raises OSError, EOFError or MsgspecError: end it then."""
-        return _answered(_receive(self.line))
+        return _a_batch(_receive(self.line))
+
+    def keep(self, work: Work) -> Kept:
+        """Let it keep what it makes of the work. Raises as `answer` does."""
+        with self.turn:
+            self.ask(work)
+            kept = _a_kept(_receive(self.line))
+        self.kept = kept.number
+        return kept
+
+    def store(self, store: Store) -> Stored:
+        """Let it store what it kept. Raises as `answer` does."""
+        with self.turn:
+            self.ask(store)
+            return _a_stored(_receive(self.line))
 
     def end(self) -> None:
         """Kill it; it would leave by itself when its line ends."""
@@ -240,34 +201,69 @@ def _exactly(line: socket.socket, length: int) -> bytearray:
     return data
 
 
+class Desk:
+    """What a child knows and keeps, and what it does with it."""
+
+    def __init__(self) -> None:
+        self._revision, self._matcher = -1, Matcher(())
+        self._known: dict[int, Keyword] = {}
+        self._kept: dict[int, Batch] = {}
+        self._engines: dict[str, Engine] = {}
+
+    def learn(self, learn: Learn) -> None:
+        """Match with other keywords from now on."""
+        self._known.update((keyword.id, keyword) for keyword in learn.changed)
+        for number in learn.gone:
+            del self._known[number]
+        self._matcher = Matcher(self._known.values(), before=self._matcher)
+        self._revision = learn.revision
+        memory.keep()
+
+    def digest(self, events: Iterable[RawEvent], *, is_live: bool, indexed: bool) -> Batch:
+        """As `digest` does it, with what was learned."""
+        return digest(events, self._matcher, self._revision, is_live=is_live, indexed=indexed)
+
+    def keep(self, number: int, batch: Batch) -> Kept:
+        """Keep a batch until it is stored; the oldest goes when there are too many."""
+        while len(self._kept) >= KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[number] = batch
+        return Kept(number, len(batch.items), batch.cursor)
+
+    def store(self, asked: Store) -> Stored:
+        """In one transaction; whatever hinders it is for the slot to see when it does it itself."""
+        batch = self._kept.pop(asked.kept.number, None)
+        if batch is None:
+            return Stored(None, words="It is not kept any more.")
+        batch.cursor, batch.journal = asked.kept.cursor, asked.kept.journal
+        batch.covered_until = asked.kept.covered_until
+        if asked.url not in self._engines:
+            self._engines[asked.url] = make_engine(asked.url)
+        try:
+            outcome = batches.commit(self._engines[asked.url], asked.lease, batch)
+        except (SQLAlchemyError, TweeterError) as error:
+            return Stored(None, words=type(error).__name__)
+        return Stored(outcome, batch.cursor)
+
+
 def serve(line: socket.socket) -> None:
-    """The child: digest what comes until the line ends."""
+    """The child: do what is asked until the line ends."""
     line.sendall(_READY)
-    revision, matcher = -1, Matcher(())
-    known: dict[int, Keyword] = {}
+    desk = Desk()
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             match _asked(_receive(line)):
                 case Learn() as learn:
-                    known.update((keyword.id, keyword) for keyword in learn.changed)
-                    for number in learn.gone:
-                        del known[number]
-                    matcher = Matcher(known.values(), before=matcher)
-                    revision = learn.revision
-                    memory.keep()
-                case Work() as work:
-                    batch = digest(
-                        work.events,
-                        matcher,
-                        revision,
-                        is_live=work.is_live,
-                        indexed=work.indexed,
-                    )
-                    _send(line, _encode(batch))
-                case WorkBlock(indexed=indexed, block=block):
+                    desk.learn(learn)
+                case Work(is_live, indexed, events, keep):
+                    batch = desk.digest(events, is_live=is_live, indexed=indexed)
+                    _send(line, _encode(desk.keep(keep, batch) if keep else batch))
+                case WorkBlock(indexed, block):
                     block = msgspec.structs.replace(block, data=bytes(_receive(line)))
-                    batch = digest(block, matcher, revision, is_live=False, indexed=indexed)
+                    batch = desk.digest(block, is_live=False, indexed=indexed)
                     _send(line, _encode(batch))
+                case Store() as store:
+                    _send(line, _encode(desk.store(store)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from tweeter.config import Config
 from tweeter.errors import LeaseLost, SourceError
-from tweeter.helper import Helper
+from tweeter.helpers import Helpers
 from tweeter.pipeline import KeywordBook, Pipeline
 from tweeter.sources import past as networks
 from tweeter.sources.backoff import exponential
@@ -67,10 +67,10 @@ async def _read(engine: Engine, config: Config, past: Past) -> bool:
     pipeline = Pipeline(engine, past.lease, book, is_live=False, indexed=indexed)
     deadline = time.monotonic() + PART_S
     began_us: list[int] = []
-    with closing(Helper(config.helpers)) as helper:
+    with closing(Helpers(config.helpers)) as helpers:
         async for piece in _pieces(config, past, began_us.append):
             taken = Taken(piece.events, 0, position=str(piece.position))
-            await asyncio.to_thread(pipeline.store, taken, helper)
+            await asyncio.to_thread(pipeline.store, taken, helpers)
             if time.monotonic() > deadline:
                 await _note_clamp(engine, past, began_us)
                 await asyncio.to_thread(jobs.pause, engine, past, "Under way.")

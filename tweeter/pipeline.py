@@ -2,7 +2,7 @@
 
 Read this first. `digest` is pure: it decodes each event, matches each post and sorts the
 results into what the store must do; in a flood a helper process does it. `commit` does what it
-says and repeats what may be repeated.
+says and repeats what may be repeated; what a helper kept, the helper stores.
 """
 
 import threading
@@ -15,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import memory
 from tweeter.digest import PAID, digest
-from tweeter.helper import FLOOD_EVENTS, Helper
+from tweeter.helper import Kept
+from tweeter.helpers import FLOOD_EVENTS, Helpers
 from tweeter.keywords import Matcher, network_of
 from tweeter.records import Keyword, RawEvent
 from tweeter.sources.inbox import Taken
@@ -93,18 +94,40 @@ class KeywordBook:
         return known.revision, known.keywords
 
 
-class Digested(NamedTuple):
-    """Events, and what they mean for the store with the keywords of a moment."""
+class Part(NamedTuple):
+    """Events, and what they mean for the store with the keywords of a moment, or who keeps it."""
 
     events: list[RawEvent]
-    batch: Batch
+    batch: Batch | Kept
+
+
+class Digested(NamedTuple):
+    """What is to be stored, in order: one transaction for each part."""
+
+    parts: list[Part]
+
+    @property
+    def is_urgent(self) -> bool:
+        """True if more than counters and the cursor changes: somebody may be waiting for it."""
+        return any(isinstance(batch, Kept) or batch.is_urgent for _, batch in self.parts)
+
+    def is_full(self, items: int, events: int) -> bool:
+        """True if it has so many that no more should join it. What a helper keeps is full."""
+        last = self.parts[-1]
+        if isinstance(last.batch, Kept):
+            return True
+        return len(last.batch.items) >= items or len(last.events) >= events
 
     def joined(self, later: "Digested") -> "Digested":
-        """Both, to be stored together."""
-        batch = self.batch.joined(later.batch)
-        if self.batch.revision != later.batch.revision:  # so `commit` matches all of it again
+        """Both, with as few transactions as possible."""
+        *before, last = self.parts
+        first, *after = later.parts
+        if isinstance(last.batch, Kept) or isinstance(first.batch, Kept):
+            return Digested(self.parts + later.parts)
+        batch = last.batch.joined(first.batch)
+        if last.batch.revision != first.batch.revision:  # so `commit` matches all of it again
             batch.revision = NO_REVISION
-        return Digested(self.events + later.events, batch)
+        return Digested([*before, Part(last.events + first.events, batch), *after])
 
 
 class Pipeline:
@@ -128,42 +151,73 @@ class Pipeline:
         """Decode and match what was taken."""
         return _digested(taken, self._digest(taken.events))
 
-    def digest_by(self, helper: Helper, taken: Taken) -> Digested | None:
-        """The same by another process, if it can."""
+    def digest_by(self, helpers: Helpers, taken: Taken, *, keep: bool = False) -> Digested | None:
+        """The same by another process, if it can.
+
+        keep: it may keep what it found until `commit`; not of X while names are followed whose
+        ids its posts teach.
+        """
         revision, keywords = self.book.revised()
-        batch = helper.digest(taken.events, revision, keywords, **self._how)
+        keep = keep and isinstance(self.lease, Lease) and not self._may_learn(taken.events)
+        batch = helpers.digest(taken.events, revision, keywords, keep=keep, **self._how)
         return None if batch is None else _digested(taken, batch)
 
     def _digest(self, events: Sequence[RawEvent]) -> Batch:
         revision, matcher = self.book.current()
         return digest(events, matcher, revision, **self._how)
 
-    def commit(self, digested: Digested) -> tuple[Outcome, str]:
+    def commit(self, digested: Digested, helpers: Helpers | None = None) -> tuple[Outcome, str]:
         """Store it; returns what changed and the cursor after it ("" = unmoved).
 
-        Raises LeaseLost (nothing written) and SQLAlchemy's errors (do it again: safe).
+        What is stored leaves `digested`, so doing it again goes on with the rest. Raises
+        LeaseLost (nothing of the rest written) and SQLAlchemy's errors (do it again: safe).
         """
-        events, batch = digested.events, digested.batch
+        whole, cursor = Outcome(), ""
+        while digested.parts:
+            part = digested.parts[0]
+            outcome, moved = self._commit_kept(part, helpers) or self._commit(part)
+            del digested.parts[0]
+            whole, cursor = whole.joined(outcome), moved or cursor
+        return whole, cursor
+
+    def _commit_kept(self, part: Part, helpers: Helpers | None) -> tuple[Outcome, str] | None:
+        """Let the helper store what it keeps; None if nothing is kept, or nobody knows."""
+        if helpers is None or not isinstance(part.batch, Kept) or not isinstance(self.lease, Lease):
+            return None
+        return helpers.store(
+            part.batch, self.engine.url.render_as_string(hide_password=False), self.lease
+        )
+
+    def _commit(self, part: Part) -> tuple[Outcome, str]:
+        batch = part.batch if isinstance(part.batch, Batch) else self._again(part)
         while True:
             try:
                 outcome = batches.commit(self.engine, self.lease, batch)
             except KeywordsChanged:
                 self.book.refresh()
-                again = self._digest(events)
-                again.cursor, again.journal = batch.cursor, batch.journal
-                again.covered_until = batch.covered_until
-                batch = again
+                batch = self._again(part)
                 continue
-            if self.book.unlearned and events and events[0].shape == PAID:
+            if self._may_learn(part.events):
                 self._learn(batch)
             return outcome, batch.cursor
 
-    def store(self, taken: Taken, helper: Helper | None = None) -> tuple[Outcome, str]:
+    def _again(self, part: Part) -> Batch:
+        """The part's batch, digested here and now."""
+        again, before = self._digest(part.events), part.batch
+        again.cursor, again.journal = before.cursor, before.journal
+        again.covered_until = before.covered_until
+        return again
+
+    def store(self, taken: Taken, helpers: Helpers | None = None) -> tuple[Outcome, str]:
         """Both at once; many events with the help of others."""
         digested = None
-        if helper is not None and len(taken.events) >= FLOOD_EVENTS:
-            digested = self.digest_by(helper, taken)
+        if helpers is not None and len(taken.events) >= FLOOD_EVENTS:
+            digested = self.digest_by(helpers, taken)
         return self.commit(digested or self.digest(taken))
+
+    def _may_learn(self, events: Sequence[RawEvent]) -> bool:
+        """Whether they may be posts that teach the ids of followed names."""
+        return bool(self.book.unlearned and events and events[0].shape == PAID)
 
     def _learn(self, batch: Batch) -> None:
         """An account of X that is followed by name has posted: take its id (docs/adr/0004)."""
@@ -177,8 +231,8 @@ class Pipeline:
                 )
 
 
-def _digested(taken: Taken, batch: Batch) -> Digested:
+def _digested(taken: Taken, batch: Batch | Kept) -> Digested:
     batch.cursor = taken.position or batch.cursor
     batch.covered_until = taken.covered_until
     batch.journal = taken.journal
-    return Digested(taken.events, batch)
+    return Digested([Part(taken.events, batch)])

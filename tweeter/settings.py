@@ -26,8 +26,8 @@ workers = 1
 slots = 1
 worker_concurrency = 0
 
-# In a flood such a process has so many helpers that decode and match for it (-1: as many as cores,
-# at most 4, none on one core; 0: none). A process that reads files has them too, at most 8.
+# In a flood such a process has so many helpers that decode, match and store for it (-1: as many as
+# cores, at most 4, none on one core; 0: none). A process that reads files has them too, at most 8.
 helpers = -1
 
 # A process that follows streams and has more memory than this ends in order and another takes

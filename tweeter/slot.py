@@ -27,7 +27,7 @@ from tweeter.balance import Balance
 from tweeter.config import Config
 from tweeter.errors import LeaseLost, MustEnd, SourceError, StoreError
 from tweeter.follow import Follow
-from tweeter.helper import Helper
+from tweeter.helpers import Helpers
 from tweeter.line import awake_s
 from tweeter.pipeline import KeywordBook, Pipeline
 from tweeter.records import Keyword, now_us
@@ -88,7 +88,7 @@ class Slot:
         self._looked_at = -LOOK_S
         self._writer = ThreadPoolExecutor(1, "writer")
         self._control = ThreadPoolExecutor(1, "control")
-        self._helping = Helping(Helper(config.helpers), ThreadPoolExecutor(1, "helping"))
+        self._helping = Helping(Helpers(config.helpers), ThreadPoolExecutor(1, "helping"))
 
     async def run(self) -> None:
         """Follow streams; stops within about 5 s of should_stop, with everything read stored."""
@@ -107,7 +107,7 @@ class Slot:
         finally:
             pulse.cancel()
             await self._stop()
-            self._helping.helper.close()
+            self._helping.helpers.close()
             for executor in (self._writer, self._control, self._helping.executor):
                 executor.shutdown()
 
@@ -143,7 +143,7 @@ class Slot:
         await self._aside(self._book.refresh)
         await self._count_reads()
         self._look_for_journals()
-        self._helping.helper.rest()
+        self._helping.helpers.rest()
         if self._book.revision != self._told:  # a batch may have refreshed the book before us
             self._told = self._book.revision
             for _, follow, _ in self._following.values():

@@ -13,13 +13,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter.errors import Held, MustEnd
-from tweeter.helper import FLOOD_EVENTS, Helper
+from tweeter.helpers import FLOOD_EVENTS, Helpers
 from tweeter.pipeline import Digested, Pipeline
 from tweeter.sources.inbox import Inbox, Taken
 from tweeter.store import trouble
@@ -41,7 +42,7 @@ EVENTS_A_POST = 10  # events that are stored together, at most, for each post th
 class Helping(NamedTuple):
     """Who digests in a flood, and the thread that asks it."""
 
-    helper: Helper
+    helpers: Helpers
     executor: Executor
 
 
@@ -150,7 +151,7 @@ class Writer:
             await damaged()
         since = time.monotonic()
         digested = await self._digest(taken)
-        self._is_calm = are_few and not digested.batch.is_urgent
+        self._is_calm = are_few and not digested.is_urgent
         if self._waiting is not None:
             digested = self._waiting.digested.joined(digested)
             since = self._waiting.since
@@ -161,8 +162,8 @@ class Writer:
         helping = self._how.helping
         flood = min(FLOOD_EVENTS, self._how.batch_posts)
         if helping is not None and len(taken.events) >= flood:
-            loop, ask = asyncio.get_running_loop(), self._pipeline.digest_by
-            found = await loop.run_in_executor(helping.executor, ask, helping.helper, taken)
+            ask = partial(self._pipeline.digest_by, helping.helpers, taken, keep=True)
+            found = await asyncio.get_running_loop().run_in_executor(helping.executor, ask)
             if found is not None:
                 return found
         if _are_few(taken):
@@ -172,9 +173,8 @@ class Writer:
     def _is_full(self) -> bool:
         if self._waiting is None:
             return False
-        events, batch = self._waiting.digested
         most = self._how.batch_posts
-        return len(batch.items) >= most or len(events) >= most * EVENTS_A_POST
+        return self._waiting.digested.is_full(most, most * EVENTS_A_POST)
 
     def _due_s(self, is_open: bool) -> float | None:
         """In how long what is decoded must be stored; None if nothing is."""
@@ -183,7 +183,7 @@ class Writer:
         if self._is_full() or not is_open:
             return 0
         due = self._waiting.since + QUIET_S
-        if self._waiting.digested.batch.is_urgent:
+        if self._waiting.digested.is_urgent:
             due = min(due, self._stored_at + self._window_s)
         return max(due - time.monotonic(), 0)
 
@@ -192,10 +192,12 @@ class Writer:
     ) -> None:
         """Store until it is stored; a database that is away stops the cursor, not the stream."""
         wait_s = 0.5
+        is_urgent = waiting.digested.is_urgent
+        helpers = None if self._how.helping is None else self._how.helping.helpers
         while True:
             began_at = time.monotonic()
             try:
-                _, cursor = await self._aside(self._pipeline.commit, waiting.digested)
+                _, cursor = await self._aside(self._pipeline.commit, waiting.digested, helpers)
             except (SQLAlchemyError, Held, MustEnd) as error:
                 words = trouble.words(error)
                 log.error("store_failed stream=%s words=%s", self._name, words)
@@ -203,7 +205,7 @@ class Writer:
                 wait_s = min(wait_s * 2, 10.0)
             else:
                 break
-        if waiting.digested.batch.is_urgent:
+        if is_urgent:
             self._how.tell()
         self._stored_at = time.monotonic()
         took_s = self._stored_at - began_at

@@ -107,6 +107,11 @@ class Outcome(msgspec.Struct):
     ignored: int = 0
     duplicates: int = 0
 
+    def joined(self, later: "Outcome") -> "Outcome":
+        """The changes of both."""
+        names = self.__struct_fields__
+        return Outcome(**{name: getattr(self, name) + getattr(later, name) for name in names})
+
 
 def row_id(sort_us: int, key: str, salt: int = 0) -> int:
     """The integer key of a post: the time in its id (ms) << 20 | 20 bits of a hash; 62 bits."""
