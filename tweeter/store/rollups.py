@@ -55,10 +55,12 @@ class Sums:
 
     def __init__(self) -> None:
         self._matches: dict[int, int] = {}  # by keyword
-        # By (keyword, minute, network, kind, lang) and (keyword, facet, hour, network, value).
+        # By (keyword, minute, network, kind, lang).
         self._seen: dict[Key, int] = {}
         self._gone: dict[Key, int] = {}
-        self._facets: dict[Key, int] = {}
+        # By keyword, then (facet, hour, network, value): sorted so in half the time.
+        self._facets: dict[int, dict[Key, int]] = {}
+        self._grows = True  # nothing was counted off
 
     def count(self, change: Mapping[int, int]) -> None:
         """Add to the keywords' exact counters of posts, by keyword id."""
@@ -69,6 +71,7 @@ class Sums:
         """Count a post for these keywords (sign 1), or count it off (-1)."""
         if not keyword_ids:
             return
+        self._grows = self._grows and sign > 0
         place = cells.volume(row)
         is_visible = cells.is_visible(row)
         counted = self._seen if is_visible else self._gone
@@ -77,10 +80,11 @@ class Sums:
             counted[key] = counted.get(key, 0) + sign
         named = [number for number in keyword_ids if number != EVERYTHING]
         if is_visible and named:
-            hour, found = place.minute - place.minute % HOUR, self._facets
-            for facet, value in cells.facets(row):
-                for keyword_id in named:
-                    its: Key = (keyword_id, facet, hour, place.network, value)
+            hour = place.minute - place.minute % HOUR
+            keys = [(facet, hour, place.network, value) for facet, value in cells.facets(row)]
+            for keyword_id in named:
+                found = self._facets.setdefault(keyword_id, {})
+                for its in keys:
                     found[its] = found.get(its, 0) + sign
 
     def write(self, connection: Connection) -> None:
@@ -91,8 +95,29 @@ class Sums:
         for table, sizes, names in ((volumes, SIZES, 3), (totals, TOTAL_SIZES, 1)):
             seen, gone = (_by_sizes(some, sizes, names) for some in (self._seen, self._gone))
             keys = sorted(seen.keys() | gone.keys()) if gone else sorted(seen)
-            _write(connection, table, [(key, (seen.get(key, 0), gone.get(key, 0))) for key in keys])
-        _write(connection, facets, [(key, (by,)) for key, by in sorted(self._facets.items())])
+            self._write(connection, table, [(*k, seen.get(k, 0), gone.get(k, 0)) for k in keys])
+        parts = [
+            (keyword_id, *key, by)
+            for keyword_id in sorted(self._facets)
+            for key, by in sorted(self._facets[keyword_id].items())
+        ]
+        self._write(connection, facets, parts)
+
+    def _write(self, connection: Connection, table: Table, rows: list[Key]) -> None:
+        """rows: in the order of the primary key, with the changes of the sums at their end."""
+        keys = [column.name for column in table.primary_key]
+        count = len(keys)
+        if self._grows:
+            add_up(connection, table, rows, keys=count)
+            return
+        add_up(connection, table, [row for row in rows if any(row[count:])], keys=count)
+        less = [row[:count] for row in rows if min(row[count:]) < 0]
+        if less:
+            sums = [column for column in table.columns if not column.primary_key]
+            which = and_(*(table.c[name] == bindparam(f"its_{name}") for name in keys))
+            nothing = delete(table).where(which, *(column == 0 for column in sums))
+            names = [f"its_{name}" for name in keys]
+            connection.execute(nothing, [dict(zip(names, key, strict=True)) for key in less])
 
 
 def _by_sizes(minutes: Mapping[Key, int], sizes: Sequence[int], names: int) -> dict[Key, int]:
@@ -104,21 +129,6 @@ def _by_sizes(minutes: Mapping[Key, int], sizes: Sequence[int], names: int) -> d
             key = (keyword_id, size, minute - minute % size, *its)
             found[key] = found.get(key, 0) + by
     return found
-
-
-def _write(
-    connection: Connection, table: Table, changed: Sequence[tuple[Key, tuple[int, ...]]]
-) -> None:
-    keys = [column.name for column in table.primary_key]
-    rows = [key + by for key, by in changed if any(by)]
-    add_up(connection, table, rows, keys=len(keys))
-    less = [key for key, by in changed if min(by) < 0]
-    if less:
-        sums = [column for column in table.columns if not column.primary_key]
-        which = and_(*(table.c[name] == bindparam(f"its_{name}") for name in keys))
-        nothing = delete(table).where(which, *(column == 0 for column in sums))
-        names = [f"its_{name}" for name in keys]
-        connection.execute(nothing, [dict(zip(names, key, strict=True)) for key in less])
 
 
 @contextmanager
