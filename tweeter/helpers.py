@@ -28,7 +28,7 @@ from tweeter.store.leases import Lease
 log = logging.getLogger("tweeter.helpers")
 
 FLOOD_EVENTS = 250  # at once; fewer are digested here sooner than there
-MANY = 4  # a heap of which one event in so many is to be stored is followed by heaps of that kind
+MANY = 8  # a heap of which one event in so many is to be stored is followed by heaps of that kind
 REST_S = 30.0  # without a flood: then they end
 AGAIN_S = 10.0  # between a failure and the next children
 MOST = 4  # children by themselves; more would wait for the one who reads
