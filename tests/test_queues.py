@@ -3,15 +3,22 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kombu.simple import SimpleQueue
 
+from tweeter import config as configuration
 from tweeter import queues
+from tweeter.broker import BrokerKeeper
+from tweeter.config import Config
 
 PAGE = (Path(__file__).parent.parent / "docs" / "celery.md").read_text()
 ROW = re.compile(r"^\| `(\w+)` \| `([^`]+)` \| \w", re.M)
@@ -100,3 +107,41 @@ def test_ingest_leaves_a_process_free_and_a_killed_one_frees_its_lane() -> None:
         os.waitpid(child, 0)
     with lanes.take() as is_free:
         assert is_free
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
+    """A broker that is kept in a thread."""
+    monkeypatch.setenv("TWEETER_DATA_DIR", str(tmp_path))
+    config = configuration.load()
+    keeper = BrokerKeeper(config)
+    keeper.start()
+    assert keeper.wait_ready(20)
+    yield config
+    keeper.stop()
+
+
+def test_of_a_broker_that_goes_while_messages_are_under_way_no_worker_ends(
+    embedded: Config,
+) -> None:
+    """What Celery does then: collect, close, and later acknowledge. kombu's has another error."""
+    connection = queues.Connection(configuration.broker_url(embedded))
+    messages = []
+    for number, channel in enumerate((connection.default_channel, connection.channel())):
+        queue = SimpleQueue(channel, f"jobs{number}")
+        queue.put("job")
+        messages.append(queue.get(timeout=10))
+        channel._brpop_start()
+    server = int((embedded.data_dir / "broker" / "server.pid").read_text())
+    os.kill(server, signal.SIGKILL)
+    time.sleep(0.1)
+    with suppress(*connection.connection_errors):
+        connection.collect(socket_timeout=1)
+    connection.close()
+    until_s = time.monotonic() + 30
+    while messages and time.monotonic() < until_s:
+        with suppress(*connection.connection_errors):
+            messages[-1].ack()
+            messages.pop()
+        time.sleep(0.1)
+    assert not messages, "the broker that is back takes no acknowledgement"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kombu.connection import Connection as KombuConnection
 from kombu.entity import Exchange, Queue
 
 INGEST = "ingest"  # look-backs, repairs, imports
@@ -73,6 +74,26 @@ AMQP_TRANSPORT: dict[str, Any] = {"write_timeout": 10.0, "confirm_publish": True
 
 # A message that cannot be sent at once is not waited for: the row stays, the scheduler comes back.
 PUBLISH = {"retry": True, "retry_policy": {"max_retries": 1, "interval_start": 0.1}}
+RECONNECT_S = 5.0
+
+
+class Connection(KombuConnection):
+    """kombu's, for a broker that goes and comes back while a worker runs."""
+
+    def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
+        """As kombu's, but looks for the broker every RECONNECT_S; its own wait grows to 30 s."""
+        how = {"interval_max": RECONNECT_S} | kwargs
+        return super().ensure_connection(*args, **how)  # type: ignore[no-untyped-call]
+
+    def _do_close_transport(self) -> None:
+        """As kombu's, but what is closed goes on to know its address.
+
+        When a broker goes while a job is under way, Celery closes the connection twice; then the
+        job ends, and its message is acknowledged. With kombu 5.7 the second of these found a Redis
+        channel without an address: an AttributeError, of which the worker ended. So it is an error
+        of the connection, or the broker that is back gets the acknowledgement.
+        """
+        self._transport = None
 
 
 def settings(

@@ -19,7 +19,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from celery import Celery, signals
-from kombu.connection import Connection as KombuConnection
 from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 
@@ -37,7 +36,6 @@ from tweeter.store.leases import owner
 log = logging.getLogger("tweeter.tasks")
 
 ANSWER_S = 0.5  # for a pool process to answer before it ends
-RECONNECT_S = 5.0
 # Python lets a thread wait so long for another that computes. In a slot one reads the lines and one
 # decodes: with Python's 5 ms the reader gets a buffer in each 5 ms, and the decoder runs dry.
 THREADS_TURN_S = 0.0005
@@ -58,17 +56,7 @@ def _load() -> configuration.Config:
 config = _load()
 app = Celery("tweeter", broker=configuration.broker_url(config), set_as_current=False)
 app.conf.update(queues.settings(app.conf.broker_url, slot_memory_mb=config.slot_memory_mb))
-
-
-class Connection(KombuConnection):
-    """Looks for a broker that is away every RECONNECT_S; by itself the wait grows to 30 s."""
-
-    def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
-        """As kombu's, with another longest wait."""
-        return super().ensure_connection(*args, **{"interval_max": RECONNECT_S} | kwargs)
-
-
-app.amqp.Connection = Connection
+app.amqp.Connection = queues.Connection
 
 _draining = mmap.mmap(-1, 1)  # shared with the pool's processes: 1 = end your slot
 _engine: Engine | None = None  # of a pool process
