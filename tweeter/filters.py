@@ -236,9 +236,16 @@ class _Test(NamedTuple):
     @property
     def needs_one(self) -> bool:
         """Whether an expression is all that it asks for."""
-        return len(self.needs) == 1 and not (
-            self.never or self.choices or self.only or self.is_timed
-        )
+        return len(self.needs) == 1 and self._is_else_open
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every post passes."""
+        return not self.needs and self._is_else_open
+
+    @property
+    def _is_else_open(self) -> bool:
+        return not (self.never or self.choices or self.only or self.is_timed)
 
 
 class Sieve:
@@ -253,7 +260,8 @@ class Sieve:
         self.questions = frozenset(questions)
         numbers: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
         tests = [_test(one, numbers) for one in self.questions]
-        self._free = [test for test in tests if not test.needs]
+        self._open = frozenset(test.question for test in tests if test.is_open)
+        self._free = [test for test in tests if not (test.needs or test.is_open)]
         self._has_links = any(name == "link" for test in tests for name, _ in test.choices)
         self._kept: dict[frozenset[int], tuple[frozenset[Question], list[_Test]]] = {}
         self._simple: dict[int, list[Question]] = {}  # by the one expression that they need
@@ -267,6 +275,7 @@ class Sieve:
             Keyword(id=number, expression=text, accounts=accounts)
             for (text, accounts), number in numbers.items()
         )
+        self._has_words = bool(numbers)
         parsed = before._matcher if before is not None else None
         self._matcher: Matcher = Matcher(expressions, before=parsed)
 
@@ -275,7 +284,7 @@ class Sieve:
 
         Times so long ago are counted from when the post came. Raises BadMoment.
         """
-        found = self._matcher.ids(post)
+        found = self._matcher.ids(post) if self._has_words else frozenset()
         if found not in self._kept:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
@@ -293,7 +302,7 @@ class Sieve:
         """Where these expressions hold: the questions that pass, and the tests that may."""
         passed = [one for n in self._simple.keys() & found for one in self._simple[n]]
         tests = [test for n in self._needy.keys() & found for test in self._needy[n]]
-        return frozenset(passed), self._free + tests
+        return self._open.union(passed), self._free + tests
 
 
 def _truths(post: Post, keyword_ids: Collection[int]) -> dict[str, Collection[str]]:
