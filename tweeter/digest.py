@@ -6,18 +6,20 @@ What costs time and needs no database is done here, so that a transaction is sho
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
 from tweeter import decode
 from tweeter.decode.glance import GLANCES, Glance
 from tweeter.errors import DecodeError
-from tweeter.keywords import Matcher
+from tweeter.keywords import Matcher, Seen
 from tweeter.records import (
     AccountChange,
     Event,
     IdentityChange,
     Ignored,
+    Match,
     Post,
     RawEvent,
     Removal,
@@ -33,7 +35,7 @@ OLD_US = 7 * 24 * 3_600_000_000
 
 
 def digest(
-    events: Iterable[RawEvent],
+    raw_events: Iterable[RawEvent],
     matcher: Matcher,
     revision: int,
     *,
@@ -48,29 +50,25 @@ def digest(
     batch = Batch(items=[], counts=Counter(), rejected=[], revision=revision, indexed=indexed)
     first_look = _FirstLook(matcher)
     cursor = 0
-    for raw in events:
+    for raw in raw_events:
         if raw.lines:
             batch.counts["lines"] += raw.lines
         if raw.cursor:
             batch.cursor = raw.cursor
-        glance = first_look.at(raw)
-        if glance is not None:
-            cursor = glance.cursor or cursor
+        first = first_look.at(raw)
+        if isinstance(first, Glance):
+            cursor = first.cursor or cursor
             continue
-        if not raw.body.strip():
-            batch.counts.update(("events", "ignored"))
-            continue
-        try:
-            decoded = decode.DECODERS[raw.shape](raw)
-        except DecodeError as error:  # theirs: keep a sample, go on
-            batch.counts["events"] += 1
-            batch.rejected.append(Rejected(raw.body, error.reason, error.detail, raw.place))
-            continue
-        batch.counts["events"] += len(decoded)
-        for event in decoded:
-            if isinstance(event, Post) and is_live and raw.shape != "any":  # files may be old
-                event = _dated_now_if_old(event)
-            _sort(event, matcher, batch, is_paid=raw.shape == PAID)
+        events = [first.post] if first else _decoded(raw, batch)
+        batch.counts["events"] += len(events)
+        for event in events:
+            if isinstance(event, Post):
+                if is_live and raw.shape != "any":  # files may be old
+                    event = _dated_now_if_old(event)
+                found = matcher.match(event, first.seen if first else None)
+                _keep(event, found, batch, is_paid=raw.shape == PAID)
+            else:
+                _sort(event, batch)
             cursor = event.cursor or cursor
     first_look.count(batch)
     if cursor and not batch.cursor:
@@ -78,19 +76,29 @@ def digest(
     return batch
 
 
+class _Post(NamedTuple):
+    """A post, and what of the keywords was seen in its texts."""
+
+    post: Post
+    seen: Seen
+
+
 class _FirstLook:
-    """Finds the posts that no keyword matches, and what is none, before they are decoded; it is
-    given up where most posts match (X sends little else), for then it is done in vain.
+    """Finds the posts that no keyword matches, and what is none, before they are decoded.
+
+    Where a look does not make the whole post, it is given up if most posts match: it is in vain.
     """
 
     def __init__(self, matcher: Matcher) -> None:
-        self._may_match = matcher.may_match
+        self._matcher = matcher
         self._in_vain = 0
         self._unmatched: dict[str, int] = {}  # by shape
         self._ignored = 0
 
-    def at(self, raw: RawEvent) -> Glance | None:
-        """What it shows if it is no post, or a new one that no keyword matches; else None."""
+    def at(self, raw: RawEvent) -> Glance | _Post | None:
+        """What it shows if it is no post, or a new one that no keyword matches; a whole post that
+        may match; or None: decode it.
+        """
         shape = raw.shape
         look = GLANCES.get(shape)
         if look is None or self._in_vain > IN_VAIN + self._unmatched.get(shape, 0):
@@ -101,11 +109,14 @@ class _FirstLook:
         if not glance.is_post:
             self._ignored += 1
             return glance
-        if self._may_match(glance.texts, glance.authors, glance.links):
-            self._in_vain += 1
-            return None
-        self._unmatched[shape] = self._unmatched.get(shape, 0) + 1
-        return glance
+        seen = self._matcher.seen(glance.texts)
+        if not self._matcher.may_match(seen, glance.authors, glance.links):
+            self._unmatched[shape] = self._unmatched.get(shape, 0) + 1
+            return glance
+        if glance.whole is not None:
+            return _Post(glance.whole(raw), seen)
+        self._in_vain += 1
+        return None
 
     def count(self, batch: Batch) -> None:
         """Enter what was found."""
@@ -125,19 +136,37 @@ def _dated_now_if_old(post: Post) -> Post:
     return msgspec.structs.replace(post, occurred_at=post.received_at, flags=flags)
 
 
-def _sort(event: Event, matcher: Matcher, batch: Batch, *, is_paid: bool) -> None:
-    """Put an event where it belongs: what cannot change the store is only counted."""
+def _decoded(raw: RawEvent, batch: Batch) -> list[Event]:
+    """What it means; nothing if it is broken, which is kept as rejected."""
+    if not raw.body.strip():
+        return [Ignored("empty")]
+    try:
+        return decode.DECODERS[raw.shape](raw)
+    except DecodeError as error:  # theirs: keep a sample, go on
+        batch.counts["events"] += 1
+        batch.rejected.append(Rejected(raw.body, error.reason, error.detail, raw.place))
+        return []
+
+
+def _keep(post: Post, found: tuple[Match, ...], batch: Batch, *, is_paid: bool) -> None:
+    """Put a post and its matches into the batch; what cannot change the store is only counted."""
+    if is_paid:
+        batch.reads[EVERYTHING] += 1
+        for match in found:
+            batch.reads[match.keyword_id] += 1
+    if not found and post.operation != "update" and not post.supersedes:
+        batch.counts["unmatched"] += 1
+        return
+    batch.items.append((post, found))
+    if batch.indexed and found and post.operation == "create":
+        name = post.network, post.key
+        if name not in batch.words:
+            batch.words[name] = search_texts.of_post(post)
+
+
+def _sort(event: Event, batch: Batch) -> None:
+    """Put what is no post where it belongs."""
     match event:
-        case Post():
-            found = matcher.match(event)
-            if is_paid:
-                batch.reads.update((EVERYTHING, *(match.keyword_id for match in found)))
-            if found or event.operation == "update" or event.supersedes:
-                batch.items.append((event, found))
-                if batch.indexed and found and event.operation == "create":
-                    batch.words.setdefault((event.network, event.key), search_texts.of_post(event))
-            else:
-                batch.counts["unmatched"] += 1
         case Removal() | AccountChange():
             batch.items.append(event)
         case IdentityChange():

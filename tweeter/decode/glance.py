@@ -8,25 +8,26 @@ anything broken.
 """
 
 from collections.abc import Callable, Iterator
-from html import unescape
-from typing import Annotated, NamedTuple, TypeVar
+from functools import partial
+from typing import Annotated
 
 import msgspec
 
 from tweeter.decode import bluesky as its
+from tweeter.decode import x_line
 from tweeter.decode.build import TEXT_CHARACTERS
-from tweeter.decode.values import EVENT_BYTES
+from tweeter.decode.values import typed
 from tweeter.moments import LAST_US
-
-T = TypeVar("T")
+from tweeter.records import Post, RawEvent
 
 Moment = Annotated[int, msgspec.Meta(ge=0, le=LAST_US)]
 
 
-class Glance(NamedTuple):
+class Glance(msgspec.Struct, frozen=True, gc=False):
     """What a new post says: its texts, ids and names of its author, its links, its cursor.
 
-    is_post=False: no post, and nothing that changes the store.
+    is_post=False: no post, and nothing that changes the store. whole: makes the post, whose texts
+    are these and no others, for who finds a keyword in them; None: decode it.
     """
 
     texts: list[str]
@@ -34,6 +35,7 @@ class Glance(NamedTuple):
     links: list[str]
     cursor: int = 0
     is_post: bool = True
+    whole: Callable[[RawEvent], Post] | None = None
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -96,21 +98,9 @@ class _Event(msgspec.Struct, gc=False):
 _event = msgspec.json.Decoder(_Event)
 
 
-def _read(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
-    """None for what is not wholly as expected, or too large."""
-    if len(body) > EVENT_BYTES:
-        return None
-    try:
-        if not body.isascii():
-            body.decode()  # msgspec does not look into what is skipped
-        return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 def bluesky(body: bytes) -> Glance | None:
     """A new post of Jetstream, v1 or v2, or an event of another collection; None: decode it."""
-    event = _read(_event, body)
+    event = typed(_event, body)
     if event is None:
         return None
     if event.form:
@@ -173,126 +163,21 @@ def _shown(embed: _Embed, links: list[str]) -> Iterator[str]:
         yield from (card.uri, card.title, card.description)
 
 
-class _Marks(msgspec.Struct, gc=False):
-    """A hashtag or cashtag (tag), or a link, of X's entities."""
-
-    tag: str = ""
-    url: str = ""
-    display_url: str = ""
-    expanded_url: str = ""
-    unwound_url: str = ""
-    title: str = ""
-    description: str = ""
-
-
-class _Entities(msgspec.Struct, gc=False):
-    hashtags: list[_Marks] | None = None
-    cashtags: list[_Marks] | None = None
-    urls: list[_Marks] | None = None
-
-
-class _Note(msgspec.Struct, gc=False):
-    text: str = ""
-    entities: _Entities | None = None
-
-
-class _Tweet(msgspec.Struct, gc=False):
-    """The names with "post" are those of a specification that nobody has sent yet: decode them."""
-
-    id: str = ""
-    text: str | None = None
-    author_id: str = ""
-    entities: _Entities | None = None
-    note_tweet: _Note | None = None
-    edit_history_tweet_ids: list[str] | None = None
-    note_post: msgspec.Raw | None = None
-    edit_history_post_ids: msgspec.Raw | None = None
-
-
-class _User(msgspec.Struct, gc=False):
-    username: str = ""
-
-
-class _Medium(msgspec.Struct, gc=False):
-    alt_text: str = ""
-
-
-class _Includes(msgspec.Struct, gc=False):
-    users: list[_User] | None = None
-    tweets: list[_Tweet] | None = None
-    media: list[_Medium] | None = None
-    posts: msgspec.Raw | None = None
-
-
-class _Line(msgspec.Struct, gc=False):
-    """The last ones are those of other networks' events, by which files are told apart."""
-
-    data: _Tweet
-    includes: _Includes | None = None
-    form: msgspec.Raw | None = msgspec.field(default=None, name="$type")
-    did: msgspec.Raw | None = None
-    event: msgspec.Raw | None = None
-    account: msgspec.Raw | None = None
-
-
-_line = msgspec.json.Decoder(_Line)
-
-
-def x(body: bytes) -> Glance | None:
-    """A new post of the v2 stream; None: decode it."""
-    line = _read(_line, body)
-    if line is None:
-        return None
-    tweet, includes = line.data, line.includes or _Includes()
-    history = tweet.edit_history_tweet_ids or ()
-    if line.form or line.did or line.event or line.account:
-        return None
-    if not (tweet.id.isascii() and tweet.id.isdigit()) or any(n != tweet.id for n in history):
-        return None
-    links: list[str] = []
-    texts: list[str] = []
-    for one in (tweet, *(includes.tweets or ())):
-        if one.note_post or one.edit_history_post_ids or includes.posts:
-            return None
-        if one.text is None and one.note_tweet is None:
-            return None
-        _say(one, texts, links)
-    texts += [one.alt_text for one in includes.media or ()]
-    names = [user.username for user in includes.users or ()]
-    return _bounded(Glance(texts, (tweet.author_id, *names), links), body)
-
-
-def _say(tweet: _Tweet, texts: list[str], links: list[str]) -> None:
-    """Put a post's texts and links to the others."""
-    note = tweet.note_tweet
-    texts.append(_plain((note.text if note else "") or tweet.text or ""))
-    for entities in (tweet.entities, note.entities) if note else (tweet.entities,):
-        if entities is None:
-            continue
-        for one in entities.hashtags or ():
-            texts.append(f"#{one.tag}")
-        for one in entities.cashtags or ():
-            texts.append(f"${one.tag}")
-        for link in entities.urls or ():
-            target = link.expanded_url
-            links.append(target or link.url)
-            texts.append(_plain(target))
-            if link.unwound_url != target:
-                texts.append(_plain(link.unwound_url))
-            for part in (link.display_url, link.title, link.description):
-                if part:
-                    texts.append(_plain(part))
-
-
-def _plain(text: str) -> str:
-    return unescape(text) if "&" in text else text
-
-
 def _bounded(glance: Glance, body: bytes) -> Glance | None:
     """None for what the decoder would mend, cut or refuse."""
     if len(body) > TEXT_CHARACTERS and sum(map(len, glance.texts)) > TEXT_CHARACTERS:
         return None
     return None if b"\\u0000" in body else glance
+
+
+def x(body: bytes) -> Glance | None:
+    """A new post of the v2 stream; None: decode it."""
+    said = x_line.read(body)
+    if said is None:
+        return None
+    texts = [said.text, *said.others]
+    authors, links = x_line.authors(said), x_line.targets(said)
+    return Glance(texts, authors, links, whole=partial(x_line.post, said))
 
 
 def of_a_file(body: bytes) -> Glance | None:

@@ -1,7 +1,7 @@
 """Reading JSON from strangers: a wrong type is as good as absent, never an exception."""
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,6 +11,7 @@ from tweeter.records import Media
 EVENT_BYTES = 4 * 1024 * 1024
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 # What the networks call a picture or a film, and what we do.
 _MEDIA = {
@@ -45,6 +46,18 @@ def _load_slowly(body: bytes) -> Any:
         raise DecodeError("too deep") from error
     except ValueError as error:
         raise DecodeError("not JSON", str(error)) from error
+
+
+def typed(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
+    """The JSON value; None for what is not wholly of these types, or not JSON, or too large."""
+    if len(body) > EVENT_BYTES:
+        return None
+    try:
+        if not body.isascii():
+            body.decode()  # msgspec does not look into what is skipped
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def load_object(body: bytes) -> Object:

@@ -26,7 +26,7 @@ from tweeter.records import (
 NETWORK = "x"
 
 _REFERENCES = ("referenced_tweets", "referenced_posts")
-_KINDS: dict[str, Kind] = {"retweeted": "repost", "quoted": "quote", "replied_to": "reply"}
+KINDS: dict[str, Kind] = {"retweeted": "repost", "quoted": "quote", "replied_to": "reply"}
 _USER_STATUS = {
     "user_delete": "deactivated",  # can be undone within 30 days: user_undelete
     "user_undelete": "active",
@@ -104,20 +104,25 @@ def _post(value: Any, includes: _Includes, raw: RawEvent) -> Post:
         occurred_at=min(created_at, raw.received_at),
         received_at=raw.received_at,
         sort_us=times.snowflake(post_id) or created_at,
-        supersedes=[older for older in history if older.isdigit() and int(older) < int(post_id)],
+        supersedes=[older for older in history if _is_older(older, post_id)],
         sensitive=value.get("possibly_sensitive") is True,
     )
 
 
+def _is_older(one: str, other: str) -> bool:
+    """Whether an id is a smaller number than another, which is one; both may be of any length."""
+    return one.isascii() and one.isdigit() and (len(one), one) < (len(other), other)
+
+
 def _kind(references: dict[str, str]) -> Kind:
-    for name, kind in _KINDS.items():
+    for name, kind in KINDS.items():
         if name in references:
             return kind
     return "post"
 
 
 def _traits(value: Object, references: dict[str, str]) -> list[str]:
-    found = [kind for name, kind in _KINDS.items() if name in references]
+    found = [kind for name, kind in KINDS.items() if name in references]
     media = texts(inner(value, "attachments"), "media_keys")
     return [*found, "media"] if media else list(found)
 

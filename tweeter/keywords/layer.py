@@ -127,34 +127,8 @@ class Layer:
             self._users.append([])
         return number
 
-    def may_match(self, hay: str, authors: Iterable[str], links: Iterable[str]) -> bool:
-        """False if no keyword can match a post that says no more than this, whatever it is."""
-        if self._text_hits(hay):
-            return True
-        if not self._anchored:
-            return False
-        return any(("from", name.casefold()) in self._fields for name in authors) or any(
-            ("url", domain) in self._fields for link in links for domain in host_domains(link)
-        )
-
-    def hits(self, hay: str, post: Post) -> frozenset[int]:
-        """Numbers of the atoms that are in a post; hay is its haystack."""
-        hits = self._text_hits(hay)
-        if self._fields and (hits or self._anchored):
-            hits |= self._field_hits(post)
-        return frozenset(hits)
-
-    def found(self, hits: frozenset[int], network: str) -> list[Compiled]:
-        """The keywords that match a post of this network with these atoms."""
-        touched = {user for number in hits for user in self._users[number]}
-        return [
-            user
-            for user in touched
-            if (user.tree is None or _holds(user.tree, hits))
-            and (not user.networks or network in user.networks)
-        ]
-
-    def _text_hits(self, hay: str) -> set[int]:
+    def in_texts(self, hay: str) -> set[int]:
+        """Numbers of the atoms that are in a haystack."""
         hits: set[int] = set()
         if self._automaton is None:
             return hits
@@ -163,6 +137,37 @@ class Layer:
                 if number not in hits and stands_alone(hay, start, end, kind):
                     hits.add(number)
         return hits
+
+    def may_match(self, seen: Set[int], authors: Iterable[str], links: Iterable[str]) -> bool:
+        """False if no keyword can match a post that says no more than this, whatever it is.
+
+        seen: what `in_texts` found in its texts.
+        """
+        if seen:
+            return True
+        if not self._anchored:
+            return False
+        return any(("from", name.casefold()) in self._fields for name in authors) or any(
+            ("url", domain) in self._fields for link in links for domain in host_domains(link)
+        )
+
+    def hits(self, seen: Set[int], post: Post) -> Set[int]:
+        """Numbers of the atoms that are in a post, those in its texts and those that it is."""
+        if self._fields and (seen or self._anchored):
+            return seen | self._field_hits(post)
+        return seen
+
+    def found(self, hits: Set[int], network: str) -> list[Compiled]:
+        """The keywords that match a post of this network with these atoms."""
+        if not hits:
+            return []
+        touched = {user for number in hits for user in self._users[number]}
+        return [
+            user
+            for user in touched
+            if (user.tree is None or _holds(user.tree, hits))
+            and (not user.networks or network in user.networks)
+        ]
 
     def _field_hits(self, post: Post) -> set[int]:
         known = self._fields

@@ -6,15 +6,17 @@ no longer counts. When a share of them has changed, all are built at once again.
 """
 
 from collections import ChainMap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 
-from tweeter.keywords.haystack import haystack, of_parts
+from tweeter.keywords.haystack import of_parts
 from tweeter.keywords.layer import Compiled, Layer, changed
 from tweeter.records import Keyword, Match, Post
 
 KEPT = 200  # answers for posts with the same words
 LEAST = 5_000  # keywords; fewer are compiled in 0.05 s, and one layer is faster than two
 SHARE = 20  # at most one in so many differs from the first layer
+
+Seen = Sequence[Set[int]]  # by layer: the numbers of its atoms
 
 
 class Matcher:
@@ -40,21 +42,29 @@ class Matcher:
             self.broken |= layer.broken
         self._kept: dict[tuple[tuple[frozenset[int], ...], str], frozenset[int]] = {}
 
-    def may_match(self, texts: Iterable[str], authors: Iterable[str], links: Iterable[str]) -> bool:
-        """False if no keyword can match a post that says no more than this, whatever it is."""
+    def seen(self, texts: Iterable[str]) -> Seen:
+        """What of the keywords is in these texts."""
         hay = of_parts(texts)
-        return any(layer.may_match(hay, authors, links) for layer in self._layers)
+        return [layer.in_texts(hay) for layer in self._layers]
 
-    def match(self, post: Post) -> tuple[Match, ...]:
-        """The keywords found in a post, by ascending keyword id."""
-        matches = [user.match for user in self._found(post, self._hits(post))]
-        matches.sort(key=lambda match: match.keyword_id)
+    def may_match(self, seen: Seen, authors: Iterable[str], links: Iterable[str]) -> bool:
+        """False if no keyword can match a post that says no more than this, whatever it is."""
+        for layer, its in zip(self._layers, seen, strict=True):
+            if layer.may_match(its, authors, links):
+                return True
+        return False
+
+    def match(self, post: Post, seen: Seen | None = None) -> tuple[Match, ...]:
+        """The keywords found in a post, by ascending keyword id. seen: in its texts, if known."""
+        matches = [user.match for user in self._found(post, self._hits(post, seen))]
+        if len(matches) > 1:
+            matches.sort(key=lambda match: match.keyword_id)
         return tuple(matches)
 
     def ids(self, post: Post) -> frozenset[int]:
         """The ids of the keywords found in a post; kept for the next with the same words."""
         hits = self._hits(post)
-        key = hits, post.network
+        key = tuple(map(frozenset, hits)), post.network
         found = self._kept.get(key)
         if found is None:
             if len(self._kept) >= KEPT:
@@ -63,11 +73,12 @@ class Matcher:
             self._kept[key] = found
         return found
 
-    def _hits(self, post: Post) -> tuple[frozenset[int], ...]:
-        hay = haystack(post)
-        return tuple([layer.hits(hay, post) for layer in self._layers])
+    def _hits(self, post: Post, seen: Seen | None = None) -> Sequence[Set[int]]:
+        if seen is None:
+            seen = self.seen((post.text, *post.also))
+        return [layer.hits(its, post) for layer, its in zip(self._layers, seen, strict=True)]
 
-    def _found(self, post: Post, hits: tuple[frozenset[int], ...]) -> list[Compiled]:
+    def _found(self, post: Post, hits: Sequence[Set[int]]) -> list[Compiled]:
         found = self._layers[0].found(hits[0], post.network)
         if self._covered:
             found = [user for user in found if user.keyword_id not in self._covered]
