@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tweeter.records import RawEvent
+from tweeter.sources import inbox as inboxes
 from tweeter.sources import journal as journals
 from tweeter.sources.inbox import JournalInbox, Taken
 from tweeter.sources.journal import Journal, JournalFull, open_free
@@ -175,6 +176,38 @@ def test_the_inbox_hands_out_each_event_once_and_goes_on_after_a_kill(
         return found
 
     assert asyncio.run(run()) == list(range(sum(puts)))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), min_size=1, max_size=15),
+    st.sampled_from([0, 60, 300, 10_000]),
+)
+def test_events_from_memory_and_from_the_disk_follow_each_other(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int]], fresh_bytes: int
+) -> None:
+    """Each step puts so many and then takes at most so many; positions are those of the disk."""
+    journal = opened(tmp_path_factory.mktemp("journal"))
+
+    async def run() -> list[int]:
+        inbox, count, found = JournalInbox(journal, 0), 0, list[int]()
+        for put, most in [*steps, *[(0, 4)] * 150]:
+            if put:
+                await inbox.put([event(count + n, n * 7) for n in range(put)])
+                count += put
+            if most and inbox.waiting():
+                taken = await inbox.take(max_events=most)
+                assert taken is not None
+                assert taken.journal is not None
+                found += numbers(taken.events)
+                left = everything(journal, taken.journal[1])
+                assert [*found, *left] == list(range(count))
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(inboxes, "FRESH_BYTES", fresh_bytes)
+        assert asyncio.run(run()) == list(range(sum(put for put, _ in steps)))
+    journal.close()
 
 
 def test_an_unreadable_stretch_does_not_stop_the_inbox(tmp_path: Path) -> None:

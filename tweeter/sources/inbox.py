@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 import msgspec
 
@@ -131,6 +132,28 @@ class MemoryInbox(Inbox):
         return len(self._events)
 
 
+class Stretch(NamedTuple):
+    """Events that follow each other in a journal, from one position to another."""
+
+    begin: int
+    events: list[RawEvent]
+    end: int
+
+    def cut(self, count: int) -> tuple["Stretch", "Stretch"]:
+        """The first events, and the others."""
+        first, later = self.events[:count], self.events[count:]
+        middle = self.end - entry_bytes(later)
+        return Stretch(self.begin, first, middle), Stretch(middle, later, self.end)
+
+    def after(self, position: int) -> "Stretch":
+        """What is not before a position: an entry begins there."""
+        count, begin = 0, self.begin
+        while begin < position:
+            begin += entry_bytes(self.events[count : count + 1])
+            count += 1
+        return Stretch(begin, self.events[count:], self.end)
+
+
 class JournalInbox(Inbox):
     """A queue on the disk; `put` returns when the events are safe.
 
@@ -146,7 +169,7 @@ class JournalInbox(Inbox):
         self._stored = position
         # What an earlier process left is taken first; how many those are is not known.
         self._untaken = 1 if position < journal.end else 0
-        self._fresh: deque[tuple[int, RawEvent, int]] = deque()  # begin, event, end
+        self._fresh: deque[Stretch] = deque()
         self._fresh_bytes = 0
 
     async def put(self, events: Sequence[RawEvent]) -> None:
@@ -162,13 +185,10 @@ class JournalInbox(Inbox):
         self._there()
 
     def _keep(self, begin: int, events: Sequence[RawEvent]) -> None:
-        if self._fresh_bytes >= FRESH_BYTES:
-            return
-        for event in events:
-            end = begin + entry_bytes(event)
-            self._fresh.append((begin, event, end))
+        if self._fresh_bytes < FRESH_BYTES:
+            end = self.journal.end
+            self._fresh.append(Stretch(begin, list(events), end))
             self._fresh_bytes += end - begin
-            begin = end
 
     async def take(self, *, max_events: int, window: Callable[[], float] = at_once) -> Taken | None:
         if not await self._arrived(window, max_events):
@@ -190,12 +210,18 @@ class JournalInbox(Inbox):
         """Events from the position on that are in memory, and the position after them."""
         events: list[RawEvent] = []
         position, fresh = self._position, self._fresh
-        while fresh and len(events) < max_events and fresh[0][0] <= position:
-            begin, event, end = fresh.popleft()
-            self._fresh_bytes -= end - begin
-            if begin == position:  # else it was read from the disk
-                events.append(event)
-                position = end
+        while fresh and len(events) < max_events and fresh[0].begin <= position:
+            first = fresh.popleft()
+            self._fresh_bytes -= first.end - first.begin
+            if first.end <= position:  # it was read from the disk
+                continue
+            found = first.after(position)
+            first, later = found.cut(max_events - len(events))
+            events += first.events
+            position = first.end
+            if later.events:
+                fresh.appendleft(later)
+                self._fresh_bytes += later.end - later.begin
         return events, position
 
     def waiting(self) -> int:

@@ -28,7 +28,7 @@ from tweeter.errors import TweeterError
 from tweeter.records import RawEvent
 
 SEGMENT_BYTES = 16 * 1024 * 1024
-PIECE_BYTES = 4 * 1024 * 1024  # read at once
+PIECE_BYTES = 2 * 1024 * 1024  # read at once: a thousand posts of X
 _HEAD = struct.Struct(">IIq")
 
 
@@ -90,11 +90,7 @@ class Journal:
 
         Raises JournalFull (nothing written) and OSError (disk full: nothing counts as written).
         """
-        data = b"".join(
-            _HEAD.pack(len(e.body), zlib.crc32(e.body, e.received_at & 0xFFFFFFFF), e.received_at)
-            + e.body
-            for e in events
-        )
+        data = _packed(events)
         if self.end - stored + len(data) > self.limit_bytes:
             raise JournalFull(
                 f"The journal holds {self.end - stored} bytes that the database has not taken."
@@ -138,13 +134,15 @@ class Journal:
                 data = file.read(size)
             found = list(islice(_entries(data, 0), max_events))
             if found:
-                return [self._event(*entry[:2]) for entry in found], position + found[-1][2]
+                shape, origin = self.shape, self.origin
+                events = [
+                    RawEvent(shape=shape, body=body, received_at=at, origin=origin)
+                    for at, body, _ in found
+                ]
+                return events, position + found[-1][2]
         # The segment is read to its end.
         later = [start for start in starts if start > first]
         return self.read(later[0], max_events=max_events) if later else ([], position)
-
-    def _event(self, received_at: int, body: bytes) -> RawEvent:
-        return RawEvent(shape=self.shape, body=body, received_at=received_at, origin=self.origin)
 
     def forget(self, stored: int) -> None:
         """Delete the files that lie wholly before the stored position."""
@@ -163,9 +161,9 @@ class Journal:
         self._lock.close()
 
 
-def entry_bytes(event: RawEvent) -> int:
-    """What the event takes in the journal."""
-    return _HEAD.size + len(event.body)
+def entry_bytes(events: Sequence[RawEvent]) -> int:
+    """What the events take in the journal."""
+    return _HEAD.size * len(events) + sum([len(event.body) for event in events])
 
 
 def open_free(base: Path, *, shape: str, origin: str = "", limit_bytes: int) -> list[Journal]:
@@ -210,6 +208,15 @@ def _free(base: Path, numbers: Iterable[int], make: Callable[[Path], Journal]) -
 
 def _numbers(base: Path) -> list[int]:
     return sorted(int(path.name) for path in base.iterdir() if path.name.isdigit())
+
+
+def _packed(events: Iterable[RawEvent]) -> bytes:
+    """Entries of events."""
+    parts: list[bytes] = []
+    for event in events:
+        body, at = event.body, event.received_at
+        parts += (_HEAD.pack(len(body), zlib.crc32(body, at & 0xFFFFFFFF), at), body)
+    return b"".join(parts)
 
 
 def _entries(data: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
