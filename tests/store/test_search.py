@@ -3,13 +3,12 @@
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, event, select, text
 
 from tests.store.posts import AT, post, removal, store, take
 from tweeter.choices import BadFilter
@@ -366,7 +365,9 @@ def estimated(engine: Engine, chosen: Filter) -> estimate.Estimate:
     query = Query(Question((chosen,)), AT)
     with reading(engine) as connection:
         return estimate.Estimate(
-            lambda statement: connection.execute(statement).mappings().all(), query, query.wanted()
+            lambda statement, values: connection.execute(statement, values).mappings().all(),
+            query,
+            query.wanted(),
         )
 
 
@@ -488,28 +489,59 @@ def test_words_are_looked_up_without_the_index_as_with_it(filled: Engine) -> Non
 def test_the_index_is_never_asked_where_only_the_order_may_be(
     filled: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inside: list[bool] = []
+    orders: list[fulltext.Order] = []
     asked: list[bool] = []
-    are_there, in_order = fulltext.are_there, fulltext.in_order
+    are_there, order = fulltext.are_there, fulltext.Order
 
-    @contextmanager
-    def watched(connection: Connection) -> Iterator[None]:
-        with in_order(connection):
-            inside.append(True)
-            yield
-            inside.pop()
+    def made(connection: Connection) -> fulltext.Order:
+        orders.append(order(connection))
+        return orders[-1]
 
     def noted(connection: Connection, word: str) -> bool:
-        asked.append(bool(inside))
+        asked.append(orders[-1].is_kept)
         return are_there(connection, word)
 
-    monkeypatch.setattr(fulltext, "in_order", watched)
+    monkeypatch.setattr(fulltext, "Order", made)
     monkeypatch.setattr(fulltext, "are_there", noted)
     monkeypatch.setattr(walk.Walk, "_are_most", True)
     for chosen in (Filter(), Filter(q="storm")):
         assert ids(filled, chosen)
     assert asked
     assert not any(asked)
+
+
+def test_postgresql_looks_candidates_up_whatever_it_believes(filled: Engine) -> None:
+    if filled.dialect.name != "postgresql":
+        pytest.skip("of PostgreSQL's planner")
+
+    def settings(connection: Connection) -> dict[str, str]:
+        return {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in expected}
+
+    expected = {
+        "enable_hashjoin": "off",  # of all posts
+        "enable_mergejoin": "off",
+        "enable_seqscan": "off",
+        "jit": "off",
+        "max_parallel_workers_per_gather": "0",
+    }
+    with reading(filled) as connection, limited(connection, time.monotonic() + 10):
+        assert settings(connection) == expected
+    with reading(filled) as connection:
+        before = settings(connection)
+    assert before == {name: "on" if "enable" in name else off for name, off in expected.items()}
+
+
+def test_the_order_is_asked_for_only_when_it_changes(filled: Engine) -> None:
+    asked: list[str] = []
+
+    def note(*seen: Any) -> None:
+        asked.append(seen[2])
+
+    event.listen(filled, "before_cursor_execute", note)
+    ids(filled, Filter(q="storm"))
+    event.remove(filled, "before_cursor_execute", note)
+    told = [words for words in asked if "enable_sort" in words]
+    assert len(told) == (2 if filled.dialect.name == "postgresql" else 0)
 
 
 def test_the_index_follows_edits_removals_and_deletions(filled: Engine) -> None:

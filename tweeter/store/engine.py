@@ -23,21 +23,17 @@ from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
     ColumnElement,
     Connection,
     Engine,
     QueuePool,
     Table,
     and_,
-    any_,
     create_engine,
     event,
     false,
     func,
     insert,
-    literal,
     literal_column,
     or_,
     select,
@@ -165,8 +161,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _set_up_postgresql(connection: Any, _record: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'")
-        cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
+        cursor.execute(postgres.session(lock_wait_s=LOCK_WAIT_S, idle_s=IDLE_S))
     connection.commit()
 
 
@@ -306,7 +301,7 @@ def one_of(
         listed = func.json_each(msgspec.json.encode(numbers).decode()).table_valued("value")
         return column.in_(select(listed.c.value))
     if connection.dialect.name == "postgresql":
-        return column == any_(literal(list(numbers), ARRAY(BigInteger)))
+        return postgres.one_of(column, numbers)
     return column.in_(numbers)
 
 

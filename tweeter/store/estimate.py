@@ -5,11 +5,24 @@ stored. What it costs grows neither with the number of posts nor with that of th
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, func, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from tweeter.keywords.index_words import Wanted
 from tweeter.store.cells import DAY, US
@@ -20,7 +33,7 @@ from tweeter.store.schema import posts, search_texts, totals
 PLACES, POSTS = 40, 100
 FEW = 16  # of the sample: of fewer nothing is said; of so many it is right within a half, mostly
 
-Run = Callable[["Select[Any]"], Sequence[RowMapping]]
+Run = Callable[["Select[Any]", Mapping[str, int]], Sequence[RowMapping]]  # with its values
 
 
 class Estimate:
@@ -30,12 +43,13 @@ class Estimate:
     """
 
     def __init__(self, run: Run, query: Query, wanted: Wanted) -> None:
-        found = run(_days(query))
+        found = run(_days(query), {})
         days = [(int(row["start"]), int(row["posts"])) for row in found if row["posts"] > 0]
         total = sum(number for _, number in days)
         self.days, self.seen, self.about = len(days), 0, 0
         if total > 2 * PLACES * POSTS:
-            (row,) = run(_sample(query, wanted, _places(days, total)))
+            values = _named(_places(days, total))
+            (row,) = run(_sample(query, wanted), values)
             self.seen = int(row["seen"] or 0)
             self.about = round(total * self.seen / row["looked_at"]) if self.seen else 0
         self.is_sure = self.seen >= FEW
@@ -70,35 +84,48 @@ def _places(days: Sequence[tuple[int, int]], total: int) -> list[tuple[int, int]
     return found
 
 
-def _sample(query: Query, wanted: Wanted, places: Sequence[tuple[int, int]]) -> "Select[Any]":
-    """(posts of these places, those of them that are proposed and let through).
+def _named(places: Sequence[tuple[int, int]]) -> dict[str, int]:
+    """The values of `_sample`: places as stretches of posts.id, in which the time is (`row_id`)."""
+    found = {}
+    for number, (at, until) in enumerate(places):
+        found[f"at{number}"], found[f"until{number}"] = at * 1000 << 20, until * 1000 << 20
+    return found
+
+
+@cache  # to put it together takes longer than to look there
+def _here(places: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """A row of posts, and one of search_texts, is at one of so many places."""
+
+    def between(post_id: ColumnElement[int], number: int) -> ColumnElement[bool]:
+        at, until = (bindparam(f"{name}{number}", type_=BigInteger) for name in ("at", "until"))
+        return and_(post_id >= at, post_id < until)
+
+    its_posts = (between(posts.c.id, number) for number in range(places))
+    its_texts = (between(search_texts.c.post_id, number) for number in range(places))
+    return or_(*its_posts), or_(*its_texts)
+
+
+def _sample(query: Query, wanted: Wanted) -> "Select[Any]":
+    """(posts of the places, those of them that are proposed and let through).
 
     Where no words are wanted none are looked at: it may be that the posts have none. Each table is
     read by itself, as its rows lie beside each other: to look up posts one by one takes longer. The
     limits keep PostgreSQL from making that of it.
     """
-
-    def here(post_id: ColumnElement[int]) -> ColumnElement[bool]:  # the time is in it: see row_id
-        return or_(
-            *(
-                and_(post_id >= at * 1000 << 20, post_id < until * 1000 << 20)
-                for at, until in places
-            )
-        )
-
+    posts_here, texts_here = _here(PLACES)
     most = 4 * PLACES * POSTS
     if wanted == Wanted():
         looked_at = select(posts.c.id.label("post_id"), literal(1).label("is_proposed"))
-        texts = looked_at.where(here(posts.c.id))
+        texts = looked_at.where(posts_here)
     else:
         is_proposed = case((proposed(wanted), 1), else_=0).label("is_proposed")
         looked_at = select(search_texts.c.post_id, is_proposed)
-        texts = looked_at.where(here(search_texts.c.post_id))
-    let = select(posts.c.id).where(here(posts.c.id), *query.conditions())
+        texts = looked_at.where(texts_here)
+    let = select(posts.c.id).where(posts_here, *query.conditions())
     some, through = texts.limit(most).subquery(), let.limit(4 * most).subquery()
-    is_seen = case((through.c.id.is_not(None), some.c.is_proposed), else_=0)
+    is_seen = case((some.c.post_id.in_(select(through.c.id)), some.c.is_proposed), else_=0)
     counts: list[ColumnElement[Any]] = [
         func.count().label("looked_at"),
         func.sum(is_seen).label("seen"),
     ]
-    return select(*counts).select_from(some.outerjoin(through, through.c.id == some.c.post_id))
+    return select(*counts).select_from(some)

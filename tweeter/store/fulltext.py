@@ -38,14 +38,15 @@ _TIMED_OUT_MYSQL = (1969, 3024)  # MariaDB, MySQL
 _STEPS = 5_000  # of SQLite's machine between two looks at the clock
 
 # PostgreSQL, until the transaction ends. Its estimate of how many posts have a word is a guess, and
-# a wrong one reads them all. A plan made for any words and moments, as it makes one of a statement
-# that was asked ten times, may take thirty times as long as one made for these. Starting workers
-# for a question of some ms takes longer than it does.
+# a wrong one reads them all: candidates are looked up one by one, never joined with all posts. A
+# plan made for any words and moments, as it makes one of a statement that was asked ten times, may
+# take thirty times as long as one made for these.
 _SEARCHING = text(
     "SELECT set_config('statement_timeout', :timeout, true),"
     " set_config('enable_seqscan', 'off', true),"
-    " set_config('plan_cache_mode', 'force_custom_plan', true),"
-    " set_config('max_parallel_workers_per_gather', '0', true)"
+    " set_config('enable_hashjoin', 'off', true),"
+    " set_config('enable_mergejoin', 'off', true),"
+    " set_config('plan_cache_mode', 'force_custom_plan', true)"
 )
 
 
@@ -59,20 +60,30 @@ def matching(dialect: str, wanted: Wanted, days: Sequence[str] = ()) -> "Select[
     There must be a clause.
     """
     clauses = [(*clause, TOO_MANY) for clause in wanted.clauses]
+    if dialect == "postgresql":
+        # The days by themselves: GIN goes on in steps to where both have posts. In one with the
+        # words it looks at every post of these days.
+        asked = [_has(_tsquery(clauses, wanted.never))]
+        asked += [_has(_tsquery([days], ()))] if days else []
+        return select(search_texts.c.post_id).where(*asked)
     clauses += [tuple(days)] if days else []
     if dialect == "sqlite":
         index = table("search_index", column("rowid"), column("search_index"))
-        asked = index.c.search_index.op("MATCH")(_fts5(clauses, wanted.never))
-        return select(index.c.rowid.label("post_id")).where(asked)
-    if dialect == "postgresql":
-        vector: ColumnElement[str] = literal_column(
-            "array_to_tsvector(string_to_array(search_texts.words, ' '))"
-        )
-        asked = vector.op("@@")(cast(_tsquery(clauses, wanted.never), TSQUERY))
-        return select(search_texts.c.post_id).where(asked)
+        asked_fts5 = index.c.search_index.op("MATCH")(_fts5(clauses, wanted.never))
+        return select(index.c.rowid.label("post_id")).where(asked_fts5)
     found = text("MATCH (search_texts.words) AGAINST (:words IN BOOLEAN MODE)")
     asked_mysql = found.bindparams(words=_boolean(clauses, wanted.never))
     return select(search_texts.c.post_id).where(asked_mysql)
+
+
+_vector: ColumnElement[str] = literal_column(
+    "array_to_tsvector(string_to_array(search_texts.words, ' '))"
+)
+
+
+def _has(tsquery: str) -> ColumnElement[bool]:
+    """PostgreSQL: as the index was made, or it is not used."""
+    return _vector.op("@@", is_comparison=True)(cast(tsquery, TSQUERY))
 
 
 def are_there(connection: Connection, word: str) -> bool:
@@ -129,21 +140,27 @@ def limited(connection: Connection, deadline: float) -> Iterator[None]:
             _limit(connection, 0, 0)
 
 
-@contextmanager
-def in_order(connection: Connection) -> Iterator[None]:
-    """In a transaction of `limited`: PostgreSQL goes along an index and sorts nothing.
+class Order:
+    """Whether PostgreSQL goes along an index and sorts nothing, in a transaction of `limited`.
 
     Without statistics, as after a large import, it would sort all that is older for each piece.
+    Is told only what changes: a question that takes 1 ms takes another when others are at work.
     """
-    if connection.dialect.name != "postgresql":
-        yield
-        return
-    both = (
-        "SELECT set_config('enable_bitmapscan', :way, true), set_config('enable_sort', :way, true)"
-    )
-    connection.execute(text(both), {"way": "off"})
-    yield
-    connection.execute(text(both), {"way": "on"})
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.is_kept = False
+
+    def keep(self, is_kept: bool) -> None:
+        """Of the statements that follow."""
+        if is_kept != self.is_kept and self._connection.dialect.name == "postgresql":
+            self._connection.execute(_ORDER, {"way": "off" if is_kept else "on"})
+        self.is_kept = is_kept
+
+
+_ORDER = text(
+    "SELECT set_config('enable_bitmapscan', :way, true), set_config('enable_sort', :way, true)"
+)
 
 
 def _limit(connection: Connection, seconds: float, deadline: float) -> None:

@@ -8,7 +8,7 @@ exactly up to COUNTED, and estimated where that would take long.
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, func, select
@@ -209,10 +209,8 @@ class _Tally:
         self.ended = self.is_full = self.partial = False
         self.limit = COUNTED  # hits to look at; then the rest is counted by the database
         self._soon = time.monotonic() + COUNTING_S
-        self._last = 0
-        self._ids: list[int] = []
-        self._times: list[int] = []
-        self._facets = {name: Counter[str]() for name in FACETS}
+        self._described: list[RowMapping] = []
+        self._keywords = Counter[str]()
 
     def add(self, row: RowMapping, is_hit: bool) -> None:
         """One candidate."""
@@ -223,28 +221,12 @@ class _Tally:
         if is_hit:
             self._counted += 1
             if self._counted <= DESCRIBED:
-                self._describe(row)
+                self._described.append(row)
 
     def _has_enough(self) -> bool:
         if self._counted < min(DESCRIBED, self.limit):
             return False
         return self._counted == self.limit or time.monotonic() > self._soon
-
-    def _describe(self, row: RowMapping) -> None:
-        self._last = row["occurred_at"]
-        self._ids.append(row["id"])
-        self._times.append(row["occurred_at"])
-        self._facets["network"][row["network"]] += 1
-        self._facets["lang"][language(row["lang"])] += 1
-        self._facets["kind"][row["kind"]] += 1
-        if row["tags"] != "[]":
-            tags = _tags.decode(row["tags"])
-            self._facets["tag"].update({normalise(tag) for tag in tags})
-        if row["links"] != "[]":
-            self._facets["link"].update(links_of(row))
-            self._facets["only"]["link"] += 1
-        if "media" in row["traits"].split():
-            self._facets["only"]["media"] += 1
 
     def count(self, walk: Walk, connection: Connection) -> None:
         """What is left to count, from the newest hit on if nothing was; then the rest."""
@@ -255,7 +237,7 @@ class _Tally:
                     break
             else:
                 self.ended = True
-        self._count_keywords(connection)
+        self._count_keywords(walk, connection)
         if self.is_full:
             self._count_rest(walk)
 
@@ -268,31 +250,52 @@ class _Tally:
         else:
             self._counted, self._about = COUNTED, found
 
-    def _count_keywords(self, connection: Connection) -> None:
-        if not self._ids:
+    def _count_keywords(self, walk: Walk, connection: Connection) -> None:
+        if not self._described:
             return
+        ids = [row["id"] for row in self._described]
         statement = (
-            select(matches.c.keyword_id, func.count())
-            .where(one_of(connection, matches.c.post_id, self._ids))
+            select(matches.c.keyword_id, func.count().label("posts"))
+            .where(one_of(connection, matches.c.post_id, ids))
             .group_by(matches.c.keyword_id)
         )
-        for keyword_id, count in connection.execute(statement):
-            self._facets["keyword"][str(keyword_id)] += count
+        for row in walk.run(statement):
+            self._keywords[str(row["keyword_id"])] += row["posts"]
 
     def counts(self) -> Counts:
+        times = [row["occurred_at"] for row in self._described]
+        facets = _facets(self._described) | {"keyword": self._keywords}
         return Counts(
             counted=self._counted,
-            described=len(self._ids),
+            described=len(times),
             about=max(self._about, self._counted + 1) if self.is_full else 0,
             partial=self.partial and not self.ended,
-            back_to_us=self._last,
-            facets={name: _most(counter) for name, counter in self._facets.items()},
-            histogram=histogram(self._times, self._query.since, self._query.until),
+            back_to_us=times[-1] if times else 0,
+            facets={name: _most(facets[name]) for name in FACETS},
+            histogram=histogram(times, self._query.since, self._query.until),
         )
+
+
+def _facets(rows: Sequence[RowMapping]) -> dict[str, Counter[str]]:
+    """How many of the rows have each value, but for their keywords."""
+    found = {name: Counter(row[name] for row in rows) for name in ("network", "kind")}
+    found["lang"] = Counter[str]()
+    for tag, count in Counter(row["lang"] for row in rows).items():
+        found["lang"][language(tag)] += count
+    tagged = [row["tags"] for row in rows if row["tags"] != "[]"]
+    found["tag"] = Counter(
+        tag for tags in tagged for tag in set(map(normalise, _tags.decode(tags)))
+    )
+    linked = [row for row in rows if row["links"] != "[]"]
+    found["link"] = Counter(link for row in linked for link in links_of(row))
+    media = sum("media" in traits.split() for traits in (row["traits"] for row in rows) if traits)
+    found["only"] = Counter({"link": len(linked), "media": media})
+    return found
 
 
 def _most(counter: Counter[str]) -> list[tuple[str, int]]:
-    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:VALUES]
+    some = ((value, count) for value, count in counter.items() if count)
+    return sorted(some, key=lambda item: (-item[1], item[0]))[:VALUES]
 
 
 def histogram(times: list[int], since: int, until: int) -> Histogram:

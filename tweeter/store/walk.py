@@ -10,7 +10,7 @@ Four ways, and which one is taken follows from how many posts the index knows:
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,8 @@ DAYS = 64  # asked for at once
 A_PIECE = 3_000  # candidates that are asked for at first, by days
 LOOKED_AT_FIRST = 200  # posts: are most of them proposed?
 MOST_ALONG = 20_000  # posts that are read along their time where most are proposed
+
+NO_VALUES: Mapping[str, int] = {}
 
 Position = tuple[int, int]  # (occurred_at, posts.id): older than this one
 
@@ -51,6 +53,7 @@ class Walk:
         self._conditions = query.conditions()
         self._wanted = query.wanted()
         self._hits = hits
+        self._order = fulltext.Order(connection)
         lacking = unindexed.stretch(connection) if self._wanted != Wanted() else None
         is_ours = lacking is not None and lacking.has_some_of(query.since, query.until)
         self.lacking = lacking if is_ours else None
@@ -81,7 +84,10 @@ class Walk:
     def finds_hits(self) -> bool:
         """Whether each candidate is a hit, without a further look."""
         is_exact = self._query.is_exact and self.lacking is None
-        return is_exact and not fulltext.are_there(self._connection, TOO_MANY)
+        if not is_exact:
+            return False
+        self._order.keep(False)
+        return not fulltext.are_there(self._connection, TOO_MANY)
 
     @cached_property
     def _columns(self) -> tuple[ColumnElement[Any], ...]:
@@ -112,7 +118,7 @@ class Walk:
 
     @cached_property
     def _estimate(self) -> Estimate:
-        return Estimate(self._run, self._query, self._counted)
+        return Estimate(self.run, self._query, self._counted)
 
     def _candidates(self) -> "Select[Any]":
         found = select(posts.c.id).where(*self._conditions)
@@ -133,14 +139,23 @@ class Walk:
         times = self._query.times(matches.c.occurred_at)
         return statement.join(matches, matches.c.post_id == posts.c.id).where(mine, *times)
 
-    def _run(self, statement: "Select[Any]") -> Sequence[RowMapping]:
+    def run(
+        self,
+        statement: "Select[Any]",
+        values: Mapping[str, int] = NO_VALUES,
+        *,
+        in_order: bool = False,
+    ) -> Sequence[RowMapping]:
+        """in_order: it goes along an index, as far as its limit."""
         if time.monotonic() > self._deadline:
             raise fulltext.TookTooLong("The search took too long.")
-        return self._connection.execute(statement).mappings().all()
+        self._order.keep(in_order)
+        return self._connection.execute(statement, values).mappings().all()
 
-    def _number_of(self, statement: "Select[Any]") -> int:
+    def _number_of(self, statement: "Select[Any]", *, in_order: bool = False) -> int:
         count = func.count().label("count")
-        return int(self._run(select(count).select_from(statement.subquery()))[0]["count"])
+        counted = select(count).select_from(statement.subquery())
+        return int(self.run(counted, in_order=in_order)[0]["count"])
 
     def _asked(self, days: Sequence[str]) -> "Select[tuple[int]]":
         return fulltext.matching(self._connection.dialect.name, self._wanted, days)
@@ -167,8 +182,7 @@ class Walk:
             .join(search_texts, search_texts.c.post_id == some.c.id)
             .where(*self._conditions, fulltext.proposed(self._wanted))
         )
-        with fulltext.in_order(self._connection):
-            return self._number_of(proposed) > LOOKED_AT_FIRST / 2
+        return self._number_of(proposed, in_order=True) > LOOKED_AT_FIRST / 2
 
     def _days_between(self) -> list[str]:
         """The days of since and until, if they are few enough to be asked for."""
@@ -183,14 +197,14 @@ class Walk:
     ) -> Iterator[Sequence[RowMapping]]:
         """All that the index knows (of these days), sorted."""
         if self.finds_hits:  # of these little is read, and as a rule no more than that
-            rows = self._run(self._sorted(DESCRIBED_BY, older, days).limit(self._hits))
+            rows = self.run(self._sorted(DESCRIBED_BY, older, days).limit(self._hits))
             yield rows
             if len(rows) < self._hits:
                 return
             older = rows[-1]["occurred_at"], rows[-1]["id"]
         while True:
             key = posts.c.occurred_at, posts.c.id
-            found_ids = self._run(self._sorted(key, older, days).limit(IDS))
+            found_ids = self.run(self._sorted(key, older, days).limit(IDS))
             for start in range(0, len(found_ids), PIECE):
                 yield self._rows([row["id"] for row in found_ids[start : start + PIECE]])
             if len(found_ids) < IDS:
@@ -212,14 +226,14 @@ class Walk:
 
     def _rows(self, ids: Sequence[int]) -> Sequence[RowMapping]:
         these = one_of(self._connection, posts.c.id, ids)
-        rows = self._run(select(*self._columns).where(these))
+        rows = self.run(select(*self._columns).where(these))
         by_id = {row["id"]: row for row in rows}
         return [by_id[post_id] for post_id in ids]
 
     def _by_days(self, older: Position | None) -> Iterator[Sequence[RowMapping]]:
         # Each by itself: asked for both at once SQLite reads the whole index.
         ends = (select(end(posts.c.occurred_at)).scalar_subquery() for end in (func.min, func.max))
-        found = self._run(
+        found = self.run(
             select(*(end.label(name) for end, name in zip(ends, ("first", "last"), strict=True)))
         )[0]
         if found["first"] is None:
@@ -252,8 +266,7 @@ class Walk:
         most = PIECE
         while True:
             statement = self._next_along_time(older, asked).limit(most)
-            with fulltext.in_order(self._connection):
-                rows = self._run(statement)
+            rows = self.run(statement, in_order=True)
             if rows:
                 yield rows
             if len(rows) < most:
