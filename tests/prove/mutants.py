@@ -247,8 +247,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "edits-away-are-not-seen": Mutant(
         "tweeter/digest.py",
-        'if found or event.operation == "update" or event.supersedes:',
-        "if found:",
+        'if not found and post.operation != "update" and not post.supersedes:',
+        "if not found:",
         "a post that no longer matches keeps its old text",
         test="tests/test_pipeline.py::test_edits_of_posts_that_do_not_match_reach_the_store",
     ),

@@ -48,6 +48,7 @@ def store(
     *items: Any,
     cursor: str = "",
     indexed: bool = True,
+    prepared: bool = False,
     **counts: int,
 ) -> Outcome:
     """Commit posts (matched by every keyword), edits and removals."""
@@ -62,4 +63,6 @@ def store(
         cursor=cursor,
         indexed=indexed,
     )
+    if prepared:
+        batches.prepare(batch)
     return batches.commit(engine, lease, batch)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, inspect, select, text
 
 from tests.store.posts import AT, post, removal, store, take
+from tests.store.sums import sums_are_a_recount
 from tweeter.errors import LeaseLost, StoreError
 from tweeter.keywords import Matcher
 from tweeter.records import AccountChange, Keyword, Match, Media, now_us
@@ -391,6 +392,30 @@ def test_any_order_of_events_keeps_counters_exact_and_removals_final(
     for key, text_, _ in whole:
         if int(key.rpartition("/")[2]) in removed:
             assert text_ == ""
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events, st.integers(1, 5))
+def test_rows_made_before_a_transaction_are_those_that_it_would_make(
+    tmp_path_factory: pytest.TempPathFactory, found: list[tuple[str, int, int]], size: int
+) -> None:
+    stored = []
+    for prepared in (False, True):
+        engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('made')}/t.db")
+        migrate.upgrade(engine)
+        keywords.add(engine, "storm")
+        lease = take(engine)
+        items = [as_item(event) for event in found]
+        for start in range(0, len(items), size):
+            store(engine, lease, *items[start : start + size], prepared=prepared)
+        with reading(engine) as connection:
+            columns = [
+                column for column in post_table.c if column.name != "removed_at"
+            ]  # a clock's
+            rows = connection.execute(select(*columns).order_by("id")).all()
+        stored.append(([tuple(row) for row in rows], sums_are_a_recount(engine)))
+        engine.dispose()
+    assert stored[0] == stored[1]
 
 
 def as_item(event: tuple[str, int, int]) -> Any:

@@ -18,6 +18,7 @@ from tweeter.errors import StoreError, TweeterError
 from tweeter.keywords import PART
 from tweeter.records import AccountChange, IdentityChange, Match, Post, Removal
 from tweeter.store import (
+    cells,
     edits,
     feed,
     fences,
@@ -58,6 +59,7 @@ class Batch(msgspec.Struct, kw_only=True):
     identities what accounts are called now
     words      search texts of new posts, by (network, key); the store makes what is missing
     indexed    False: new posts get no search texts (the setting search_index is off)
+    made       rows of posts that are new, perhaps, by (network, key), with the post: see `prepare`
     checked    posts.id of stored posts that their network was asked about just now
     journal    (journal id, position) after the batch, for sources that cannot replay
     """
@@ -73,6 +75,7 @@ class Batch(msgspec.Struct, kw_only=True):
     identities: list[IdentityChange] = msgspec.field(default_factory=list)
     words: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
     indexed: bool = True
+    made: dict[tuple[str, str], Any] = msgspec.field(default_factory=dict)
     checked: tuple[int, ...] = ()
 
     @property
@@ -94,6 +97,7 @@ class Batch(msgspec.Struct, kw_only=True):
             identities=self.identities + later.identities,
             words=later.words | self.words,
             indexed=later.indexed,
+            made=later.made | self.made,
             checked=(*self.checked, *later.checked),
         )
 
@@ -118,6 +122,17 @@ def row_id(sort_us: int, key: str, salt: int = 0) -> int:
     digest = hashlib.blake2b(f"{salt}{key}".encode(), digest_size=3).digest()
     ms = min(max(sort_us // 1000, 0), (1 << 42) - 1)
     return ms << 20 | int.from_bytes(digest) >> 4
+
+
+def prepare(batch: Batch) -> None:
+    """Make the rows of its posts, and what they add to the sums, before a lock is held for it.
+
+    Only for a batch that stays in this process: `made` is not for sending.
+    """
+    for item in batch.items:
+        if isinstance(item, tuple) and item[1] and item[0].operation == "create":
+            post = item[0]
+            batch.made[post.network, post.key] = post, cells.Made(_row(post, "", 0))
 
 
 @repeated
@@ -166,8 +181,7 @@ def _apply(
     """Apply the items; returns what the live feed must know, as (kind, posts.id)."""
     work = _sorted(connection, batch.items, outcome, now)
     with rollups.collecting(connection):
-        words = batch.words if batch.indexed else None
-        changes, there = _insert(connection, list(work.fresh.values()), salt, words)
+        changes, there = _insert(connection, list(work.fresh.values()), salt, batch)
         outcome.stored += len(work.fresh) - len(there)
         # Another process stored it meanwhile: an edit of it is newer, perhaps.
         late = [item for item in there if item[0].operation == "update"]
@@ -263,18 +277,22 @@ def _authors(items: Iterable[Any]) -> set[tuple[str, str]]:
 
 
 def _insert(
-    connection: Connection, items: Sequence[_Found], salt: int, words: search_texts.Made | None
+    connection: Connection, items: Sequence[_Found], salt: int, batch: Batch
 ) -> tuple[list[tuple[str, int]], list[_Found]]:
     """Store posts; returns what the live feed must know, and those that are there already."""
     if not items:
         return [], []
     hidden = removals.hidden_authors(connection, _authors(items))
-    rows = [_row(post, hidden.get((post.network, post.author_id), ""), salt) for post, _ in items]
+    rows = [
+        _new_row(post, hidden.get((post.network, post.author_id), ""), salt, batch)
+        for post, _ in items
+    ]
     rows.sort(key=lambda row: row["id"])  # one order everywhere: no deadlocks between writers
     inserted = insert_new(
         connection, posts, rows, unique=("network", "key"), returning=("id", "network", "key")
     )
     ids = {(network, key) for _, network, key in inserted}
+    words = batch.words if batch.indexed else None
     search_texts.add(connection, [r for r in rows if (r["network"], r["key"]) in ids], words)
     by_name = {(row["network"], row["key"]): row for row in rows}
     new = [(by_name[p.network, p.key], p, found) for p, found in items if (p.network, p.key) in ids]
@@ -299,6 +317,13 @@ def _update(
         outcome.applied += 1
         changes += edits.apply(connection, _row(post, "", salt), found, indexed=indexed)
     return changes
+
+
+def _new_row(post: Post, hidden: str, salt: int, batch: Batch) -> dict[str, Any]:
+    of, row = batch.made.get((post.network, post.key), (None, None))
+    if row is None or of is not post or hidden or salt:
+        return _row(post, hidden, salt)
+    return row  # type: ignore[no-any-return]
 
 
 def _json(values: Sequence[Any]) -> str:

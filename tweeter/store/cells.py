@@ -35,6 +35,15 @@ class Volume(NamedTuple):
     lang: str
 
 
+class Made(dict[str, Any]):
+    """A row of `posts` that is not stored yet, with what it adds, worked out once."""
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        super().__init__(row)
+        self.volume = volume(row)
+        self.facets = facets(row)
+
+
 def is_visible(row: Mapping[Any, Any]) -> bool:
     """Whether readers see the post: neither removed nor of a hidden account."""
     return row["removed_at"] is None and not row["hidden"]

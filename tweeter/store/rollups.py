@@ -72,7 +72,7 @@ class Sums:
         if not keyword_ids:
             return
         self._grows = self._grows and sign > 0
-        place = cells.volume(row)
+        place = row.volume if isinstance(row, cells.Made) else cells.volume(row)
         is_visible = cells.is_visible(row)
         counted = self._seen if is_visible else self._gone
         for keyword_id in keyword_ids:
@@ -81,7 +81,8 @@ class Sums:
         named = [number for number in keyword_ids if number != EVERYTHING]
         if is_visible and named:
             hour = place.minute - place.minute % HOUR
-            keys = [(facet, hour, place.network, value) for facet, value in cells.facets(row)]
+            values = row.facets if isinstance(row, cells.Made) else cells.facets(row)
+            keys = [(facet, hour, place.network, value) for facet, value in values]
             for keyword_id in named:
                 found = self._facets.setdefault(keyword_id, {})
                 for its in keys:
