@@ -149,7 +149,7 @@ def test_a_file_is_read_by_all_workers_and_a_kill_changes_nothing(site: Site) ->
     wait_for(lambda: site.tweeter.health()["workers"] == 2, 30, "for both workers")
     keyword = site.tweeter.add("storm")
     file = site.folder / "large.jsonl"
-    count, padding = 40_000, "x" * 2_500
+    count, padding = 100_000, "x" * 2_500
     with file.open("w") as out:
         for n in range(1, count + 1):
             words = "storm" if n % 4 == 0 else "sunshine"
