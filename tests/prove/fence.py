@@ -60,13 +60,13 @@ TRIGGER = (
 
 def _pause(run: Run, world: World, tweeter: Running, number: int) -> float:
     """Pause the Jetstream's holder, let another take over, wake it; seconds to the take-over."""
-    pid = holder(tweeter, "bluesky")
-    assert pid, "nobody holds the Jetstream"
-    epoch = _epoch(tweeter)
-    lines = list(world.bluesky.clients)
-    time.sleep(run.dice.uniform(0, 0.4))  # any moment of its cycle
-    while not pause(run, tweeter, pid):
-        pass
+    while True:  # one that was met in a transaction may have lost its lease meanwhile
+        pid = wait_for(lambda: holder(tweeter, "bluesky"), 20, "for who holds the Jetstream")
+        epoch = _epoch(tweeter)
+        lines = list(world.bluesky.clients)
+        time.sleep(run.dice.uniform(0, 0.4))  # any moment of its cycle
+        if pause(run, tweeter, pid):
+            break
     paused_s = time.monotonic()
     try:
         run.fault("paused")
