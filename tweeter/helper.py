@@ -7,7 +7,6 @@ It leaves when its line ends.
 """
 
 import contextlib
-import gc
 import logging
 import os
 import select
@@ -40,9 +39,6 @@ from tweeter.store.leases import Lease
 log = logging.getLogger("tweeter.helper")
 
 KEPT = 4  # batches of a child that wait to be stored; older ones are forgotten
-# New objects between looks for garbage. A batch is hundreds of thousands that all go at once, and
-# none of them in a circle: with Python's 700 a commit takes an eighth longer.
-GARBAGE = 50_000
 ANSWER_S = 30.0  # a part takes a tenth of a second; a child that takes so long is stuck
 FAILED = (OSError, EOFError, msgspec.MsgspecError)  # of a child: end it, and digest it yourself
 _LENGTH = struct.Struct(">I")
@@ -275,5 +271,4 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to all of the service: the slot ends us
         signal.signal(number, signal.SIG_IGN)
     os.nice(int(sys.argv[2]))
-    gc.set_threshold(GARBAGE)
     serve(socket.socket(fileno=int(sys.argv[1])))
