@@ -275,7 +275,6 @@ class Sieve:
             Keyword(id=number, expression=text, accounts=accounts)
             for (text, accounts), number in numbers.items()
         )
-        self._has_words = bool(numbers)
         parsed = before._matcher if before is not None else None
         self._matcher: Matcher = Matcher(expressions, before=parsed)
 
@@ -284,7 +283,7 @@ class Sieve:
 
         Times so long ago are counted from when the post came. Raises BadMoment.
         """
-        found = self._matcher.ids(post) if self._has_words else frozenset()
+        found = self._matcher.ids(post)
         if found not in self._kept:
             if len(self._kept) >= KEPT:
                 self._kept.clear()

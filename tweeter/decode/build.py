@@ -10,6 +10,7 @@ from tweeter.records import Link, Media, Post
 
 TEXT_CHARACTERS = 100_000
 NAME_CHARACTERS = 1_000
+LANG_CHARACTERS = 35
 KEY_BYTES = 190
 LINKS = 100
 MEDIA = 20
@@ -63,7 +64,7 @@ def build(*, text: str, also: Iterable[str], **fields: Any) -> Post:
             fields[name] = stable_key(value) if name in _LONG else value[: 8 * NAME_CHARACTERS]
     for name in ("author_name", "author_handle", "warning"):
         fields[name] = fields.get(name, "")[:NAME_CHARACTERS]
-    fields["lang"] = fields.get("lang", "")[:35]
+    fields["lang"] = fields.get("lang", "")[:LANG_CHARACTERS]
     fields["tags"] = tuple(
         dict.fromkeys(mend(tag)[:NAME_CHARACTERS] for tag in fields.get("tags", ()))
     )[:TAGS]

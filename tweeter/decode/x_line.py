@@ -13,14 +13,20 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tweeter.decode import times
-from tweeter.decode.build import KEY_BYTES, MEDIA, NAME_CHARACTERS, TAGS, TEXT_CHARACTERS
+from tweeter.decode.build import (
+    KEY_BYTES,
+    LANG_CHARACTERS,
+    MEDIA,
+    NAME_CHARACTERS,
+    TAGS,
+    TEXT_CHARACTERS,
+)
 from tweeter.decode.values import media as medium
 from tweeter.decode.values import typed
 from tweeter.decode.x import KINDS, NETWORK
 from tweeter.harmless import picture_host
 from tweeter.records import Link, Media, Post, RawEvent
 
-LANG_CHARACTERS = 35
 LINKS_EACH = 50  # of the text and of the long form: together as many as a post has
 
 Id = Annotated[str, Meta(min_length=1, max_length=KEY_BYTES // 4)]

@@ -127,6 +127,11 @@ class Layer:
             self._users.append([])
         return number
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether there is anything to look for in texts."""
+        return self._automaton is not None
+
     def in_texts(self, hay: str) -> set[int]:
         """Numbers of the atoms that are in a haystack."""
         hits: set[int] = set()

@@ -44,7 +44,8 @@ class Matcher:
 
     def seen(self, texts: Iterable[str]) -> Seen:
         """What of the keywords is in these texts."""
-        hay = of_parts(texts)
+        # Without words to look for (filters of readers, as a rule) texts need not be folded.
+        hay = of_parts(texts) if any(layer.has_texts for layer in self._layers) else ""
         return [layer.in_texts(hay) for layer in self._layers]
 
     def may_match(self, seen: Seen, authors: Iterable[str], links: Iterable[str]) -> bool:

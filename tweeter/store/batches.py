@@ -97,7 +97,6 @@ class Batch(msgspec.Struct, kw_only=True):
             identities=self.identities + later.identities,
             words=later.words | self.words,
             indexed=later.indexed,
-            made=later.made | self.made,
             checked=(*self.checked, *later.checked),
         )
 
@@ -127,7 +126,7 @@ def row_id(sort_us: int, key: str, salt: int = 0) -> int:
 def prepare(batch: Batch) -> None:
     """Make the rows of its posts, and what they add to the sums, before a lock is held for it.
 
-    Only for a batch that stays in this process: `made` is not for sending.
+    Only for a batch that is complete and stays in this process: `made` is neither joined nor sent.
     """
     for item in batch.items:
         if isinstance(item, tuple) and item[1] and item[0].operation == "create":
