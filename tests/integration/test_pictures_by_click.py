@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from sqlalchemy import update
 
 from tests.integration.browsers import shot
 from tests.integration.running import wait_for
@@ -17,7 +19,8 @@ from tests.pictures.scene import World, world
 from tests.pictures.strangers import strangers
 from tests.store.posts import store, take
 from tweeter.records import Post, Removal, now_us
-from tweeter.store import posts
+from tweeter.store import posts, schema
+from tweeter.store.engine import writing
 
 DRAWING = """<svg xmlns="http://www.w3.org/2000/svg" width="480" height="320">
 <rect width="480" height="320" fill="#2a6f97"/>
@@ -197,11 +200,37 @@ def test_a_picture_stays_open_when_its_post_is_edited(browser: Any, place: World
         assert {one.url for one in strange} == {PICTURE}
         page.get_by_role("link", name="Hide picture").click()
         assert page.locator("iframe.picture").count() == 0
-        page.get_by_role("link", name=SHOW).first.click()
+        card_of(page, "second words").get_by_role("link", name=SHOW).click()
         edit("harbour, third words", host="other.example")
         card_of(page, "third words").wait_for()  # another host: nobody agreed to ask it
+        page.get_by_role("link", name="Show picture from other.example").wait_for()
+        page.wait_for_timeout(300)
         assert page.locator("iframe.picture").count() == 0
         assert {one.url for one in strange} == {PICTURE}
+
+
+def test_a_post_that_was_edited_before_the_click_arrived_asks_nobody(
+    browser: Any, place: World
+) -> None:
+    at = now_us()
+    post = invented.decoded(invented.x_post(at, 11, text="harbour, a moment late"), at)
+    assert isinstance(post, Post)
+    with asked(browser, place) as (page, strange):
+        page.goto(f"{place.url}/live")
+        page.locator("#lamp.state-live").wait_for()
+        store(place.engine, take(place.engine, "a moment late"), post)
+        link = card_of(page, "a moment late").get_by_role("link", name=SHOW)
+        link.wait_for()
+        with writing(place.engine) as connection:  # the page has not heard of it yet
+            media = '[{"kind":"picture","url":"https://other.example/1.jpg"}]'
+            is_it = schema.posts.c.text == "harbour, a moment late"
+            assert connection.execute(
+                update(schema.posts).where(is_it).values(media=media)
+            ).rowcount
+        link.click()
+        said = page.frame_locator("iframe.picture").get_by_text("not asked about other.example yet")
+        said.wait_for()
+        assert strange == []
 
 
 @pytest.mark.parametrize("width, theme", [(1280, "light"), (320, "dark")])
@@ -223,7 +252,8 @@ def test_the_page_and_the_frame_look_neat(
         assert frame["y"] + frame["height"] <= below["y"]
         shot(page, f"picture-in-card-{width}-{theme}", whole=False)
         found = next(p for p in posts.latest(place.engine, limit=50) if p.media and p.media[0].url)
-        page.goto(f"{place.url}/media/{found.id}/1")
+        host = urlsplit(found.media[0].url).hostname
+        page.goto(f"{place.url}/media/{found.id}/1?host={host}")
         assert Axe().run(page, options=options).response["violations"] == []
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         shot(page, f"picture-{width}-{theme}")

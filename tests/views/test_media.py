@@ -25,7 +25,7 @@ def kept(engine: Engine, *media: Media, **fields: object) -> str:
     """The address of the page of the first picture of a post."""
     keywords.add(engine, "storm")
     store(engine, take(engine), post(1, url=f"https://{SEEN}", media=media or (PICTURE,), **fields))
-    return f"/media/{posts.latest(engine)[0].id}/1"
+    return f"/media/{posts.latest(engine)[0].id}/1?host=files.example"
 
 
 def test_the_page_may_load_pictures_of_one_host_and_be_framed_by_us(
@@ -49,9 +49,28 @@ def test_the_page_may_load_pictures_of_one_host_and_be_framed_by_us(
     assert "Picture from files.example" in answer.text
     assert f'href="https://{SEEN}"' in answer.text
     assert answer.text.count("files.example/1.jpg") == 1
-    framed = client.get(f"{address}?framed=1")
+    framed = client.get(f"{address}&framed=1")
     assert framed.headers["Content-Security-Policy"] == answer.headers["Content-Security-Policy"]
     assert "<img" in framed.text
+    assert "<a" not in framed.text
+
+
+@pytest.mark.parametrize("agreed", ["", "?host=", "?host=other.example", "?host=FILES.EXAMPLE"])
+def test_a_host_that_nobody_agreed_to_ask_is_named_and_not_asked(
+    client: FlaskClient, engine: Engine, agreed: str
+) -> None:
+    address = kept(engine)
+    bare = address.partition("?")[0]
+    answer = client.get(bare + agreed)
+    framed = client.get(f"{bare}{agreed or '?'}&framed=1")
+    for page in (answer, framed):
+        assert page.status_code == 200
+        assert "img-src 'self';" in page.headers["Content-Security-Policy"]
+        assert "frame-ancestors 'self'" in page.headers["Content-Security-Policy"]
+        assert "<img" not in page.text
+        assert "https://files.example" not in page.text
+        assert "you were not asked about files.example yet" in page.text
+    assert f'<a href="{address}">Show picture from files.example</a>' in answer.text
     assert "<a" not in framed.text
 
 
@@ -152,7 +171,7 @@ def test_the_page_can_be_translated(app: Flask, engine: Engine) -> None:
     words.speak(app, Invented())
     with app.test_client() as client:
         data = (PICTURE.alt, "files.example", "bluesky.example", "Bluesky")
-        for asked in (address, f"{address}?framed=1"):
+        for asked in (address, f"{address}&framed=1", address.partition("?")[0]):
             page = client.get(asked).text
             assert re.search("[Ａ-Ｚ]", page)
             assert list(english(page, data)) == []

@@ -53,7 +53,7 @@ function medium(card, [words, host], number) {
   if (!host) return said;
   const link = element(
     "a",
-    { className: "show-picture", href: `/media/${card.id}/${number}`, rel: "noopener noreferrer", target: "_blank" },
+    { className: "show-picture", href: `/media/${card.id}/${number}?host=${encodeURIComponent(host)}`, rel: "noopener noreferrer", target: "_blank" },
     say("Show picture from {host}", { host }),
   );
   return [said, " ", link];

@@ -13,7 +13,7 @@ function frame(link) {
   made.referrerPolicy = "no-referrer";
   made.loading = "lazy";
   made.title = link.parentElement.querySelector("bdi").textContent;
-  made.src = `${link.getAttribute("href")}?framed=1`;
+  made.src = `${link.getAttribute("href")}&framed=1`;
   return made;
 }
 
@@ -46,7 +46,7 @@ export function carry(before, fresh) {
   }
   let focused = null;
   for (const link of fresh.querySelectorAll("a.show-picture")) {
-    const old = [...before.querySelectorAll("a.show-picture")].find((one) => one.href === link.href);
+    const old = [...before.querySelectorAll("a.show-picture")].find((one) => one.pathname === link.pathname);
     if (old && old === document.activeElement) focused = link;
     if (shown.get(old)?.words === link.textContent) toggle(link);
   }

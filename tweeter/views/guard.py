@@ -26,11 +26,11 @@ WITH_CARDS = frozenset(
 )
 
 
-def policy(*, frames: bool = False, picture_host: str = "") -> str:
+def policy(*, frames: bool = False, is_framed: bool = False, picture_host: str = "") -> str:
     """The Content-Security-Policy of a page.
 
-    frames: it may show a page of ours in itself. picture_host (as `harmless.picture_host` gives
-    it): it may load pictures from there over https, and be shown in a page of ours.
+    frames: it may show a page of ours in itself. is_framed: it may be shown in one. picture_host
+    (as `harmless.picture_host` gives it): it may load pictures from there over https.
     """
     pictures = f"'self' https://{picture_host}" if picture_host else "'self'"
     return "; ".join(
@@ -43,7 +43,7 @@ def policy(*, frames: bool = False, picture_host: str = "") -> str:
             *(("frame-src 'self'",) if frames else ()),
             "form-action 'self'",
             "base-uri 'none'",
-            "frame-ancestors 'self'" if picture_host else "frame-ancestors 'none'",
+            "frame-ancestors 'self'" if is_framed else "frame-ancestors 'none'",
             "require-trusted-types-for 'script'",
             "trusted-types 'none'",
         )
