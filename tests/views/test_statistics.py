@@ -26,7 +26,7 @@ from tweeter.store.keywords import Options
 from tweeter.store.schema import keywords as keyword_table
 from tweeter.store.schema import matches, totals
 from tweeter.store.schema import posts as post_table
-from tweeter.views import charts, pages
+from tweeter.views import charts, pages, posts_behind
 from tweeter.views.show import iso
 
 US = 1_000_000
@@ -168,15 +168,14 @@ def test_a_panel_says_which_filters_do_not_narrow_it(
         found = statistics(client, storm, f"{times}&{query}")
         assert {one["known"] for one in found["panels"]} == {known}, query
         assert found["narrowed"]
-    # Of the chart and the hours; of the posts.
-    assert notes() == {"lang: en": 2, "lang: en · not tag: quay": 1}
+    assert notes() == {"lang: en": 2}  # the chart and the hours
     monkeypatch.setattr(narrowed, "MOST", 6)
     for query, known in (("lang=en", 7), ("network=!bluesky", 0), ("tag=quay", 7)):
         found = statistics(client, storm, f"{times}&{query}")
         assert {one["known"] for one in found["panels"]} == {known}, query
         assert not found["narrowed"]
-    # Of the chart and the hours; of networks, languages and kinds; of six panels, words and posts.
-    assert notes() == {"lang: en": 2, "not tag: quay": 3, "lang: en · not tag: quay": 6 + 2}
+    # Of the chart and the hours; of networks, languages and kinds; of six panels and words.
+    assert notes() == {"lang: en": 2, "not tag: quay": 3, "lang: en · not tag: quay": 6 + 1}
     page = client.get(address).text
     assert "narrowed to not tag: quay" in page  # in the words to copy
     link = unescape(re.findall('<a href="([^"]*)">Search with all filters', page)[0])
@@ -282,6 +281,67 @@ def test_every_filter_of_a_panel_leads_to_the_posts_that_it_counts(
             link = unescape(re.findall('<a href="([^"]*)">Search with all filters', page)[0])
             hits = client.get(f"/api/v1{link}").json["counts"]["counted"]
             assert hits == counted, (link, counted)
+            assert len(listed(page)) == counted
+            assert "Narrowed to " in page
+
+
+def listed(page: str) -> list[str]:
+    """The texts of the posts in a keyword's page, below its statistics."""
+    section = page.partition('<section id="posts"')[2]
+    return [unescape(re.sub("<.*?>", "", text)) for text in re.findall(TEXT, section)]
+
+
+TEXT = '<div class="text"[^>]*>(.*?)</div>'
+
+
+def test_the_posts_of_the_page_follow_its_filters_and_end_where_its_time_ends(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm, since = keywords.add(engine, "storm").id, (AT // HOUR_US + 1) * HOUR_US
+    some = [
+        post(n, f"storm {n}", occurred_at=since + n * HOUR_US, lang=("en", "de")[n % 2])
+        for n in range(120)
+    ]
+    store(engine, follow(engine), *some, removal(110))
+    every = [f"storm {n}" for n in reversed(range(120))]
+    ended = f"from={iso(since + 20 * HOUR_US)}&to={iso(since + 60 * HOUR_US)}"
+    for query, wanted in (
+        ("range=day", [n for n in every if n != "storm 110"]),
+        ("lang=de&range=day", every[::2]),
+        ("lang=!de&range=day", [n for n in every[1::2] if n != "storm 110"]),
+        (ended, every[60:]),  # goes on before its beginning
+        (f"{ended}&lang=de", every[60::2]),
+        ("range=day&off=lang:de", [n for n in every if n != "storm 110"]),
+    ):
+        address, found, pages = f"/keywords/{storm}?{query}", list[str](), 0
+        while address:
+            page = client.get(address).text
+            found, pages = found + listed(page), pages + 1
+            older = re.findall('rel="next" href="([^"]+)"', page.partition('id="posts"')[2])
+            address = unescape(older[0]) if older else ""
+            assert all(one.partition("=")[0] in address for one in query.split("&")) or not older
+            assert ("Up to " in page) == ("to=" in query)
+        assert found == wanted, query
+        assert pages == -(-(len(wanted) + ("storm 110" not in wanted and "to=" not in query)) // 50)
+    page = client.get(f"/keywords/{storm}?lang=fr")
+    assert "No post with these filters." in page.text
+    page = client.get(f"/keywords/{storm}?from=2020-01-01&to=2020-01-02")
+    assert "No post until then." in page.text
+
+
+def test_a_list_that_takes_long_says_how_far_it_came(
+    engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storm = keywords.add(engine, "storm").id
+    store(engine, follow(engine), *(post(n, f"storm {n}", occurred_at=AT + n) for n in range(9)))
+    monkeypatch.setattr(posts_behind, "LIMIT_S", 0)
+    page = client.get(f"/keywords/{storm}?lang=!de").text
+    assert listed(page) == []
+    assert "Looked through back to" in page
+    assert "No post with" not in page
+    monkeypatch.undo()
+    further = re.findall('rel="next" href="([^"]+)">Look further back', page)[0]
+    assert len(listed(client.get(unescape(further)).text)) == 9
 
 
 def test_an_hour_of_the_week_leads_to_its_posts(engine: Engine, client: FlaskClient) -> None:

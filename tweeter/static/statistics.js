@@ -104,7 +104,7 @@ function replaced(page, address) {
   const fresh = page?.getElementById("statistics");
   if (!fresh) return false;
   document.getElementById("statistics").replaceWith(fresh);
-  for (const id of ["seen", "posts-note"]) {
+  for (const id of ["seen", "posts"]) {
     const other = page.getElementById(id);
     if (other) document.getElementById(id)?.replaceWith(other);
   }

@@ -27,7 +27,6 @@ from tweeter.store import (
     keyword_ledger,
     keywords,
     past,
-    posts,
 )
 from tweeter.store.cells import US
 from tweeter.store.coverage import Coverage
@@ -35,9 +34,10 @@ from tweeter.store.engine import one_moment
 from tweeter.store.keywords import KeywordExists, KeywordRow
 from tweeter.store.preview import preview
 from tweeter.texts import counted, say
-from tweeter.views import asked, grids, removal_pages, stat_pages, words
+from tweeter.views import asked, grids, posts_behind, removal_pages, stat_pages, words
 from tweeter.views.forms import ImportForm, KeywordForm, RemoveForm, first_error, mark
 from tweeter.views.pages import Answer, engine, names_under, pages, row_id
+from tweeter.views.posts_behind import Listed
 
 TABLE_ROWS = 200  # stretches of the ledger on a page
 LIST_ROWS = 100  # keywords on a page
@@ -147,23 +147,35 @@ def keyword(keyword_id: int) -> Answer:
 
 def keyword_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str:
     """The page; form: of its expression, more: what else its template needs, as what is wrong."""
+    wrong = asked.settle()
+    found = _listed(keyword_id)
     with one_moment(engine()):
-        return _whole_page(keyword_id, form, more)
+        return _whole_page(keyword_id, form, found, wrong, more)
 
 
-def _whole_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str:
+def _listed(keyword_id: int) -> Listed:
+    is_running, older = not asked.one("to"), request.args.get("older", "")
+    try:
+        return posts_behind.listed(keyword_id, asked.question(), running=is_running, older=older)
+    except ValueError:
+        abort(400, say("The address of this page is damaged: “older” is not a position."))
+
+
+def _whole_page(
+    keyword_id: int,
+    form: KeywordForm,
+    found: Listed,
+    wrong: TweeterError | None,
+    more: dict[str, Any],
+) -> str:
     row = keywords.get(engine(), keyword_id)
     if not form.is_submitted():
         form.show(row)
-    try:
-        found = posts.page(engine(), keyword_id=keyword_id, older=request.args.get("older", ""))
-    except ValueError:
-        abort(400, say("The address of this page is damaged: “older” is not a position."))
-    statistics = stat_pages.of_keyword(row)
+    statistics = stat_pages.of_keyword(row, wrong)
     return render_template(
         "keyword.html",
         row=row,
-        page=found,
+        listed=found,
         form=form,
         remove=RemoveForm(),
         progress=jobs.progress(engine(), keyword_id),

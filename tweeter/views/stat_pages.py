@@ -3,38 +3,32 @@
 from functools import cache, partial
 from typing import Any
 
-from flask import request, url_for
+from flask import request
 from markupsafe import Markup, escape
 
-from tweeter.choices import NO_LANGUAGE, BadFilter, hashtag
-from tweeter.errors import KeywordSyntaxError
-from tweeter.keywords import parse
+from tweeter.errors import TweeterError
 from tweeter.records import now_us
 from tweeter.statistics import report as reports
 from tweeter.statistics.panels import whole_hours
 from tweeter.statistics.questions import COMPARED
-from tweeter.statistics.report import Report, SpikeCard
+from tweeter.statistics.report import Report
 from tweeter.statistics.spans import PRESETS, Span
-from tweeter.statistics.spikes import Spike
 from tweeter.statistics.volume import Question, Volume
 from tweeter.store import keywords
 from tweeter.store.cells import MINUTE, US
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.posts import StoredPost
 from tweeter.store.sums import SERIES
-from tweeter.views import asked, chart_table, charts, grids, pills
+from tweeter.views import asked, chart_table, charts, grids, pills, posts_behind
 from tweeter.views.pages import engine
-from tweeter.views.show import iso
 from tweeter.views.words import told
 
 OTHERS = 100  # keywords offered for comparison, beside those that are compared
-VALUES = 3  # of what is different in a spike are searched for
 ALONG = 10  # keywords offered to go to with the filters that are pinned
 
 
-def of_keyword(row: KeywordRow) -> dict[str, Any]:
-    """What templates/statistics.html needs; what cannot be asked is left out, and said."""
-    wrong = asked.settle()
+def of_keyword(row: KeywordRow, wrong: TweeterError | None) -> dict[str, Any]:
+    """What templates/statistics.html needs. wrong: what was left out of what is asked, if any."""
     question, filters = asked.question(), pills.of(asked.state())
     covered = reports.seen(engine(), row, question.span)
     found = reports.of_keyword(engine(), row, question, covered=covered)
@@ -74,9 +68,9 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "range": _preset(),
         "from": request.args.get("from", ""),
         "to": request.args.get("to", ""),
-        "search": _search(row, question, _between(*span.asked)),
+        "search": posts_behind.address(row, question, posts_behind.between(*span.asked)),
         "of_chart": ("network", question.which[0]) if question.which[0] else SERIES,
-        "between": _between,
+        "between": posts_behind.between,
         "earlier": _moved(span, -1),
         "later": _moved(span, 1),
         "wider": _wider(span),
@@ -94,10 +88,13 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "legend": _legend(question, volume, heads),
         "missed_s": sum(band.until - band.since for band in volume.bands),
         "spikes": charts.spike_marks(span, [card.spike for card in found.spikes]),
-        "word": partial(_word, row, question),
-        "hours": grids.hours(found.hours, _search(row, question, _between(*whole_hours(span)))),
-        "posts_of": partial(_counted_in, row, question),
-        "different": partial(_different, row, question),
+        "word": partial(posts_behind.having_word, row, question),
+        "hours": grids.hours(
+            found.hours,
+            posts_behind.address(row, question, posts_behind.between(*whole_hours(span))),
+        ),
+        "posts_of": partial(posts_behind.of_spike, row, question),
+        "different": partial(posts_behind.different, row, question),
         "data": {
             "names": heads,
             "posts": [one.posts for one in series],
@@ -132,77 +129,11 @@ def _legend(question: Question, found: Volume, heads: list[str]) -> list[dict[st
     ]
 
 
-_ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keyword language
-
-
-def _search(row: KeywordRow, question: Question, times: dict[str, str], **more: str) -> str:
-    """The posts behind the chart, in a stretch of time."""
-    facet, value = question.which
-    bare, is_not = value.removeprefix("!"), value.startswith("!")
-    args: dict[str, Any] = {"keyword": row.id}
-    if facet == "tag":
-        args["tag"] = f"-{bare}" if is_not else bare
-    elif facet == "link":
-        args["link"] = f"-{bare}" if is_not else bare
-    elif facet == "media":
-        args["only"] = "media" if (bare == "with") != is_not else "-media"
-    elif facet in _ASKED_AS:
-        args["without" if is_not else "q"] = f"{_ASKED_AS[facet]}{bare}"
-    for name in SERIES:
-        args[name] = [_as_filter(name, one) for one in getattr(question.narrow, name)]
-    args |= {"since": times["from"], "until": times["to"]}
-    for name, expression in more.items():
-        between = " " if name == "q" else " OR "
-        args[name] = f"{args[name]}{between}{expression}" if name in args else expression
-    return url_for("pages.search", **args)
-
-
-def _as_filter(name: str, value: str) -> str:
-    """A value of a series as the search asks for it."""
-    sign, bare = ("-", value[1:]) if value.startswith("!") else ("", value)
-    return sign + (bare or NO_LANGUAGE if name == "lang" else bare)
-
-
-def _word(row: KeywordRow, question: Question, word: str, *, without: bool = False) -> str:
-    """The posts of the chart that have a word, or all others."""
-    times = _between(*question.span.asked)
-    return _search(row, question, times, **{"without" if without else "q": f'"{word}"'})
-
-
-def _counted_in(row: KeywordRow, question: Question, spike: Spike, **more: str) -> str:
-    """The posts of a spike, as it was counted: with no filter of the page."""
-    every = Question(span=question.span)
-    return _search(row, every, _between(spike.since, spike.until), **more)
-
-
-def _different(row: KeywordRow, question: Question, card: SpikeCard) -> str:
-    """The posts of a spike that have one of what is most different in it; "" if none can be
-    asked for."""
-    asked = [_as_expression(facet, term.value) for facet, _, term in card.different]
-    some = [one for one in asked if one][:VALUES]
-    return _counted_in(row, question, card.spike, q=" OR ".join(some)) if some else ""
-
-
-def _as_expression(facet: str, value: str) -> str:
-    """In the language of keywords; "" for what it cannot say, as a hashtag of two words."""
-    try:
-        if facet == "tag":
-            return f"#{hashtag(value)}"
-        parse(f"{_ASKED_AS[facet]}{value}")
-    except (BadFilter, KeywordSyntaxError):
-        return ""
-    return f"{_ASKED_AS[facet]}{value}"
-
-
 def _preset() -> str:
     if asked.one("from") or asked.one("to"):
         return ""
     chosen = asked.one("range") or "day"
     return chosen if chosen in PRESETS else "day"
-
-
-def _between(since: int, until: int) -> dict[str, str]:
-    return {"from": iso(since * US), "to": iso(until * US)}
 
 
 def _moved(span: Span, steps: int) -> dict[str, str] | None:
@@ -212,16 +143,20 @@ def _moved(span: Span, steps: int) -> dict[str, str] | None:
         return None
     if since >= now_us() // US:
         return None
-    return _between(since, until)
+    return posts_behind.between(since, until)
 
 
 def _wider(span: Span) -> dict[str, str]:
     length = span.asked[1] - span.asked[0]
     until = min(span.asked[1] + length, now_us() // US)
-    return _between(span.asked[0] - length, max(until, span.asked[1]))
+    return posts_behind.between(span.asked[0] - length, max(until, span.asked[1]))
 
 
 def _closer(span: Span) -> dict[str, str] | None:
     """The middle half, of at least four minutes."""
     quarter = (span.asked[1] - span.asked[0]) // 4
-    return _between(span.asked[0] + quarter, span.asked[1] - quarter) if quarter >= MINUTE else None
+    return (
+        posts_behind.between(span.asked[0] + quarter, span.asked[1] - quarter)
+        if quarter >= MINUTE
+        else None
+    )
