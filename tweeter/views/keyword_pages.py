@@ -27,6 +27,7 @@ from tweeter.store import (
     keyword_ledger,
     keywords,
     past,
+    posts,
 )
 from tweeter.store.cells import US
 from tweeter.store.coverage import Coverage
@@ -148,25 +149,27 @@ def keyword(keyword_id: int) -> Answer:
 def keyword_page(keyword_id: int, form: KeywordForm, more: dict[str, Any]) -> str:
     """The page; form: of its expression, more: what else its template needs, as what is wrong."""
     wrong = asked.settle()
-    found = _listed(keyword_id)
+    question, older = asked.question(), _older()
+    until = question.span.asked[1] * US if asked.one("to") else 0
+    narrowed = posts_behind.narrowed(keyword_id, question, until, older)
     with one_moment(engine()):
-        return _whole_page(keyword_id, form, found, wrong, more)
+        found = narrowed or posts_behind.every(keyword_id, until, older)
+        return _whole_page(keyword_id, form, found, wrong=wrong, **more)
 
 
-def _listed(keyword_id: int) -> Listed:
-    is_running, older = not asked.one("to"), request.args.get("older", "")
+def _older() -> str:
+    """Where the posts of the page begin, as its address says it; "": at the newest."""
+    older = request.args.get("older", "")
     try:
-        return posts_behind.listed(keyword_id, asked.question(), running=is_running, older=older)
+        if older:
+            posts.position(older)
     except ValueError:
         abort(400, say("The address of this page is damaged: “older” is not a position."))
+    return older
 
 
 def _whole_page(
-    keyword_id: int,
-    form: KeywordForm,
-    found: Listed,
-    wrong: TweeterError | None,
-    more: dict[str, Any],
+    keyword_id: int, form: KeywordForm, found: Listed, *, wrong: TweeterError | None, **more: Any
 ) -> str:
     row = keywords.get(engine(), keyword_id)
     if not form.is_submitted():

@@ -46,17 +46,15 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     searched_until: int = 0
 
 
-def listed(keyword_id: int, question: Question, *, running: bool, older: str) -> Listed:
-    """The keyword's posts that the filters let through, up to the end of a stretch that has one.
+def narrowed(keyword_id: int, question: Question, until: int, older: str) -> Listed | None:
+    """The keyword's posts before `until` that the filters let through; None: there are none.
 
-    running: the stretch ends now. What filters cannot ask leaves the list as it is. Raises
-    ValueError if `older` is not `Listed.older` of a page before.
+    None also where the search cannot ask for one of them. Not inside `one_moment`: its time is
+    bounded. older: `Listed.older` of the page before, or "".
     """
-    until = 0 if running else question.span.asked[1] * US
     chosen = _filter(keyword_id, question, until)
     if chosen is None:
-        page = posts.page(engine(), keyword_id=keyword_id, until=until, older=older)
-        return Listed(posts=page.posts, older=page.older, until=until)
+        return None
     wanted = questions.of_filters(engine(), chosen)
     found = search.newest(engine(), wanted, older=older, limit_s=LIMIT_S)
     return Listed(
@@ -66,6 +64,12 @@ def listed(keyword_id: int, question: Question, *, running: bool, older: str) ->
         until=until,
         searched_until=found.searched_until_us,
     )
+
+
+def every(keyword_id: int, until: int, older: str) -> Listed:
+    """The keyword's posts before `until`, whatever filters are on."""
+    page = posts.page(engine(), keyword_id=keyword_id, until=until, older=older)
+    return Listed(posts=page.posts, older=page.older, until=until)
 
 
 def _filter(keyword_id: int, question: Question, until: int) -> Filter | None:
