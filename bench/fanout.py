@@ -32,6 +32,7 @@ from tests.simulators import jetstream
 from tests.simulators.served import Served
 
 WARM_S = 2.0
+SETTLE_S = 5.0  # pages that were opened just now still load: that is not asked here
 TICK_S = 0.01  # posts that are due in it are sent together
 SLOW = 0.02  # of the readers: they stop reading in the middle
 LONG = "lorem ipsum dolor sit amet " * 4
@@ -69,6 +70,7 @@ def play_browsers(tweeter: Running, served: Served, options: argparse.Namespace)
     query = "?every=1" if options.every else ""
     with Browsers(f"{tweeter.url}/live{query}", options.browsers) as browsers:
         wait_for(lambda: all(browsers.evaluate("lamp.className === 'state state-live'")), 60)
+        time.sleep(SETTLE_S)
         publish_all(served, options.rate, int(options.rate * options.seconds), lambda n: None)
         time.sleep(3.0)
         shown = browsers.late()

@@ -8,6 +8,7 @@ import { heard, say } from "./words.js";
 const SHOWN = 100; // cards kept in a column
 const CALM = 5; // posts a second that are all shown, by a page that draws as fast as they come
 const WINDOW_MS = 5_000; // over which the rate is taken
+const LEAST_MS = 1_000; // and at least over this, of more than CALM lets through in that time
 const FEW = 5; // posts that are no gap: they are shown
 const NEAR_PX = 8; // so near to the top is at the top
 const NEAR = 8; // cards that are drawn also out of sight, while many come
@@ -213,10 +214,13 @@ export class Column {
     } else this.waiting.unshift({ gap: { ...grown(null, first.post, first.seq), overflow: true } });
   }
 
-  rate() {
-    const since = Date.now() - WINDOW_MS;
-    while (this.arrivals.length > 0 && this.arrivals[0] < since) this.arrivals.shift();
-    return this.arrivals.length / (WINDOW_MS / 1000);
+  rate() { // of more than would be shown in that time, as they come: a flood is none five seconds later
+    const now = Date.now();
+    const { arrivals } = this;
+    while (arrivals.length > 0 && arrivals[0] < now - WINDOW_MS) arrivals.shift();
+    const isFlood = arrivals.length > CALM * WINDOW_MS / 1000;
+    const overMs = isFlood ? Math.max(now - arrivals[0], LEAST_MS) : WINDOW_MS;
+    return arrivals.length / (overMs / 1000);
   }
 
   oneIn() {
