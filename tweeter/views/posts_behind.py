@@ -26,8 +26,6 @@ from tweeter.views.show import iso
 
 VALUES = 3  # of what is different in a spike are searched for
 LIMIT_S = 0.5  # for looking through the posts that filters must be asked of
-
-
 _ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keyword language
 
 
@@ -47,10 +45,10 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def narrowed(keyword_id: int, question: Question, until: int, older: str) -> Listed | None:
-    """The keyword's posts before `until` that the filters let through; None: there are none.
+    """The keyword's posts before `until` that the filters of the page let through.
 
-    None also where the search cannot ask for one of them. Not inside `one_moment`: its time is
-    bounded. older: `Listed.older` of the page before, or "".
+    None where no filter is on, or the search cannot ask for one. older: `Listed.older` of the page
+    before, or "". Not inside `one_moment`: its time is bounded.
     """
     chosen = _filter(keyword_id, question, until)
     if chosen is None:
