@@ -16,10 +16,17 @@ Key = tuple[Any, ...]
 Count = Callable[[Sequence[str]], Mapping[str, T]]
 
 
+REST = 50  # times as long as counting took an answer is as good as new, at least
+
+
 class _Kept(msgspec.Struct, frozen=True):
     value: Any
     of: Any
     counted_s: float  # of time.monotonic
+    took_s: float
+
+    def is_new(self, of: Any, now_s: float, new_s: float) -> bool:
+        return self.of == of and now_s - self.counted_s <= max(new_s, REST * self.took_s)
 
 
 class Keeper:
@@ -43,8 +50,9 @@ class Keeper:
     ) -> T:
         """What `count` gives, or gave: an answer that is_much is kept.
 
-        It is as good as new for the first of ages_s while `of` is equal; until the second it is
-        given once more while it is counted again in a thread; then counted at once.
+        It is as good as new for the first of ages_s, or REST times as long as it took, while `of`
+        is equal; until the second it is given once more while it is counted again in a thread;
+        then counted at once.
         """
         return self.answers({"": key}, of, lambda _: {"": count()}, is_much=is_much, ages_s=ages_s)[
             ""
@@ -65,7 +73,7 @@ class Keeper:
         with self._lock:
             kept = {name: self._kept[key] for name, key in keys.items() if key in self._kept}
         kept = {name: one for name, one in kept.items() if now_s - one.counted_s <= old_s}
-        old = [name for name, one in kept.items() if one.of != of or now_s - one.counted_s > new_s]
+        old = [name for name, one in kept.items() if not one.is_new(of, now_s, new_s)]
         if old:
             self._count_behind({name: keys[name] for name in old}, of, count, is_much)
         missing = {name: key for name, key in keys.items() if name not in kept}
@@ -82,13 +90,14 @@ class Keeper:
     ) -> Mapping[str, T]:
         counted_s = time.monotonic()
         values = count(list(keys))
+        took_s = time.monotonic() - counted_s
         with self._lock:
             for name, key in keys.items():
                 self._kept.pop(key, None)
                 if is_much(values[name]):
                     while len(self._kept) >= self._most:
                         del self._kept[next(iter(self._kept))]
-                    self._kept[key] = _Kept(values[name], of, counted_s)
+                    self._kept[key] = _Kept(values[name], of, counted_s, took_s)
         return values
 
     def _count_behind(self, keys: Mapping[str, Key], *asked: Any) -> None:

@@ -60,8 +60,9 @@ def panels(
     """The commonest values of each facet of PANELS in the span, against the stretch before.
 
     What it costs grows with the number of different values. Where there are MANY the answer is
-    kept: for a twentieth of a bar it is as good as new, and for a tenth of the stretch, an hour at
-    most, it is shown once more while it is counted again behind (`Panel.at` says of when it is).
+    kept: for a twentieth of a bar (or as `keeping.REST` has it) it is as good as new, and for a
+    tenth of the stretch, an hour at most, it is shown once more while it is counted again behind
+    (`Panel.at` says of when it is).
     narrowed: what it is made of instead, if given.
     """
     if narrowed is not None:
