@@ -56,6 +56,19 @@ def card_of(page: Any, words: str) -> Any:
     return page.locator("article", has_text=words).first
 
 
+def said(at: int, number: int, text: str) -> Post:
+    """A post of X with a picture, which is not stored yet."""
+    post = invented.decoded(invented.x_post(at, number, text=text), at)
+    assert isinstance(post, Post)
+    return post
+
+
+def watch(page: Any, place: World) -> None:
+    """The live page, when it is told of posts."""
+    page.goto(f"{place.url}/live")
+    page.locator("#lamp.state-live").wait_for()
+
+
 def drawn(page: Any) -> Any:
     """The picture in the frame, once it is there."""
     picture = page.frame_locator("iframe.picture").locator("img")
@@ -147,12 +160,10 @@ def test_a_picture_goes_with_its_post_and_opens_elsewhere_with_a_key(
     browser: Any, place: World
 ) -> None:
     at = now_us()
-    post = invented.decoded(invented.x_post(at, 9, text="harbour, soon gone"), at)
-    assert isinstance(post, Post)
+    post = said(at, 9, "harbour, soon gone")
     lease = take(place.engine, "soon gone")
     with asked(browser, place) as (page, strange):
-        page.goto(f"{place.url}/live")
-        page.locator("#lamp.state-live").wait_for()
+        watch(page, place)
         store(place.engine, lease, post)
         card = card_of(page, "soon gone")
         with page.context.expect_page() as opened:
@@ -169,9 +180,7 @@ def test_a_picture_goes_with_its_post_and_opens_elsewhere_with_a_key(
 
 
 def test_a_picture_stays_open_when_its_post_is_edited(browser: Any, place: World) -> None:
-    at = now_us()
-    post = invented.decoded(invented.x_post(at, 10, text="harbour, first words"), at)
-    assert isinstance(post, Post)
+    post = said(now_us(), 10, "harbour, first words")
     assert len(post.media) == 1
     lease = take(place.engine, "edited twice")
 
@@ -185,8 +194,7 @@ def test_a_picture_stays_open_when_its_post_is_edited(browser: Any, place: World
         store(place.engine, lease, msgspec.structs.replace(post, operation="update", **newer))
 
     with asked(browser, place) as (page, strange):
-        page.goto(f"{place.url}/live")
-        page.locator("#lamp.state-live").wait_for()
+        watch(page, place)
         store(place.engine, lease, post)
         card = card_of(page, "first words")
         card.get_by_role("link", name=SHOW).click()
@@ -212,12 +220,9 @@ def test_a_picture_stays_open_when_its_post_is_edited(browser: Any, place: World
 def test_a_post_that_was_edited_before_the_click_arrived_asks_nobody(
     browser: Any, place: World
 ) -> None:
-    at = now_us()
-    post = invented.decoded(invented.x_post(at, 11, text="harbour, a moment late"), at)
-    assert isinstance(post, Post)
+    post = said(now_us(), 11, "harbour, a moment late")
     with asked(browser, place) as (page, strange):
-        page.goto(f"{place.url}/live")
-        page.locator("#lamp.state-live").wait_for()
+        watch(page, place)
         store(place.engine, take(place.engine, "a moment late"), post)
         link = card_of(page, "a moment late").get_by_role("link", name=SHOW)
         link.wait_for()
@@ -228,8 +233,10 @@ def test_a_post_that_was_edited_before_the_click_arrived_asks_nobody(
                 update(schema.posts).where(is_it).values(media=media)
             ).rowcount
         link.click()
-        said = page.frame_locator("iframe.picture").get_by_text("not asked about other.example yet")
-        said.wait_for()
+        words = page.frame_locator("iframe.picture").get_by_text(
+            "not asked about other.example yet"
+        )
+        words.wait_for()
         assert strange == []
 
 

@@ -40,7 +40,7 @@ class Narrowed(msgspec.Struct, frozen=True, kw_only=True):
 
 def of_posts(engine: Engine, keyword_id: int, question: Question) -> Narrowed | None:
     """None where no filter is on, or where more than MOST posts would be looked at."""
-    if not question.which[0] and question.narrow == EVERY:
+    if not question.has_filters:
         return None
     span = question.span
     for one in (span, span.before()):

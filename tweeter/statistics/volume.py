@@ -16,7 +16,7 @@ from tweeter.store.annotations import Annotation
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage, Stretch
 from tweeter.store.figures import Figure
-from tweeter.store.sums import Cell, Grid, Narrow
+from tweeter.store.sums import EVERY, Cell, Grid, Narrow
 from tweeter.texts import counted, joined, say
 
 SERIES_SHOWN = 7  # the commonest; the rest is one series, OTHER
@@ -39,6 +39,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     compare: str = ""
     keywords: tuple[int, ...] = ()
     scale: str = ""
+
+    @property
+    def has_filters(self) -> bool:
+        """Whether any filter is on."""
+        return bool(self.which[0]) or self.narrow != EVERY
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):

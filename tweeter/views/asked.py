@@ -14,9 +14,11 @@ from tweeter.moments import BadMoment
 from tweeter.statistics import questions
 from tweeter.statistics.volume import Question
 from tweeter.store import keywords
+from tweeter.store.cells import US
 from tweeter.views import pills
 from tweeter.views.pages import engine
 from tweeter.views.pills import Pill
+from tweeter.views.show import iso
 
 _VIEW = ("range", "from", "to", "bucket", "by", "compare", "with", "scale")
 STATE = (*_VIEW, *pills.NAMES, pills.OFF, pills.PIN)
@@ -87,6 +89,11 @@ def here(keyword_id: int, **changes: Any) -> str:
         if value is not None:
             args[name] = [str(one) for one in (value if isinstance(value, list) else [value])]
     return _at(keyword_id, args)
+
+
+def between(since: int, until: int) -> dict[str, str]:
+    """A stretch of time, seconds, as addresses name it."""
+    return {"from": iso(since * US), "to": iso(until * US)}
 
 
 def toggled(keyword_id: int, name: str, value: str) -> str:

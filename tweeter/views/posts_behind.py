@@ -17,10 +17,10 @@ from tweeter.statistics.report import SpikeCard
 from tweeter.statistics.spikes import Spike
 from tweeter.statistics.volume import Question
 from tweeter.store import posts, questions, search
-from tweeter.store.cells import US
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.posts import StoredPost
-from tweeter.store.sums import SERIES, Narrow
+from tweeter.store.sums import SERIES
+from tweeter.views import asked
 from tweeter.views.pages import engine
 from tweeter.views.show import iso
 
@@ -72,7 +72,7 @@ def every(keyword_id: int, until: int, older: str) -> Listed:
 
 def _filter(keyword_id: int, question: Question, until: int) -> Filter | None:
     """What the search is asked; None where no filter is on, or it cannot be asked."""
-    if question.which == ("", "") and question.narrow == Narrow():
+    if not question.has_filters:
         return None
     try:
         chosen = Filter.from_args(_args(keyword_id, question))
@@ -115,21 +115,21 @@ def _as_filter(name: str, value: str) -> str:
 
 def having_word(row: KeywordRow, question: Question, word: str, *, without: bool = False) -> str:
     """The posts of the chart that have a word, or all others."""
-    times = between(*question.span.asked)
+    times = asked.between(*question.span.asked)
     return address(row, question, times, **{"without" if without else "q": f'"{word}"'})
 
 
 def of_spike(row: KeywordRow, question: Question, spike: Spike, **more: str) -> str:
     """The posts of a spike, as it was counted: with no filter of the page."""
     every = Question(span=question.span)
-    return address(row, every, between(spike.since, spike.until), **more)
+    return address(row, every, asked.between(spike.since, spike.until), **more)
 
 
 def different(row: KeywordRow, question: Question, card: SpikeCard) -> str:
     """The posts of a spike that have one of what is most different in it; "" if none can be
     asked for."""
-    asked = [_as_expression(facet, term.value) for facet, _, term in card.different]
-    some = [one for one in asked if one][:VALUES]
+    every = (_as_expression(facet, term.value) for facet, _, term in card.different)
+    some = [one for one in every if one][:VALUES]
     return of_spike(row, question, card.spike, q=" OR ".join(some)) if some else ""
 
 
@@ -142,8 +142,3 @@ def _as_expression(facet: str, value: str) -> str:
     except (BadFilter, KeywordSyntaxError):
         return ""
     return f"{_ASKED_AS[facet]}{value}"
-
-
-def between(since: int, until: int) -> dict[str, str]:
-    """A stretch of time, seconds, as addresses of the page name it."""
-    return {"from": iso(since * US), "to": iso(until * US)}

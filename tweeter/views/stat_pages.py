@@ -68,9 +68,9 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "range": _preset(),
         "from": request.args.get("from", ""),
         "to": request.args.get("to", ""),
-        "search": posts_behind.address(row, question, posts_behind.between(*span.asked)),
+        "search": posts_behind.address(row, question, asked.between(*span.asked)),
         "of_chart": ("network", question.which[0]) if question.which[0] else SERIES,
-        "between": posts_behind.between,
+        "between": asked.between,
         "earlier": _moved(span, -1),
         "later": _moved(span, 1),
         "wider": _wider(span),
@@ -91,7 +91,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "word": partial(posts_behind.having_word, row, question),
         "hours": grids.hours(
             found.hours,
-            posts_behind.address(row, question, posts_behind.between(*whole_hours(span))),
+            posts_behind.address(row, question, asked.between(*whole_hours(span))),
         ),
         "posts_of": partial(posts_behind.of_spike, row, question),
         "different": partial(posts_behind.different, row, question),
@@ -143,20 +143,18 @@ def _moved(span: Span, steps: int) -> dict[str, str] | None:
         return None
     if since >= now_us() // US:
         return None
-    return posts_behind.between(since, until)
+    return asked.between(since, until)
 
 
 def _wider(span: Span) -> dict[str, str]:
     length = span.asked[1] - span.asked[0]
     until = min(span.asked[1] + length, now_us() // US)
-    return posts_behind.between(span.asked[0] - length, max(until, span.asked[1]))
+    return asked.between(span.asked[0] - length, max(until, span.asked[1]))
 
 
 def _closer(span: Span) -> dict[str, str] | None:
     """The middle half, of at least four minutes."""
     quarter = (span.asked[1] - span.asked[0]) // 4
-    return (
-        posts_behind.between(span.asked[0] + quarter, span.asked[1] - quarter)
-        if quarter >= MINUTE
-        else None
-    )
+    if quarter < MINUTE:
+        return None
+    return asked.between(span.asked[0] + quarter, span.asked[1] - quarter)
