@@ -18,7 +18,7 @@ from tweeter.sources.bluesky import BlueskySource
 from tweeter.sources.inbox import JournalInbox, MemoryInbox
 from tweeter.sources.journal import Journal
 from tweeter.sources.mastodon import MastodonSource
-from tweeter.store import ledger, streams
+from tweeter.store import keywords, ledger, streams
 from tweeter.store.engine import reading, writing
 from tweeter.store.ledger import Turn
 from tweeter.store.schema import intervals
@@ -27,7 +27,7 @@ from tweeter.writing import Writing
 
 
 @asynccontextmanager
-async def following(engine: Engine, url: str) -> AsyncIterator[asyncio.Task[str]]:
+async def following(engine: Engine, url: str) -> AsyncIterator[Follow]:
     """A stream that is followed as a slot does it, but whose lease nobody renews."""
     ((stream, lease),) = streams.claim(engine, "nobody", networks=["bluesky"])
     inbox = MemoryInbox(max_events=100, max_bytes=100_000)
@@ -36,7 +36,7 @@ async def following(engine: Engine, url: str) -> AsyncIterator[asyncio.Task[str]
         writing = Writing(executor, 100, 0.05)
         follow = Follow(stream, lease, BlueskySource([url]), inbox, pipeline, writing=writing)
         task = asyncio.create_task(follow.run())
-        yield task
+        yield follow
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -103,6 +103,42 @@ def test_coverage_is_promised_from_the_first_connection_on(engine: Engine) -> No
                     assert stream.covered_until == connection.execute(began).scalar_one()
 
     asyncio.run(story())
+
+
+def test_a_stream_rests_while_nobody_waits_for_what_comes(engine: Engine) -> None:
+    """It does as soon as posts come that no keyword matches, until one matches or none comes."""
+
+    async def story() -> None:
+        async with JetstreamSimulator() as jetstream:
+            keywords.add(engine, "storm")
+            streams.ensure(engine, "bluesky", "bluesky", {"urls": [jetstream.url]})
+            async with following(engine, jetstream.url) as follow:
+                await _until_live(engine)
+                follow.pipeline.book.refresh()
+                assert not follow.rest_s()
+                assert any(await _rests(follow, jetstream, "calm", 40))
+                assert not all(await _rests(follow, jetstream, "storm", 20))
+                assert not follow.rest_s()
+                assert any(await _rests(follow, jetstream, "calm again", 40))
+                await asyncio.sleep(0.3)
+                assert not follow.rest_s()
+                async with asyncio.timeout(10):
+                    while keywords.get(engine, 1).posts < 20:
+                        await asyncio.sleep(0.02)
+
+    asyncio.run(story())
+
+
+async def _rests(
+    follow: Follow, jetstream: JetstreamSimulator, text: str, count: int
+) -> list[float]:
+    """How long it rests while posts come one by one."""
+    found = []
+    for n in range(count):
+        await jetstream.publish([post_event(f"{text} {n}")])
+        await asyncio.sleep(0.01)
+        found.append(follow.rest_s())
+    return found
 
 
 def test_of_a_long_absence_the_beginning_is_lost_and_the_rest_replayed(engine: Engine) -> None:

@@ -116,6 +116,10 @@ class Follow:
             is_held = True
             await asyncio.sleep(HELD_S)
 
+    def rest_s(self) -> float:
+        """A little, while nothing comes that anybody waits for."""
+        return self._writing.rest_s()
+
     def alive(self) -> None:
         """The connection is covered up to now, unless something is still in hand."""
         self._line.heard(self.inbox.last_alive)

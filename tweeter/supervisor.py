@@ -44,6 +44,7 @@ def default_roles(config: Config) -> list[Role]:
     ours = [sys.executable, "-m", "tweeter"]
     celery = [sys.executable, "-m", "celery", "-A", "tweeter.views.flask_tasks", "worker"]
     celery += ["--loglevel", config.log_level, "--without-mingle", "--without-gossip"]
+    celery += ["--without-heartbeat"]  # nobody listens to these: workers stand in the database
     roles = [] if config.broker_url else [Role("broker", [*ours, "broker"], 2)]
     roles += [
         Role(name, [*celery, "-n", f"{name}@%h"], 1) for name in _numbered("worker", config.workers)

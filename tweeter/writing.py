@@ -30,7 +30,7 @@ T = TypeVar("T")
 log = logging.getLogger("tweeter.writing")
 
 GATHER_S = 0.01  # what comes so close together is decoded together
-CALM_GATHER_S = 0.03  # likewise, in a stream that runs on and of which nobody waits for anything
+REST_S = 0.03  # likewise read, in a stream that runs on and of which nobody waits for anything
 CALM_S = 0.1  # nothing for so long: what comes now comes alone
 FEW_EVENTS, FEW_BYTES = 25, 64 * 1024  # decoded sooner than handed to another thread
 LEAST_WINDOW_S = 0.02
@@ -135,10 +135,14 @@ class Writer:
         self._taken_at = time.monotonic()
         return msgspec.structs.replace(taken, covered_until=self._sure(taken.covered_until))
 
-    def _gather_s(self) -> float:
-        """How long an event that has just come waits for others."""
+    def rest_s(self) -> float:
+        """How long a source may read nothing: while the stream runs on and nobody waits for it."""
         runs_on = time.monotonic() - self._taken_at < CALM_S
-        return CALM_GATHER_S if runs_on and self._is_calm else GATHER_S
+        return REST_S if runs_on and self._is_calm else 0.0
+
+    def _gather_s(self) -> float:
+        """How long an event that has just come waits for others; those after a rest came so."""
+        return 0.0 if self.rest_s() else GATHER_S
 
     async def _gather(self, damaged: Callable[[], Awaitable[None]]) -> bool:
         """Take what has come, and digest it; False if nothing will come any more."""

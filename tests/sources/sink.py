@@ -8,9 +8,11 @@ from tweeter.records import RawEvent
 
 
 class Kept:
-    """What a source said. slow_s delays each put, as a busy store would."""
+    """What a source said. slow_s delays each put, as a busy store would; rests_s: what comes next
+    may lie unread for so long.
+    """
 
-    def __init__(self, cursor: str = "", slow_s: float = 0) -> None:
+    def __init__(self, cursor: str = "", slow_s: float = 0, rests_s: float = 0) -> None:
         self.cursor = cursor
         self.events: list[RawEvent] = []
         self.words: list[str] = []
@@ -18,12 +20,18 @@ class Kept:
         self.gaps: list[tuple[int, int, str]] = []
         self.states: dict[int, tuple[str, str]] = {}
         self.memory: dict[str, Any] = {}
+        self.sizes: list[int] = []  # events of each put
         self._slow_s = slow_s
+        self._rests_s = rests_s
 
     async def put(self, events: Sequence[RawEvent]) -> None:
         if self._slow_s:
             await asyncio.sleep(self._slow_s)
         self.events.extend(events)
+        self.sizes.append(len(events))
+
+    def rest_s(self) -> float:
+        return self._rests_s
 
     def alive(self) -> None:
         self.alives += 1

@@ -55,6 +55,23 @@ def test_posts_arrive_as_they_were_sent_and_other_collections_do_not() -> None:
     run(work())
 
 
+def test_what_comes_during_a_rest_is_read_together() -> None:
+    async def work() -> None:
+        sink = Kept(rests_s=0.3)
+        async with JetstreamSimulator() as sim, streaming(sim, sink) as task:
+            for n in range(30):
+                await sim.publish([post_event(f"post {n}")])
+                await asyncio.sleep(0.01)
+            await until(lambda: len(sink.events) == 30)
+            await asyncio.sleep(0.1)  # into a rest
+            await sim.close()
+            await asyncio.wait_for(task, 2)
+        assert texts(sink) == [f"post {n}" for n in range(30)]
+        assert len(sink.sizes) < 8
+
+    run(work())
+
+
 def test_the_cursor_brings_back_exactly_what_was_missed() -> None:
     async def work() -> None:
         begun = now_us() - 60_000_000

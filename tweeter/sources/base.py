@@ -18,6 +18,9 @@ class Sink(Protocol):
     async def put(self, events: Sequence[RawEvent]) -> None:
         """Take events over; waits while the stage behind is full (back-pressure)."""
 
+    def rest_s(self) -> float:
+        """How long what comes next may lie unread, so that it is read together: nobody waits."""
+
     def alive(self) -> None:
         """A byte came that carries no event (heartbeat, pong): the connection is covered."""
 

@@ -174,7 +174,7 @@ class BlueskySource:
         """Hand events on until the connection ends."""
         clamped = False
         while True:
-            found = await listener.next()
+            found = await listener.next(sink.rest_s())
             if not found:
                 return
             if unpack is not None:

@@ -298,6 +298,9 @@ class _Probe:
     async def put(self, events: Sequence[Any]) -> None:
         self.first.set()
 
+    def rest_s(self) -> float:
+        return 0.0
+
     def alive(self) -> None:
         if self.opened.is_set():
             self.first.set()

@@ -111,7 +111,7 @@ class MastodonSource:
                 listener.send(json.dumps(subscription(stream)))
             sink.connected("Live.")
             refused: set[str] = set()
-            while found := await listener.next():
+            while found := await listener.next(sink.rest_s()):
                 events = [event for event in found if not self._is_error(event, refused)]
                 if len(refused) >= len(self._streams):
                     said = ", ".join(sorted(refused))

@@ -52,6 +52,10 @@ class _Taker:
     def missed(self, since: int, until: int, words: str) -> None:
         self.began_us = until
 
+    def rest_s(self) -> float:
+        """Nothing: the past is read as fast as it comes."""
+        return 0.0
+
     def alive(self) -> None:
         """Of no matter here."""
 

@@ -93,9 +93,8 @@ class Listener(picows.WSListener):  # type: ignore[misc]
         self._events.append(
             RawEvent(shape=self._shape, body=body, received_at=now_us(), origin=self._origin)
         )
-        if len(self._events) >= PAUSE_EVENTS and not self._paused:
-            self._paused = True
-            transport.underlying_transport.pause_reading()
+        if len(self._events) >= PAUSE_EVENTS:
+            self._pause()
 
     def is_user_specific_pong(self, frame: picows.WSFrame) -> bool:
         """The answer to our ping; picows hands it to nobody else."""
@@ -115,8 +114,15 @@ class Listener(picows.WSListener):  # type: ignore[misc]
         self._ended_at = time.monotonic()
         self._some.set()
 
-    async def next(self) -> list[RawEvent]:
-        """What has come, at least one message; [] when the connection has ended."""
+    async def next(self, rest_s: float = 0.0) -> list[RawEvent]:
+        """What has come, at least one message; [] when the connection has ended.
+
+        rest_s: for so long nothing is read if nothing has come, so that it is read together.
+        """
+        if rest_s and not self._events and not self._closed:
+            self._pause()
+            await asyncio.sleep(rest_s)
+            self._resume()
         while not self._events:
             if self._closed:
                 return []
@@ -124,10 +130,18 @@ class Listener(picows.WSListener):  # type: ignore[misc]
             await self._some.wait()
         found = list(self._events)
         self._events.clear()
+        self._resume()
+        return found
+
+    def _pause(self) -> None:
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.underlying_transport.pause_reading()
+
+    def _resume(self) -> None:
         if self._paused and self._transport is not None and not self._closed:
             self._paused = False
             self._transport.underlying_transport.resume_reading()
-        return found
 
 
 @asynccontextmanager
