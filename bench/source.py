@@ -32,6 +32,7 @@ from tests.simulators.x import XSimulator
 
 BLOCK_BYTES = 128 * 1024
 PACE_S = 0.02
+MADE_AT_ONCE = 500
 PAST_EVENTS_S = 50_000  # how fast a Jetstream sends what is past
 
 Drain = Callable[[], Any]
@@ -172,11 +173,15 @@ class Sender:
         self._it = simulator
         self._frames: tuple[tuple[Any, int, int], list[bytes]] | None = None
 
-    def _made(self, line: Line, first: int, count: int) -> list[bytes]:
+    async def _made(self, line: Line, first: int, count: int) -> list[bytes]:
         key = line.frame, first, count
         if self._frames is None or self._frames[0] != key:
-            bodies = map(self._it.made.body, range(first, first + count))
-            self._frames = key, [line.frame(body) for body in bodies]
+            frames: list[bytes] = []
+            for number in range(first, first + count):
+                frames.append(line.frame(self._it.made.body(number)))
+                if number % MADE_AT_ONCE == 0:  # heartbeats go on: who hears none hangs up
+                    await asyncio.sleep(0)
+            self._frames = key, frames
         return self._frames[1]
 
     async def do(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -195,7 +200,7 @@ class Sender:
         lines: list[Line] = list(self._it.lines)
         if not lines:
             return {"error": "nobody is connected"}
-        frames = self._made(lines[0], first, count)
+        frames = await self._made(lines[0], first, count)
         part = -(-count // len(lines))
         began_ns = time.time_ns()
         await asyncio.gather(
