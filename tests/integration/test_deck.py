@@ -382,6 +382,46 @@ def test_a_flood_does_not_slide_and_the_newest_of_it_are_shown(
     page.close()
 
 
+# A column of its own in the page, with a deck that does nothing; `came` brings posts at once.
+COLUMN = """
+const scripts = performance.getEntriesByType("resource").map((one) => one.name);
+const script = (name) => import(scripts.find((one) => one.endsWith(name)));
+const { Column } = await script("/column.js");
+const nothing = () => {};
+const deck = {
+  names: {}, share: () => 1, isSeen: () => true, count: nothing, settle: nothing, point: nothing,
+};
+const column = new Column(document.querySelector(".column").cloneNode(true), deck);
+let number = 0;
+const came = (count) => {
+  for (const until = number + count; number < until; number += 1) {
+    column.take({ id: String(number), occurred_at: number }, "", number, false);
+  }
+};
+const soon = (ms) => new Promise((done) => setTimeout(done, ms));
+"""
+
+
+def test_what_is_shown_of_a_flood_is_the_newest_when_it_is_drawn(
+    context: Any, tweeter: Running
+) -> None:
+    page = connected(context, f"{tweeter.url}/live?c1=keyword:1")
+    shown, passed, held = page.evaluate(
+        f"""async () => {{ {COLUMN}
+            came(350);
+            column.choose();
+            const [shown, passed] = [column.waiting.map((one) => one.post.id), column.passed.count];
+            column.manual = true;
+            for (let n = 0; n < 300; n += 1) {{ came(50); column.flush(); }}
+            return [shown, passed, column.waiting.filter((one) => one.post).at(-1).post.id];
+        }}"""
+    )
+    assert shown == ["345", "346", "347", "348", "349"]
+    assert passed == 345
+    assert int(held) > 350 + 300 * 50 - 5_000  # one that is held goes on to keep the newest
+    page.close()
+
+
 def test_cards_out_of_sight_in_a_flood_are_whole_for_who_scrolls_to_them(
     context: Any, tweeter: Running, served: Any
 ) -> None:

@@ -171,6 +171,7 @@ export class Column {
     }
     this.waiting.push({ post, fold, seq, isNew: !isAway });
     if (this.waiting.length <= SHOWN) return;
+    if (this.oneIn() > 1 && this.passOldest()) return;
     this.choose();
     if (this.waiting.length > SHOWN && !this.why()) { // as after a break: they come all at once
       this.look();
@@ -187,12 +188,23 @@ export class Column {
     const shown = Math.min(came.length, Math.floor(this.over / n));
     this.over = Math.min(this.over - shown * n, n - 1);
     const left = new Set(came.slice(0, came.length - shown));
-    for (const { post, fold, seq } of left) {
-      this.passed = grown(this.passed, post, seq);
-      if (this.passed.count <= FEW) this.few.push({ post, fold, seq });
-    }
+    for (const one of left) this.pass(one);
     this.waiting = this.waiting.filter((one) => !left.has(one));
     for (const one of came) one.isNew = false;
+  }
+
+  pass({ post, fold, seq }) {
+    this.passed = grown(this.passed, post, seq);
+    if (this.passed.count <= FEW) this.few.push({ post, fold, seq });
+  }
+
+  passOldest() { // of what came since the last look: chosen long before it is drawn, it would be old
+    const came = this.waiting.filter((one) => one.isNew);
+    if (came.length <= SHOWN) return false;
+    this.pass(came[0]);
+    this.waiting.splice(this.waiting.indexOf(came[0]), 1);
+    this.over += 1;
+    return true;
   }
 
   back() { // all that came while the line was down is here
