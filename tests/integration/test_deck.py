@@ -422,6 +422,24 @@ def test_what_is_shown_of_a_flood_is_the_newest_when_it_is_drawn(
     page.close()
 
 
+def test_a_flood_is_known_after_some_posts_and_a_burst_is_none(
+    context: Any, tweeter: Running
+) -> None:
+    page = connected(context, f"{tweeter.url}/live?c1=keyword:1")
+    burst, flood = page.evaluate(
+        f"""async () => {{ {COLUMN}
+            came(20);
+            const burst = column.oneIn();
+            await soon(80);
+            came(1);
+            return [burst, column.oneIn()];
+        }}"""
+    )
+    assert burst == 1
+    assert flood > 1
+    page.close()
+
+
 def test_cards_out_of_sight_in_a_flood_are_whole_for_who_scrolls_to_them(
     context: Any, tweeter: Running, served: Any
 ) -> None:

@@ -9,6 +9,9 @@ const SHOWN = 100; // cards kept in a column
 const CALM = 5; // posts a second that are all shown, by a page that draws as fast as they come
 const WINDOW_MS = 5_000; // over which the rate is taken
 const LEAST_MS = 1_000; // and at least over this, of more than CALM lets through in that time
+const MANY = 15; // posts in that time, one after the other, are the beginning of a flood
+const APART_MS = 50; // so long after each other they came not all at once
+const SLIDE = 10; // as many slide in; a slide costs several times as much as drawing them
 const FEW = 5; // posts that are no gap: they are shown
 const NEAR_PX = 8; // so near to the top is at the top
 const NEAR = 8; // cards that are drawn also out of sight, while many come
@@ -41,6 +44,7 @@ export class Column {
     this.more = section.dataset.older;
     this.unread = this.news = 0;
     this.top = 0;
+    this.together = 0; // as many were shown last
     this.seen = true;
     this.drawn = null; // why it is held, as last drawn
     this.manual = this.scrolled = this.pointed = this.focused = this.released = false;
@@ -151,6 +155,7 @@ export class Column {
   }
 
   newest() {
+    this.together = 0;
     this.look();
     this.show();
     this.slide();
@@ -230,9 +235,14 @@ export class Column {
     const now = Date.now();
     const { arrivals } = this;
     while (arrivals.length > 0 && arrivals[0] < now - WINDOW_MS) arrivals.shift();
-    const isFlood = arrivals.length > CALM * WINDOW_MS / 1000;
+    const isFlood = arrivals.length > CALM * WINDOW_MS / 1000 || this.begins(now);
     const overMs = isFlood ? Math.max(now - arrivals[0], LEAST_MS) : WINDOW_MS;
     return arrivals.length / (overMs / 1000);
+  }
+
+  begins(now) { // a flood; what comes all at once, as a network is asked for it, is none
+    const late = this.arrivals.filter((at) => at > now - LEAST_MS);
+    return late.length > MANY && late.at(-1) - late[0] > APART_MS;
   }
 
   oneIn() {
@@ -331,6 +341,7 @@ export class Column {
     }
     const shows = this.waiting.length > 0 && !this.why() && !document.hidden;
     if (shows) {
+      this.together = this.waiting.length;
       const toTop = this.top <= NEAR_PX || this.sliding || this.deck.wall || this.released;
       const stays = this.top <= 0 && this.isPlain(); // what is put in above moves all that is below
       this.show(toTop && this.isPlain());
@@ -342,7 +353,8 @@ export class Column {
   }
 
   isPlain() { // nothing slides: a flood would never come to rest, and a slow page not in time
-    return quiet.matches || document.hidden || this.deck.share() < 1 || this.oneIn() > 1;
+    return quiet.matches || document.hidden || this.together > SLIDE
+      || this.deck.share() < 1 || this.oneIn() > 1;
   }
 
   show(goesToTop = false) { // then what is read need not stay where it is

@@ -112,6 +112,16 @@ function refresh() { // of a flood it is drawn when more has just come: that is 
   flushing = window.setTimeout(flush, at - performance.now());
 }
 
+let isAsked = false;
+function refreshSoon() { // once for all that comes in one event
+  if (isAsked) return;
+  isAsked = true;
+  queueMicrotask(() => {
+    isAsked = false;
+    refresh();
+  });
+}
+
 const acts = {
   post({ post, fold }, seq, filters) {
     lastPostAt = Date.now();
@@ -146,7 +156,7 @@ function told(kind, data, seq, filters) {
     for (const column of deck.columns) column.back();
     awayUntil = 0;
   }
-  if (!QUIET.includes(kind)) refresh();
+  if (!QUIET.includes(kind)) refreshSoon();
 }
 
 // The lamp.
