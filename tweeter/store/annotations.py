@@ -4,7 +4,17 @@ A note is a keyword's, or everybody's (keyword 0). It goes with its keyword when
 """
 
 import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    RowMapping,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from tweeter.errors import TweeterError
 from tweeter.harmless import harmless
@@ -49,16 +59,23 @@ def between(
     engine: Engine, since: int = 0, until: int = _LAST, *, keyword_id: int | None = None
 ) -> list[Annotation]:
     """Notes that touch [since, until), in order of time. keyword_id: its own and those of all."""
-    end = func.coalesce(annotations.c.ended_at, annotations.c.started_at)
-    statement = (
-        select(annotations)
-        .where(annotations.c.started_at < until, end >= since)
-        .order_by(annotations.c.started_at, annotations.c.id)
-    )
+    values = {"since": since, "until": until}
+    statement = _touching
     if keyword_id is not None:
-        statement = statement.where(annotations.c.keyword_id.in_([keyword_id, EVERY]))
+        statement, values = _its_touching, values | {"keyword": keyword_id}
     with reading(engine) as connection:
-        return [_of(row) for row in connection.execute(statement).mappings()]
+        return [_of(row) for row in connection.execute(statement, values).mappings()]
+
+
+_touching = (
+    select(annotations)
+    .where(
+        annotations.c.started_at < bindparam("until"),
+        func.coalesce(annotations.c.ended_at, annotations.c.started_at) >= bindparam("since"),
+    )
+    .order_by(annotations.c.started_at, annotations.c.id)
+)
+_its_touching = _touching.where(annotations.c.keyword_id.in_([bindparam("keyword"), EVERY]))
 
 
 def get(engine: Engine, annotation_id: int) -> Annotation:

@@ -9,9 +9,21 @@ It is put together from the streams' ledger, the keywords' own, and finished loo
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    Table,
+    bindparam,
+    cast,
+    func,
+    select,
+)
 
 from tweeter.store import keyword_ledger, known, ledger
 from tweeter.store.cells import MINUTE, TOTAL_SIZES, US
@@ -108,7 +120,9 @@ def counts(stream: RowMapping) -> bool:
 def _coverage(
     connection: Connection, stream: RowMapping, keyword: _Row | None, since: int, until: int
 ) -> Coverage:
-    line = line_of(connection, stream["id"], since, until)
+    # What a stream did before there was the keyword is covered up below.
+    known_from = since if keyword is None else min(max(since, keyword.created_at), until)
+    line = line_of(connection, stream["id"], since, until, known_from=known_from)
     if keyword is not None:
         pauses = keyword_ledger.of_keyword(connection, keyword.id, since, until)
         line = over(line, of_pauses(pauses, stream["network"], keyword.created_at, until))
@@ -217,13 +231,18 @@ _looked_back = select(jobs.c.options).where(
 )
 
 
-def line_of(connection: Connection, stream_id: int, since: int, until: int) -> list[Stretch]:
+def line_of(
+    connection: Connection, stream_id: int, since: int, until: int, *, known_from: int = 0
+) -> list[Stretch]:
     """A stream's own line over a range: where nothing is known, it was not followed.
 
     Its intervals never overlap and come in order, so this takes one pass however many there are.
+    known_from: before it nothing is asked.
     """
     line, at = [], since
-    for stretch in _of_intervals(ledger.between(connection, stream_id, since, until), until):
+    first = max(since, known_from)
+    found = ledger.between(connection, stream_id, first, until) if first < until else []
+    for stretch in _of_intervals(found, until):
         begin, end = max(stretch.since, at), min(stretch.until, until)
         if end <= begin:
             continue
@@ -302,23 +321,19 @@ def strips(
     quiet."""
     width = max((until - since) // BARS, 1)
     size = next((n for n in reversed(TOTAL_SIZES) if width >= 3 * n * US), MINUTE)
-    table = volumes if size == MINUTE else totals
-    # Counted where its sum begins: a bar may take posts that belong to the end of the one before.
-    number = (table.c.start * US - since) // width
+    values = {
+        "keyword": keyword_id,
+        "seconds": size,
+        "since": since // US - size,
+        "until": until // US,
+        "origin": since,
+        "width": width,
+    }
     with reading(engine) as connection:
-        rows = connection.execute(
-            select(table.c.network, number, func.sum(table.c.posts + table.c.gone))
-            .where(
-                table.c.keyword_id == keyword_id,
-                table.c.seconds == size,
-                table.c.start >= since // US - size,
-                table.c.start < until // US,
-            )
-            .group_by(table.c.network, number)
-        ).all()
+        rows = connection.execute(_by_bar[size == MINUTE], values).all()
     counts: Counter[tuple[str, int]] = Counter()
     for network, bar, count in rows:
-        counts[network, max(bar, 0)] += int(count)
+        counts[network, max(bar, 0)] += count
     return [
         [
             _bar(one.stretches, since + n * width, since + (n + 1) * width, counts[one.network, n])
@@ -326,6 +341,26 @@ def strips(
         ]
         for one in found
     ]
+
+
+def _in_bars(table: Table) -> Select[Any]:
+    """Posts by network and bar: a bar may take posts of the end of the one before it, for a sum
+    counts where it begins."""
+    begins = table.c.start * US - bindparam("origin", type_=BigInteger)
+    number = (begins // bindparam("width", type_=BigInteger)).label("bar")
+    return (
+        select(table.c.network, number, cast(func.sum(table.c.posts + table.c.gone), BigInteger))
+        .where(
+            table.c.keyword_id == bindparam("keyword"),
+            table.c.seconds == bindparam("seconds"),
+            table.c.start >= bindparam("since"),
+            table.c.start < bindparam("until"),
+        )
+        .group_by(table.c.network, number)
+    )
+
+
+_by_bar = {True: _in_bars(volumes), False: _in_bars(totals)}  # by whether of single minutes
 
 
 def _bar(stretches: Sequence[Stretch], since: int, until: int, count: int) -> Bar:

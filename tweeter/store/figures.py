@@ -5,10 +5,11 @@ A total over time with a gap in it is a lower bound, and every place that shows 
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, select
+from sqlalchemy import Connection, Engine, select
 
 from tweeter.store import keyword_ledger, known
 from tweeter.store.coverage import Coverage, Stretch, counts, line_of, look_backs, of_pauses, over
@@ -124,11 +125,11 @@ def of_keyword(engine: Engine, keyword_id: int, since: int = 0, until: int = 0) 
     return of_keywords(engine, [keyword_id], since, until).get(keyword_id, NOTHING_SAID)
 
 
-def _rows(connection: Connection, keyword_ids: Sequence[int]) -> list[RowMapping]:
+def _rows(connection: Connection, keyword_ids: Sequence[int]) -> list[Mapping[Any, Any]]:
     if len(keyword_ids) == 1:
         one = known.keyword(connection, keyword_ids[0])
         return [one] if one is not None else []
-    found: list[RowMapping] = []
+    found: list[Mapping[Any, Any]] = []
     for start in range(0, len(keyword_ids), 500):
         some = list(keyword_ids[start : start + 500])
         statement = select(keywords.c.id, keywords.c.networks, keywords.c.created_at)
@@ -137,7 +138,7 @@ def _rows(connection: Connection, keyword_ids: Sequence[int]) -> list[RowMapping
 
 
 def _figure(
-    row: RowMapping, since: int, until: int, lines: Sequence[_Line], pauses: Sequence[Pause]
+    row: Mapping[Any, Any], since: int, until: int, lines: Sequence[_Line], pauses: Sequence[Pause]
 ) -> Figure:
     networks, covered, missed = row["networks"].split(), 0, 0
     for line in lines:
@@ -158,7 +159,7 @@ _THE_STREAMS = "as the stream was"
 
 
 def _own(
-    row: RowMapping, line: _Line, since: int, until: int, pauses: Sequence[Pause]
+    row: Mapping[Any, Any], line: _Line, since: int, until: int, pauses: Sequence[Pause]
 ) -> list[Stretch]:
     """What the keyword's own ledger says of the range: a few pieces, the rest is the stream's."""
     rest = Stretch(verdict="", state=_THE_STREAMS, outcome="", words="", since=since, until=until)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
-from tweeter.store.engine import chunks, db_now, reading, repeated, writing
+from tweeter.store.engine import chunks, db_now, once, reading, repeated, writing
 from tweeter.store.schema import keyword_intervals
 
 FOLLOWED = "active"
@@ -103,19 +103,45 @@ def open_ones(engine: Engine, *keyword_ids: int) -> list[Pause]:
     if keyword_ids:
         statement = statement.where(keyword_intervals.c.keyword_id.in_(keyword_ids))
     with reading(engine) as connection:
+        if len(keyword_ids) == 1:
+            return [one for one in _all_of(connection, *keyword_ids) if one.ended_at is None]
         rows = connection.execute(statement).mappings()
         return [_pause(row) for row in rows]
 
 
 def of_keyword(connection: Connection, keyword_id: int, since: int, until: int) -> list[Pause]:
     """The stretches that touch a range, oldest first."""
-    return of_keywords(connection, [keyword_id], since, until).get(keyword_id, [])
+    return [
+        pause
+        for pause in _all_of(connection, keyword_id)
+        if pause.started_at < until and (pause.ended_at is None or pause.ended_at > since)
+    ]
+
+
+def _all_of(connection: Connection, keyword_id: int) -> list[Pause]:
+    """A page asks three times for some of them: these are read once."""
+    return once(
+        connection,
+        ("pauses", keyword_id),
+        lambda: [
+            _pause(row) for row in connection.execute(_mine, {"keyword": keyword_id}).mappings()
+        ],
+    )
+
+
+_mine = (
+    select(keyword_intervals)
+    .where(keyword_intervals.c.keyword_id == bindparam("keyword"))
+    .order_by(keyword_intervals.c.started_at)
+)
 
 
 def of_keywords(
     connection: Connection, keyword_ids: Sequence[int], since: int, until: int
 ) -> dict[int, list[Pause]]:
     """The same for several keywords, by keyword."""
+    if len(keyword_ids) == 1:
+        return {keyword_ids[0]: of_keyword(connection, keyword_ids[0], since, until)}
     found: dict[int, list[Pause]] = {}
     for start in range(0, len(keyword_ids), 500):
         values = {

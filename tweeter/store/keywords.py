@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.keywords import parse, print_expression
 from tweeter.records import Keyword
-from tweeter.store import followed, jobs, keyword_ledger, known
+from tweeter.store import expressions, followed, jobs, keyword_ledger, known
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.schema import (
@@ -100,7 +100,7 @@ def canonical(expression: str) -> str:
     return print_expression(parse(expression)).casefold()
 
 
-def _row(row: RowMapping) -> KeywordRow:
+def _row(row: Mapping[Any, Any]) -> KeywordRow:
     return KeywordRow(**row)
 
 
@@ -322,16 +322,11 @@ def page(
 def names(engine: Engine, keyword_ids: Iterable[int]) -> dict[int, str]:
     """Expressions by id, for the words under a post; removed keywords have none."""
     ids = sorted(set(keyword_ids))
-    found: dict[int, str] = {}
+    if not ids:
+        return {}
     with reading(engine) as connection:
-        for start in range(0, len(ids), 500):
-            rows = connection.execute(
-                select(keywords.c.id, keywords.c.expression).where(
-                    keywords.c.id.in_(ids[start : start + 500]), keywords.c.state != "removed"
-                )
-            )
-            found.update({row.id: row.expression for row in rows})
-    return found
+        known_as = expressions.of_all(connection)
+    return {number: known_as[number] for number in ids if number in known_as}
 
 
 def revision(connection: Connection, *, lock: bool = False) -> int:

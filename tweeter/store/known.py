@@ -1,8 +1,9 @@
 """What several parts of a page want to know: in one moment it is read once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, select
+from sqlalchemy import Connection, RowMapping, Select, bindparam, select
 
 from tweeter.store.engine import db_now, once
 from tweeter.store.schema import keywords
@@ -24,13 +25,24 @@ def streams(connection: Connection) -> Sequence[RowMapping]:
 _streams = select(stream_table).order_by(stream_table.c.id)
 
 
-def keyword(connection: Connection, keyword_id: int) -> RowMapping | None:
-    """A row of keywords."""
-    return once(
-        connection,
-        ("keyword", keyword_id),
-        lambda: connection.execute(_keyword, {"keyword": keyword_id}).mappings().first(),
-    )
+def keyword(connection: Connection, keyword_id: int) -> Mapping[Any, Any] | None:
+    """A row of keywords; with it comes the clock, which who wants one of them mostly wants too."""
+    return once(connection, ("keyword", keyword_id), lambda: _read(connection, keyword_id))
 
 
-_keyword = select(keywords).where(keywords.c.id == bindparam("keyword"))
+def _read(connection: Connection, keyword_id: int) -> Mapping[Any, Any] | None:
+    name = connection.dialect.name
+    if name not in _of_keyword:
+        whole = select(keywords, db_now(connection).label(_CLOCK))
+        _of_keyword[name] = whole.where(keywords.c.id == bindparam("keyword"))
+    row = connection.execute(_of_keyword[name], {"keyword": keyword_id}).mappings().first()
+    if row is None:
+        return None
+    found = dict(row)
+    moment = int(found.pop(_CLOCK))
+    once(connection, "now", lambda: moment)
+    return found
+
+
+_CLOCK = "clock"
+_of_keyword: dict[str, Select[Any]] = {}  # by database: put together once

@@ -7,7 +7,7 @@ the one before at the same moment.
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
-from tweeter.store.engine import reading, repeated, writing
+from tweeter.store.engine import once, reading, repeated, writing
 from tweeter.store.schema import intervals
 
 LIVE = "live"
@@ -190,9 +190,22 @@ def to_repair(engine: Engine) -> list[Interval]:
 
 
 def between(connection: Connection, stream_id: int, since: int, until: int) -> list[Interval]:
-    """The intervals of a stream that touch a range, oldest first."""
+    """The intervals of a stream that touch a range, oldest first.
+
+    Within one moment a range that lies in one that was asked for is not read again.
+    """
+    kept: dict[tuple[int, int], list[Interval]] = once(connection, ("intervals", stream_id), dict)
+    for (first, last), found in kept.items():
+        if first <= since and until <= last:
+            return [
+                one
+                for one in found
+                if one.started_at < until and (one.ended_at is None or one.ended_at > since)
+            ]
     values = {"stream": stream_id, "since": since, "until": until}
-    return [Interval(**row) for row in connection.execute(_touching, values).mappings()]
+    rows = connection.execute(_touching, values).mappings()
+    kept[since, until] = [Interval(**row) for row in rows]
+    return kept[since, until]
 
 
 _touching = (  # pages ask it several times: put together once

@@ -5,10 +5,11 @@ without text, as the tombstone that readers see.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, Engine, RowMapping, Select, bindparam, func, select
 
 from tweeter.keywords import PART
 from tweeter.records import Link, Media, Post
@@ -172,27 +173,38 @@ def page(
     of the page before; raises ValueError if it is not one. Stable while posts arrive: a page
     never repeats or skips one that was there when paging began.
     """
-    when, which = matches.c.occurred_at, matches.c.post_id
-    statement = select(posts).join(matches, which == posts.c.id).where(posts.c.hidden == "")
-    if keyword_id is not None:
-        statement = statement.where(matches.c.keyword_id == keyword_id)
-    else:
-        statement = statement.group_by(posts.c.id)
-        when, which = posts.c.occurred_at, posts.c.id
-    if since:
-        statement = statement.where(when >= since)
-    if until:
-        statement = statement.where(when < until)
+    given = {"keyword": keyword_id, "since": since or None, "until": until or None}
     if older:
-        at, post_id = position(older)
-        # The first says nothing new, but lets an index begin there.
-        statement = statement.where(when <= at, (when < at) | ((when == at) & (which < post_id)))
-    statement = statement.order_by(when.desc(), which.desc()).limit(limit + 1)
+        given["at"], given["post"] = position(older)
+    values = {name: value for name, value in given.items() if value is not None}
     with reading(engine) as connection:
-        rows = connection.execute(statement).mappings().all()
+        statement = _page(frozenset(values))
+        rows = connection.execute(statement, values | {"most": limit + 1}).mappings().all()
         found = with_keywords(connection, rows[:limit])
     more = len(rows) > limit
     return Page(found, f"{found[-1].occurred_at}.{found[-1].id}" if more else "")
+
+
+@cache
+def _page(given: frozenset[str]) -> Select[Any]:
+    """given: the names of the values that bound it."""
+    when, which = matches.c.occurred_at, matches.c.post_id
+    statement = select(posts).join(matches, which == posts.c.id).where(posts.c.hidden == "")
+    if "keyword" in given:
+        statement = statement.where(matches.c.keyword_id == bindparam("keyword"))
+    else:
+        statement = statement.group_by(posts.c.id)
+        when, which = posts.c.occurred_at, posts.c.id
+    if "since" in given:
+        statement = statement.where(when >= bindparam("since"))
+    if "until" in given:
+        statement = statement.where(when < bindparam("until"))
+    if "at" in given:
+        at = bindparam("at", type_=BigInteger)
+        is_older = (when < at) | ((when == at) & (which < bindparam("post")))
+        # The first says nothing new, but lets an index begin there.
+        statement = statement.where(when <= at, is_older)
+    return statement.order_by(when.desc(), which.desc()).limit(bindparam("most"))
 
 
 def by_ids(engine: Engine, ids: Sequence[int]) -> dict[int, StoredPost]:

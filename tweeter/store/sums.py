@@ -25,6 +25,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from tweeter.store import known
 from tweeter.store.cells import HOUR, MINUTE, SIZES, TOTAL_SIZES
 from tweeter.store.engine import reading
 from tweeter.store.schema import keyword_versions, totals, volumes
@@ -310,6 +311,9 @@ def counts(value: str, names: Sequence[str]) -> bool:
 def edits(engine: Engine, keyword_id: int, times: tuple[int, int]) -> list[tuple[int, int, str]]:
     """(moment, version, expression) of a keyword's versions that began in a stretch."""
     with reading(engine) as connection:
+        keyword = known.keyword(connection, keyword_id)
+        if keyword is None or keyword["changed_at"] < times[0] * 1_000_000:
+            return []
         rows = connection.execute(
             select(keyword_versions)
             .where(

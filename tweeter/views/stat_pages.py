@@ -14,7 +14,7 @@ from tweeter.statistics.questions import COMPARED
 from tweeter.statistics.report import Report
 from tweeter.statistics.spans import PRESETS, Span
 from tweeter.statistics.volume import Question, Volume
-from tweeter.store import keywords
+from tweeter.store import expressions
 from tweeter.store.cells import MINUTE, US
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.posts import StoredPost
@@ -58,7 +58,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
     span, volume = question.span, found.volume
     series = volume.drawn
     called = {"": row.expression} if question.scale and volume.others else {}
-    others, _ = keywords.page(engine(), limit=OTHERS)
+    others = expressions.newest(engine(), OTHERS)
     compared = asked.names(question)
     names = {str(other.id): other.expression for other in others} | compared
     offered = {int(number): name for number, name in compared.items()}
