@@ -36,6 +36,7 @@ from tweeter.views import (
     media_pages,
     output,
     pages,
+    pieces,
     search_pages,
     show,
     source_pages,
@@ -112,6 +113,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
     assets.serve(app)
     words.speak(app)
     output.quicken(app)
+    pieces.offer(app)
     app.register_blueprint(api.api)
     csrf.exempt(api.api)  # it has a guard of its own, against pages of other sites
     app.after_request(_harden)

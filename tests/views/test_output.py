@@ -7,6 +7,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.compiler import CodeGenerator
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from tweeter.texts import counted, say
@@ -33,10 +34,13 @@ def test_templates_write_the_same_as_those_that_jinja_compiles(app: Flask) -> No
         '{{ ngettext("%(num)s post", "%(num)s posts", 2) }}'
         "{% macro m(x) %}<u>{{ x }}</u>{% endmacro %}"
         "{{ m(text) }}{% set block %}<s>{{ text }}</s>{% endset %}{{ block }}"
+        "{% for one in numbers %}{{ m(x=one) }}{{ namespace(n=one).n }}{{ outside(text, one) }}"
+        "{% endfor %}{% block b %}{{ m('>') }}{{ _('<') }}{% endblock %}"
     )
     with app.test_request_context():
         ours = app.jinja_env.from_string(source).render(values)
         app.jinja_env.code_generator_class = CodeGenerator
+        app.jinja_env.context_class = Context
         theirs = app.jinja_env.from_string(source).render(values)
     assert ours == theirs
     assert "<b>" not in ours

@@ -5,7 +5,7 @@ All of the page's state is in its address; what it asks is read by `statistics.q
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlencode
 
 from flask import g, request, url_for
 
@@ -139,8 +139,21 @@ _SAFE = "!$'()*,/:;?@"  # as Werkzeug writes values
 def carried(keyword_id: int) -> str:
     """Another keyword's page, with the filters that are pinned here."""
     found = pills.carried(state())
-    return _at(keyword_id, found) if found else url_for("pages.keyword", keyword_id=keyword_id)
+    return _at(keyword_id, found) if found else _page_of(keyword_id)
 
 
 def _at(keyword_id: int, args: dict[str, Any]) -> str:
-    return url_for("pages.keyword", keyword_id=keyword_id, _anchor="statistics", **args)
+    given = [
+        (name, one)
+        for name, value in args.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    query = f"?{urlencode(given, safe=_SAFE)}" if given else ""
+    return f"{_page_of(keyword_id)}{query}#statistics"
+
+
+def _page_of(keyword_id: int) -> str:
+    """A keyword's page has a hundred addresses of keywords: Flask is asked for one of them."""
+    if "pages" not in g:
+        g.pages = url_for("pages.keyword", keyword_id=0).removesuffix("0")
+    return f"{g.pages}{keyword_id}"

@@ -9,6 +9,7 @@ import msgspec
 from markupsafe import Markup, escape
 
 from tweeter.statistics.panels import Hours
+from tweeter.store.cells import US
 from tweeter.store.coverage import Bar
 from tweeter.views import show
 from tweeter.views.chart_table import Row
@@ -18,8 +19,9 @@ NOT_KNOWN = "–"
 
 
 def cells(row: Row, heads: Sequence[str]) -> Markup:
-    """The numbers of a row of the chart's table. heads: what the series are called, as markup."""
-    found = []
+    """A row of the chart's table: when it begins and its numbers. heads: what the series are
+    called, as markup."""
+    found = [f'<th scope="row">{show.clock(row.start * US).removesuffix(" UTC")}</th>']
     for number, (head, value) in enumerate(zip(heads, row.posts, strict=True)):
         text = NOT_KNOWN if value is None else f"{value:,}"
         if row.index:

@@ -35,12 +35,18 @@ def ngettext(one: str, many: str, count: int) -> str:
 
 def told(value: Any) -> Any:
     """A value as a page shows it: what `say` made in the reader's language, the rest as it is."""
+    return _told(value, _language()) if isinstance(value, Said) else value
+
+
+def _told(value: Any, language: NullTranslations) -> Any:
     if not isinstance(value, Said):
         return value
     text = (
-        _one(value.text) if value.number is None else ngettext(value.text, value.many, value.number)
+        language.gettext(value.text)
+        if value.number is None
+        else language.ngettext(value.text, value.many, value.number)
     )
-    return text % {name: told(one) for name, one in value.values.items()}
+    return text % {name: _told(one, language) for name, one in value.values.items()}
 
 
 def of_error(error: Exception) -> str:
