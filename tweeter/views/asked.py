@@ -139,7 +139,7 @@ _SAFE = "!$'()*,/:;?@"  # as Werkzeug writes values
 def carried(keyword_id: int) -> str:
     """Another keyword's page, with the filters that are pinned here."""
     found = pills.carried(state())
-    return _at(keyword_id, found) if found else _page_of(keyword_id)
+    return _at(keyword_id, found) if found else page_of(keyword_id)
 
 
 def _at(keyword_id: int, args: dict[str, Any]) -> str:
@@ -149,11 +149,11 @@ def _at(keyword_id: int, args: dict[str, Any]) -> str:
         for one in (value if isinstance(value, list) else [value])
     ]
     query = f"?{urlencode(given, safe=_SAFE)}" if given else ""
-    return f"{_page_of(keyword_id)}{query}#statistics"
+    return f"{page_of(keyword_id)}{query}#statistics"
 
 
-def _page_of(keyword_id: int) -> str:
-    """A keyword's page has a hundred addresses of keywords: Flask is asked for one of them."""
+def page_of(keyword_id: int) -> str:
+    """The address of a keyword's page. Some pages have hundreds: Flask is asked for one of them."""
     if "pages" not in g:
         g.pages = url_for("pages.keyword", keyword_id=0).removesuffix("0")
     return f"{g.pages}{keyword_id}"

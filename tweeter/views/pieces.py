@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from tweeter.cards import Part
 from tweeter.harmless import harmless
+from tweeter.views.asked import page_of
 from tweeter.views.output import written
 from tweeter.views.show import clock, iso
 from tweeter.views.words import word
@@ -63,5 +64,5 @@ def value_word(facet: str, label: str) -> str:
 
 def offer(app: Flask) -> None:
     """Let the templates of an application call them."""
-    functions = (moment, bar, outside, card_text, value_word)
+    functions = (moment, bar, outside, card_text, value_word, page_of)
     app.jinja_env.globals.update({function.__name__: function for function in functions})
