@@ -13,7 +13,7 @@ from tweeter.store.cells import US
 from tweeter.store.coverage import Bar
 from tweeter.views import show
 from tweeter.views.chart_table import Row
-from tweeter.views.words import ngettext, told, word
+from tweeter.views.words import hours_of_week, ngettext, told, word
 
 NOT_KNOWN = "–"
 
@@ -42,6 +42,7 @@ def hours(found: Hours, address: str) -> Grid:
     """address: of the search for their posts, to which the number of an hour is added."""
     days = [escape(told(day)) for day in show.DAYS]
     href = escape(f"{address}&hour=")
+    called = hours_of_week()
     squares, rows = [""] * 7, [""] * 24
     for day, of_day in enumerate(found.posts):
         for hour, posts in enumerate(of_day):
@@ -51,7 +52,7 @@ def hours(found: Hours, address: str) -> Grid:
                 rows[hour] += f'<td class="number none" data-label="{days[day]}">0</td>'
                 continue
             number = 24 * day + hour
-            words, link = _words(number, posts), f'href="{href}{number}"'
+            words, link = _words(called[number], posts), f'href="{href}{number}"'
             shade = f'fill-opacity="{0.12 + 0.88 * posts / found.most:.2f}"'
             squares[day] += (
                 f'<a {link} tabindex="-1"><rect class="cell" {at} {shade}>'
@@ -64,9 +65,9 @@ def hours(found: Hours, address: str) -> Grid:
     return Grid(squares=[*map(Markup, squares)], rows=[*map(Markup, rows)])
 
 
-def _words(hour: int, posts: int) -> Markup:
+def _words(hour: str, posts: int) -> Markup:
     text = ngettext("%(hour)s, %(posts)s post", "%(hour)s, %(posts)s posts", posts)
-    return escape(text % {"hour": told(show.hour(hour)), "posts": f"{posts:,}"})
+    return escape(text % {"hour": hour, "posts": f"{posts:,}"})
 
 
 def strip(bars: Sequence[Bar]) -> Markup:

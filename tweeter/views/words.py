@@ -5,7 +5,8 @@ the language of the texts and the only one there is; `make words` collects what 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from gettext import NullTranslations
 from typing import Any
 
@@ -14,6 +15,7 @@ from flask import Flask, current_app
 from markupsafe import Markup, escape
 
 from tweeter.texts import Said, say
+from tweeter.views import show
 from tweeter.views.vocabulary import HEARD, OF_SCRIPTS, WORDS
 
 KEY = "words"
@@ -47,6 +49,16 @@ def _told(value: Any, language: NullTranslations) -> Any:
         else language.ngettext(value.text, value.many, value.number)
     )
     return text % {name: _told(one, language) for name, one in value.values.items()}
+
+
+def hours_of_week() -> Sequence[str]:
+    """What the hours of the week are called, from Monday's first on."""
+    return _hours_of_week(_language())
+
+
+@lru_cache(maxsize=8)  # languages: a page shows all 168
+def _hours_of_week(language: NullTranslations) -> Sequence[str]:
+    return tuple(_told(show.hour(number), language) for number in range(7 * 24))
 
 
 def of_error(error: Exception) -> str:
