@@ -1,18 +1,14 @@
 """What keywords are called: each process keeps that for as long as their revision is the same."""
 
 import threading
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Iterable
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
-from tweeter.store.engine import once, reading
+from tweeter.store.engine import chunks, once, reading
 from tweeter.store.schema import keywords, positions
-
-_lock = threading.Lock()
-_kept: WeakKeyDictionary[Engine, tuple[int, Mapping[int, str]]] = WeakKeyDictionary()
 
 
 class Called(NamedTuple):
@@ -22,35 +18,56 @@ class Called(NamedTuple):
     expression: str
 
 
-def of_all(connection: Connection) -> Mapping[int, str]:
-    """Expressions by id, newest first; removed keywords have none.
+class _Kept:
+    """Of one revision: names by id (None: there is none), and the newest keywords."""
 
-    Whatever gives a keyword another expression or state raises the revision (`keywords.bump`).
-    """
-    return once(connection, "expressions", lambda: _of_all(connection))
-
-
-def _of_all(connection: Connection) -> Mapping[int, str]:
-    revision = int(connection.execute(_revision).scalar_one())
-    with _lock:
-        kept = _kept.get(connection.engine)
-    if kept is not None and kept[0] == revision:
-        return kept[1]
-    found = {row.id: row.expression for row in connection.execute(_expressions)}
-    with _lock:
-        _kept[connection.engine] = revision, found
-    return found
+    def __init__(self, revision: int) -> None:
+        self.revision = revision
+        self.names: dict[int, str | None] = {}
+        self.newest: dict[int, list[Called]] = {}  # by how many
 
 
-_revision = select(positions.c.value).where(positions.c.name == "keywords")
-_expressions = (
-    select(keywords.c.id, keywords.c.expression)
-    .where(keywords.c.state != "removed")
-    .order_by(keywords.c.id.desc())
-)
+_lock = threading.Lock()
+_kept: WeakKeyDictionary[Engine, _Kept] = WeakKeyDictionary()
+
+
+def of(connection: Connection, keyword_ids: Iterable[int]) -> dict[int, str]:
+    """Expressions by id; removed keywords have none."""
+    names, wanted = _now(connection).names, set(keyword_ids)
+    for some in chunks(wanted - names.keys()):
+        rows = connection.execute(_named, {"ids": some})
+        names.update(dict.fromkeys(some) | {row.id: row.expression for row in rows})
+    return {number: name for number in wanted if (name := names[number]) is not None}
 
 
 def newest(engine: Engine, limit: int) -> list[Called]:
     """The keywords that were added last, newest first, without removed ones."""
     with reading(engine) as connection:
-        return [Called(*one) for one in islice(of_all(connection).items(), limit)]
+        kept = _now(connection).newest
+        if limit not in kept:
+            kept[limit] = [Called(*row) for row in connection.execute(_newest, {"most": limit})]
+        return kept[limit]
+
+
+def _now(connection: Connection) -> _Kept:
+    return once(connection, "expressions", lambda: _of_revision(connection))
+
+
+def _of_revision(connection: Connection) -> _Kept:
+    """What is kept, if it is of the keywords' revision.
+
+    Whatever gives a keyword another expression or state raises that (`keywords.bump`), in the same
+    transaction. It is read first: names may be newer than it says, never older.
+    """
+    revision = int(connection.execute(_revision).scalar_one())
+    with _lock:
+        kept = _kept.get(connection.engine)
+        if kept is None or kept.revision != revision:
+            kept = _kept[connection.engine] = _Kept(revision)
+    return kept
+
+
+_revision = select(positions.c.value).where(positions.c.name == "keywords")
+_called = select(keywords.c.id, keywords.c.expression).where(keywords.c.state != "removed")
+_named = _called.where(keywords.c.id.in_(bindparam("ids", expanding=True)))
+_newest = _called.order_by(keywords.c.id.desc()).limit(bindparam("most"))

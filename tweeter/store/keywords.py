@@ -321,12 +321,11 @@ def page(
 
 def names(engine: Engine, keyword_ids: Iterable[int]) -> dict[int, str]:
     """Expressions by id, for the words under a post; removed keywords have none."""
-    ids = sorted(set(keyword_ids))
+    ids = set(keyword_ids)
     if not ids:
         return {}
     with reading(engine) as connection:
-        known_as = expressions.of_all(connection)
-    return {number: known_as[number] for number in ids if number in known_as}
+        return expressions.of(connection, ids)
 
 
 def revision(connection: Connection, *, lock: bool = False) -> int:
