@@ -120,7 +120,7 @@ def test_a_stream_rests_while_nobody_waits_for_what_comes(engine: Engine) -> Non
                 assert not all(await _rests(follow, jetstream, "storm", 20))
                 assert not follow.rest_s()
                 assert any(await _rests(follow, jetstream, "calm again", 40))
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.5)
                 assert not follow.rest_s()
                 async with asyncio.timeout(10):
                     while keywords.get(engine, 1).posts < 20:

@@ -3,9 +3,9 @@
 A lone post is stored at once. The next ones wait for each other for a window that grows with what
 a transaction takes: a quick database stores soon, a slow one is given rest, and a flood fills
 batches. What changes nothing but counters and the cursor, as most of what a whole network says,
-waits longer, and while nothing else comes more of it is decoded at a time. While a batch is stored
-the next one is decoded, in a flood by another process. A batch is repeated until the database takes
-it.
+waits longer, and while nothing else comes more of it is read and decoded at a time. While a batch
+is stored the next one is decoded, in a flood by another process. A batch is repeated until the
+database takes it.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ T = TypeVar("T")
 log = logging.getLogger("tweeter.writing")
 
 GATHER_S = 0.01  # what comes so close together is decoded together
-REST_S = 0.03  # likewise read, in a stream that runs on and of which nobody waits for anything
-CALM_S = 0.1  # nothing for so long: what comes now comes alone
-FEW_EVENTS, FEW_BYTES = 25, 64 * 1024  # decoded sooner than handed to another thread
+REST_S = 0.1  # likewise read, in a stream that runs on and of which nobody waits for anything
+CALM_S = 0.25  # nothing for so long: what comes now comes alone
+FEW_EVENTS, FEW_BYTES = 75, 128 * 1024  # decoded sooner than handed to another thread
 LEAST_WINDOW_S = 0.02
 COMPANY = 1  # times what the last transaction took: so long the next posts wait for company
 QUIET_S = 1.0  # what nobody waits for is stored after so long
