@@ -219,8 +219,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "pages-begin-with-the-last-post": Mutant(
         "tweeter/store/posts.py",
-        "((when == at) & (which < post_id))",
-        "((when == at) & (which <= post_id))",
+        '((when == at) & (which < bindparam("post")))',
+        '((when == at) & (which <= bindparam("post")))',
         "the next page repeats the last post of the one before",
         test="tests/store/test_store.py::test_pages_neither_repeat_nor_skip_while_posts_arrive[sqlite]",
     ),
