@@ -14,6 +14,7 @@ from tests.integration.running import ROOT, Running, wait_for
 from tests.simulators import jetstream
 from tests.simulators.served import Served
 
+LINES = 6_000  # of a file that is read at 20/s: longer than the test takes on a slow host
 EXPORT = """
 import os, time
 from tweeter import queues, tasks
@@ -39,7 +40,7 @@ def test_six_streams_an_import_an_export_and_maintenance_side_by_side(tmp_path: 
         first = tweeter.add("storm")
         for number in range(5):
             file = tmp_path / f"{number}.jsonl"
-            ids = range(number * 1_000 + 1, (number + 1) * 1_000 + 1)
+            ids = range(number * LINES + 1, (number + 1) * LINES + 1)
             lines = [json.dumps({"data": {"id": str(n), "text": f"storm {n}"}}) for n in ids]
             file.write_text("\n".join(lines))
         tweeter.cli("replay", "--speed", "20/s", *map(str, tmp_path.glob("?.jsonl")))
