@@ -27,6 +27,8 @@ def export_part(mark):
     until = time.monotonic() + 90
     while os.path.exists(mark) and time.monotonic() < until:
         time.sleep(0.1)
+    if os.path.exists(mark):
+        os.remove(mark)  # its time is over: what comes now has its process
 """
 
 
