@@ -6,15 +6,15 @@ from tweeter.store import expressions, keywords
 
 
 def test_a_change_is_seen_at_once(engine: Engine) -> None:
-    assert keywords.names(engine, [1, 2]) == {}
+    assert expressions.names(engine, [1, 2]) == {}
     assert expressions.newest(engine, 5) == []
     storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "flood").id
-    assert keywords.names(engine, [storm, flood]) == {storm: "storm", flood: "flood"}
+    assert expressions.names(engine, [storm, flood]) == {storm: "storm", flood: "flood"}
     assert expressions.newest(engine, 5) == [(flood, "flood"), (storm, "storm")]
     keywords.edit(engine, storm, "storms")
-    assert keywords.names(engine, [storm, flood]) == {storm: "storms", flood: "flood"}
+    assert expressions.names(engine, [storm, flood]) == {storm: "storms", flood: "flood"}
     keywords.set_state(engine, flood, "removed")
-    assert keywords.names(engine, [storm, flood]) == {storm: "storms"}
+    assert expressions.names(engine, [storm, flood]) == {storm: "storms"}
     assert expressions.newest(engine, 1) == [(storm, "storms")]
     keywords.set_state(engine, flood, "active")
     assert expressions.newest(engine, 1) == [(flood, "flood")]
@@ -22,10 +22,10 @@ def test_a_change_is_seen_at_once(engine: Engine) -> None:
 
 def test_what_is_kept_is_not_read_again(engine: Engine) -> None:
     storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "flood").id
-    keywords.names(engine, [storm])
+    expressions.names(engine, [storm])
     asked: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda _c, _k, text, *_: asked.append(text))
-    keywords.names(engine, [storm])
+    expressions.names(engine, [storm])
     assert not [text for text in asked if "FROM keywords" in text]
-    keywords.names(engine, [storm, flood])
+    expressions.names(engine, [storm, flood])
     assert len([text for text in asked if "FROM keywords" in text]) == 1

@@ -121,7 +121,7 @@ def _coverage(
     connection: Connection, stream: RowMapping, keyword: _Row | None, since: int, until: int
 ) -> Coverage:
     # What a stream did before there was the keyword is covered up below.
-    known_from = since if keyword is None else min(max(since, keyword.created_at), until)
+    known_from = 0 if keyword is None else keyword.created_at
     line = line_of(connection, stream["id"], since, until, known_from=known_from)
     if keyword is not None:
         pauses = keyword_ledger.of_keyword(connection, keyword.id, since, until)

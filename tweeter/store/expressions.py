@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, bindparam, select
 
 from tweeter.store.engine import chunks, once, reading
-from tweeter.store.schema import keywords, positions
+from tweeter.store.keywords import revision
+from tweeter.store.schema import keywords
 
 
 class Called(NamedTuple):
@@ -31,13 +32,17 @@ _lock = threading.Lock()
 _kept: WeakKeyDictionary[Engine, _Kept] = WeakKeyDictionary()
 
 
-def of(connection: Connection, keyword_ids: Iterable[int]) -> dict[int, str]:
-    """Expressions by id; removed keywords have none."""
-    names, wanted = _now(connection).names, set(keyword_ids)
-    for some in chunks(wanted - names.keys()):
-        rows = connection.execute(_named, {"ids": some})
-        names.update(dict.fromkeys(some) | {row.id: row.expression for row in rows})
-    return {number: name for number in wanted if (name := names[number]) is not None}
+def names(engine: Engine, keyword_ids: Iterable[int]) -> dict[int, str]:
+    """Expressions by id, for the words under a post; removed keywords have none."""
+    wanted = set(keyword_ids)
+    if not wanted:
+        return {}
+    with reading(engine) as connection:
+        kept = _now(connection).names
+        for some in chunks(wanted - kept.keys()):
+            rows = connection.execute(_named, {"ids": some})
+            kept.update(dict.fromkeys(some) | {row.id: row.expression for row in rows})
+    return {number: name for number in wanted if (name := kept[number]) is not None}
 
 
 def newest(engine: Engine, limit: int) -> list[Called]:
@@ -59,15 +64,14 @@ def _of_revision(connection: Connection) -> _Kept:
     Whatever gives a keyword another expression or state raises that (`keywords.bump`), in the same
     transaction. It is read first: names may be newer than it says, never older.
     """
-    revision = int(connection.execute(_revision).scalar_one())
+    at = revision(connection)
     with _lock:
         kept = _kept.get(connection.engine)
-        if kept is None or kept.revision != revision:
-            kept = _kept[connection.engine] = _Kept(revision)
+        if kept is None or kept.revision != at:
+            kept = _kept[connection.engine] = _Kept(at)
     return kept
 
 
-_revision = select(positions.c.value).where(positions.c.name == "keywords")
 _called = select(keywords.c.id, keywords.c.expression).where(keywords.c.state != "removed")
 _named = _called.where(keywords.c.id.in_(bindparam("ids", expanding=True)))
 _newest = _called.order_by(keywords.c.id.desc()).limit(bindparam("most"))

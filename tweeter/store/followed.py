@@ -40,9 +40,14 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     handle: str = ""
 
 
+def may_name(expression: str) -> bool:
+    """Whether it may name accounts, at a look: False only if it names none."""
+    return "from:" in expression.casefold()
+
+
 def names(expression: str, networks: Sequence[str]) -> dict[str, str]:
     """The names of an expression with their networks, those of the chosen networks only."""
-    if "from:" not in expression.casefold():
+    if not may_name(expression):
         return {}
     found = {name: network_of(name) for name in accounts(expression)}
     return {name: net for name, net in found.items() if not networks or net in networks}

@@ -99,12 +99,12 @@ def _set_some(engine: Engine, network: str, states: Mapping[int, tuple[str, str]
 
 def open_ones(engine: Engine, *keyword_ids: int) -> list[Pause]:
     """What holds now, for these keywords (at most some hundreds) or, without any, for all."""
-    statement = select(keyword_intervals).where(keyword_intervals.c.ended_at.is_(None))
-    if keyword_ids:
-        statement = statement.where(keyword_intervals.c.keyword_id.in_(keyword_ids))
     with reading(engine) as connection:
         if len(keyword_ids) == 1:
             return [one for one in _all_of(connection, *keyword_ids) if one.ended_at is None]
+        statement = select(keyword_intervals).where(keyword_intervals.c.ended_at.is_(None))
+        if keyword_ids:
+            statement = statement.where(keyword_intervals.c.keyword_id.in_(keyword_ids))
         rows = connection.execute(statement).mappings()
         return [_pause(row) for row in rows]
 

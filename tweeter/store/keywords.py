@@ -5,7 +5,7 @@ matched with the current revision (`batches.commit`), so every post committed af
 is matched with it; posts stored before are matched again by a job.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.keywords import parse, print_expression
 from tweeter.records import Keyword
-from tweeter.store import expressions, followed, jobs, keyword_ledger, known
+from tweeter.store import followed, jobs, keyword_ledger, known
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.schema import (
@@ -319,21 +319,15 @@ def page(
     return rows[:limit], rows[limit - 1].id if len(rows) > limit else 0
 
 
-def names(engine: Engine, keyword_ids: Iterable[int]) -> dict[int, str]:
-    """Expressions by id, for the words under a post; removed keywords have none."""
-    ids = set(keyword_ids)
-    if not ids:
-        return {}
-    with reading(engine) as connection:
-        return expressions.of(connection, ids)
-
-
 def revision(connection: Connection, *, lock: bool = False) -> int:
     """The revision of all keywords; lock=True holds changes back until the transaction ends."""
-    statement = select(positions.c.value).where(positions.c.name == "keywords")
+    statement = _revision
     if lock:
         statement = statement.with_for_update(read=True)  # SQLite: the write lock does it
     return int(connection.execute(statement).scalar_one())
+
+
+_revision = select(positions.c.value).where(positions.c.name == "keywords")
 
 
 def active(

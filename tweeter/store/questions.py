@@ -9,7 +9,7 @@ from tweeter.columns import Column
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.filters import Filter, Question
 from tweeter.keywords import accounts, network_of
-from tweeter.store import identities, searches
+from tweeter.store import followed, identities, searches
 from tweeter.texts import say
 
 
@@ -34,7 +34,7 @@ def of_filters(engine: Engine, *filters: Filter) -> Question:
 
 def _accounts(engine: Engine, expressions: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """The ids of the accounts that expressions name, where posts carry no names (Bluesky)."""
-    asked = (text for text in expressions if "from:" in text.casefold())
+    asked = filter(followed.may_name, expressions)
     names = dict.fromkeys(name for text in asked for name in accounts(text))
     return tuple(
         (name, identities.account_of(engine, name))
@@ -45,8 +45,8 @@ def _accounts(engine: Engine, expressions: Iterable[str]) -> tuple[tuple[str, st
 
 def is_fixed(column: Column) -> bool:
     """Whether what a column shows can never become another: the store is not asked about it."""
-    words = f"{column.q} {column.without}".casefold()
-    return column.search_id is None and "from:" not in words
+    words = f"{column.q} {column.without}"
+    return column.search_id is None and not followed.may_name(words)
 
 
 def of_columns(engine: Engine, columns: Sequence[Column]) -> list[Meaning]:

@@ -13,7 +13,7 @@ from tweeter.errors import BadQuestion, TweeterError
 from tweeter.moments import BadMoment
 from tweeter.statistics import questions
 from tweeter.statistics.volume import Question
-from tweeter.store import keywords
+from tweeter.store import expressions
 from tweeter.store.cells import US
 from tweeter.views import pills
 from tweeter.views.pages import engine
@@ -65,7 +65,7 @@ def one(name: str) -> str:
 
 def names(chosen: Question) -> dict[str, str]:
     """What the keywords that it compares with are called, by the names of their series."""
-    return {str(n): name for n, name in keywords.names(engine(), chosen.keywords).items()}
+    return {str(n): name for n, name in expressions.names(engine(), chosen.keywords).items()}
 
 
 def back(keyword_id: int, endpoint: str = "pages.keyword", **values: Any) -> str:
@@ -143,13 +143,8 @@ def carried(keyword_id: int) -> str:
 
 
 def _at(keyword_id: int, args: dict[str, Any]) -> str:
-    given = [
-        (name, one)
-        for name, value in args.items()
-        for one in (value if isinstance(value, list) else [value])
-    ]
-    query = f"?{urlencode(given, safe=_SAFE)}" if given else ""
-    return f"{page_of(keyword_id)}{query}#statistics"
+    query = urlencode(args, doseq=True, safe=_SAFE)
+    return f"{page_of(keyword_id)}{'?' if query else ''}{query}#statistics"
 
 
 def page_of(keyword_id: int) -> str:

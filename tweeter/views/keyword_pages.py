@@ -174,6 +174,7 @@ def _whole_page(
     row = keywords.get(engine(), keyword_id)
     if not form.is_submitted():
         form.show(row)
+    has_accounts = followed.may_name(row.expression)
     figure = figures.of_keyword(engine(), keyword_id)  # first: of the longest time
     statistics = stat_pages.of_keyword(row, wrong)
     return render_template(
@@ -185,7 +186,7 @@ def _whole_page(
         progress=None if row.complete_at else jobs.progress(engine(), keyword_id),
         past=past.progress(engine(), keyword_id, limit=5),
         held=keyword_ledger.open_ones(engine(), keyword_id),
-        accounts=followed.of_keyword(engine(), keyword_id) if "from:" in row.canonical else [],
+        accounts=followed.of_keyword(engine(), keyword_id) if has_accounts else [],
         names=names_under([*found.posts, *stat_pages.examples(statistics["report"])]),
         figure=figure,
         **_time(row, statistics["asked"].span, statistics["covered"]),

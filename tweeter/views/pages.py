@@ -12,7 +12,7 @@ from tweeter.records import now_us
 from tweeter.sources.demo import DEMO_KEYWORDS
 from tweeter.statistics import summary
 from tweeter.statistics.summary import Line
-from tweeter.store import demo, keywords, posts, trouble
+from tweeter.store import demo, expressions, keywords, posts, trouble
 from tweeter.store.cells import US
 from tweeter.store.engine import one_moment
 from tweeter.store.keywords import KeywordRow
@@ -125,7 +125,7 @@ def remove_demo() -> Answer:
 
 def names_under(found: Sequence[StoredPost]) -> dict[int, str]:
     """Expressions by id of the keywords that these posts match."""
-    return keywords.names(engine(), (number for post in found for number in post.keywords))
+    return expressions.names(engine(), (number for post in found for number in post.keywords))
 
 
 def names_of(rows: list[KeywordRow]) -> dict[int, str]:

@@ -9,7 +9,7 @@ from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.filters import Filter
 from tweeter.records import now_us
 from tweeter.statistics.searched import seen
-from tweeter.store import decks, keywords, searches
+from tweeter.store import decks, expressions, searches
 from tweeter.store.engine import one_moment
 from tweeter.store.search import Counts, Found, marked
 from tweeter.store.search import search as find
@@ -62,7 +62,7 @@ def _ground(chosen: Filter) -> dict[str, Any]:
     column, no_column = search_show.as_column(chosen, saved)
     return {
         "chosen": chosen,
-        "pills": search_show.pills(chosen, keywords.names(engine(), numbers)),
+        "pills": search_show.pills(chosen, expressions.names(engine(), numbers)),
         "ranges": [
             (words, search_show.address(chosen.having("since", value).lacking("until")))
             for value, words in RANGES
@@ -90,7 +90,7 @@ def _results(chosen: Filter, found: Found) -> dict[str, Any]:
     assert found.counts is not None  # noqa: S101
     counts = found.counts
     numbers = [int(value) for value, _ in counts.facets["keyword"]]
-    names = names_under(found.posts) | keywords.names(engine(), numbers)
+    names = names_under(found.posts) | expressions.names(engine(), numbers)
     expression, networks = chosen.as_keyword()
     return {
         "found": found,
