@@ -139,9 +139,8 @@ def _preset() -> str:
 def _moved(span: Span, steps: int) -> dict[str, str] | None:
     length = span.asked[1] - span.asked[0]
     since, until = span.asked[0] + steps * length, span.asked[1] + steps * length
-    if steps > 0 and not asked.one("to"):  # it ends now
-        return None
-    if since >= now_us() // US:
+    # What ends now, or begins after it, has nothing later.
+    if steps > 0 and (not asked.one("to") or since >= now_us() // US):
         return None
     return asked.between(since, until)
 
