@@ -5,7 +5,8 @@ What costs time and needs no database is done here, so that a transaction is sho
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -31,6 +32,9 @@ from tweeter.store.reads import EVERYTHING
 
 PAID = "x"  # the shape of a live stream whose posts cost money
 IN_VAIN = 20  # first looks more than such as spared a decoding: then no more in this batch
+# Events that go through each step together: its code and tables stay in the processor's caches,
+# where for one event after the other each step throws those of the last one out.
+TOGETHER = 64
 OLD_US = 7 * 24 * 3_600_000_000
 
 
@@ -50,12 +54,11 @@ def digest(
     batch = Batch(items=[], counts=Counter(), rejected=[], revision=revision, indexed=indexed)
     first_look = _FirstLook(matcher)
     cursor = 0
-    for raw in raw_events:
+    for raw, first in first_look.along(raw_events):
         if raw.lines:
             batch.counts["lines"] += raw.lines
         if raw.cursor:
             batch.cursor = raw.cursor
-        first = first_look.at(raw)
         if isinstance(first, Glance):
             cursor = first.cursor or cursor
             continue
@@ -95,23 +98,37 @@ class _FirstLook:
         self._unmatched: dict[str, int] = {}  # by shape
         self._ignored = 0
 
-    def at(self, raw: RawEvent) -> Glance | _Post | None:
-        """What it shows if it is no post, or a new one that no keyword matches; a whole post that
-        may match; or None: decode it.
+    def along(
+        self, raw_events: Iterable[RawEvent]
+    ) -> Iterator[tuple[RawEvent, Glance | _Post | None]]:
+        """Each event, and what it shows if it is no post, or a new one that no keyword matches; a
+        whole post that may match; or None: decode it.
         """
-        shape = raw.shape
-        look = GLANCES.get(shape)
-        if look is None or self._in_vain > IN_VAIN + self._unmatched.get(shape, 0):
-            return None
-        glance = look(raw.body)
-        if glance is None:
-            return None
-        if not glance.is_post:
-            self._ignored += 1
-            return glance
-        seen = self._matcher.seen(glance.texts)
+        raws = iter(raw_events)
+        while some := list(islice(raws, TOGETHER)):
+            glances = self._glances(some)
+            said = [glance.texts for glance in glances if glance is not None and glance.is_post]
+            seen = iter(self._matcher.seen_in_each(said))
+            for raw, glance in zip(some, glances, strict=True):
+                if glance is None:
+                    yield raw, None
+                elif glance.is_post:
+                    yield raw, self._found(raw, glance, next(seen))
+                else:
+                    self._ignored += 1
+                    yield raw, glance
+
+    def _glances(self, raws: Sequence[RawEvent]) -> list[Glance | None]:
+        looks = {shape: self._look(shape) for shape in {raw.shape for raw in raws}}
+        return [looks[raw.shape](raw.body) for raw in raws]
+
+    def _look(self, shape: str) -> Callable[[bytes], Glance | None]:
+        is_in_vain = self._in_vain > IN_VAIN + self._unmatched.get(shape, 0)
+        return _no_look if is_in_vain else GLANCES.get(shape, _no_look)
+
+    def _found(self, raw: RawEvent, glance: Glance, seen: Seen) -> Glance | _Post | None:
         if not self._matcher.may_match(seen, glance.authors, glance.links):
-            self._unmatched[shape] = self._unmatched.get(shape, 0) + 1
+            self._unmatched[raw.shape] = self._unmatched.get(raw.shape, 0) + 1
             return glance
         if glance.whole is not None:
             return _Post(glance.whole(raw), seen)
@@ -126,6 +143,10 @@ class _FirstLook:
             batch.counts.update(events=count, unmatched=count)
             if shape == PAID:
                 batch.reads[EVERYTHING] += count
+
+
+def _no_look(_: bytes) -> None:
+    return None
 
 
 def _dated_now_if_old(post: Post) -> Post:

@@ -7,7 +7,7 @@ not plainly one of the two is left to the decoder: an edit, a removal, a field o
 anything broken.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
@@ -127,40 +127,41 @@ def _of_post(record: _Record, did: str, cursor: int, body: bytes) -> Glance | No
         return None
     if not record.facets and not record.tags and record.embed is None:
         return _bounded(Glance([record.text], (did,), [], cursor), body)
-    links: list[str] = []
-    texts = [record.text, *_marked(record, links)]
+    texts, links = [record.text], list[str]()
+    _add_marked(record, texts, links)
     embed = record.embed
     while embed is not None:
-        texts += _shown(embed, links)
+        _add_shown(embed, texts, links)
         embed = embed.media
     return _bounded(Glance(texts, (did,), links, cursor), body)
 
 
-def _marked(record: _Record, links: list[str]) -> Iterator[str]:
+def _add_marked(record: _Record, texts: list[str], links: list[str]) -> None:
     """Hashtags, and links with the text that they stand on."""
-    yield from (f"#{tag}" for tag in record.tags or ())
+    texts += [f"#{tag}" for tag in record.tags or ()]
     encoded = b""
     for facet in record.facets or ():
-        index = facet.index or _Index()
         for feature in facet.features or ():
             if feature.tag:
-                yield f"#{feature.tag}"
+                texts.append(f"#{feature.tag}")
             elif feature.uri:
                 links.append(feature.uri)
-                yield feature.uri
+                index = facet.index or _Index()
                 encoded = encoded or (record.text or "").encode()
-                yield encoded[max(index.start, 0) : max(index.end, 0)].decode("utf-8", "replace")
+                marked = encoded[max(index.start, 0) : max(index.end, 0)]
+                texts += (feature.uri, marked.decode("utf-8", "replace"))
 
 
-def _shown(embed: _Embed, links: list[str]) -> Iterator[str]:
+def _add_shown(embed: _Embed, texts: list[str], links: list[str]) -> None:
     """What stands beside the text: descriptions of pictures, the card of a link."""
-    yield embed.alt
-    for image in (*(embed.images or ()), *(embed.items or ())):
-        yield image.alt
+    texts.append(embed.alt)
+    for images in (embed.images, embed.items):
+        if images:
+            texts += [image.alt for image in images]
     card = embed.external
     if card is not None:
         links.append(card.uri)
-        yield from (card.uri, card.title, card.description)
+        texts += (card.uri, card.title, card.description)
 
 
 def _bounded(glance: Glance, body: bytes) -> Glance | None:

@@ -70,7 +70,8 @@ class Layer:
     """Keywords as one automaton. Immutable.
 
     broken holds, by keyword id, why an expression does not parse; such are skipped. trees: what
-    was parsed; `known` is that of an earlier one, which is not parsed again.
+    was parsed; `known` is that of an earlier one, which is not parsed again. is_anchored: some
+    keyword needs an author or a link, and nothing of a text.
     """
 
     def __init__(self, keywords: Sequence[Keyword], known: Mapping[Meaning, Node]) -> None:
@@ -87,7 +88,7 @@ class Layer:
                 self._add(keyword, node)
             except KeywordSyntaxError as error:
                 self.broken[keyword.id] = str(error)
-        self._anchored = any(name not in NARROWING for name, _ in self._fields)
+        self.is_anchored = any(name not in NARROWING for name, _ in self._fields)
         patterns: dict[str, list[tuple[str, int]]] = {}
         for (text, kind), number in self._texts.items():
             patterns.setdefault(text, []).append((kind, number))
@@ -150,7 +151,7 @@ class Layer:
         """
         if seen:
             return True
-        if not self._anchored:
+        if not self.is_anchored:
             return False
         return any(("from", name.casefold()) in self._fields for name in authors) or any(
             ("url", domain) in self._fields for link in links for domain in host_domains(link)
@@ -158,7 +159,7 @@ class Layer:
 
     def hits(self, seen: Set[int], post: Post) -> Set[int]:
         """Numbers of the atoms that are in a post, those in its texts and those that it is."""
-        if self._fields and (seen or self._anchored):
+        if self._fields and (seen or self.is_anchored):
             return seen | self._field_hits(post)
         return seen
 

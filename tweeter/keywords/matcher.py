@@ -36,6 +36,7 @@ class Matcher:
         if over is not None:
             laid, self._covered = over
             self._layers += [Layer(laid, known)] if laid else []
+        self._is_anchored = any(layer.is_anchored for layer in self._layers)
         first, *others = self._layers
         self.broken = {n: words for n, words in first.broken.items() if n not in self._covered}
         for layer in others:
@@ -44,12 +45,20 @@ class Matcher:
 
     def seen(self, texts: Iterable[str]) -> Seen:
         """What of the keywords is in these texts."""
+        return self.seen_in_each([texts])[0]
+
+    def seen_in_each(self, posts: Sequence[Iterable[str]]) -> Sequence[Seen]:
+        """The same for the texts of many posts: all are folded, then all are looked through."""
         # Without words to look for (filters of readers, as a rule) texts need not be folded.
-        hay = of_parts(texts) if any(layer.has_texts for layer in self._layers) else ""
-        return [layer.in_texts(hay) for layer in self._layers]
+        has_texts = any(layer.has_texts for layer in self._layers)
+        hays = [of_parts(texts) for texts in posts] if has_texts else [""] * len(posts)
+        by_layer = [[layer.in_texts(hay) for hay in hays] for layer in self._layers]
+        return list(zip(*by_layer, strict=True))
 
     def may_match(self, seen: Seen, authors: Iterable[str], links: Iterable[str]) -> bool:
         """False if no keyword can match a post that says no more than this, whatever it is."""
+        if not self._is_anchored:
+            return any(seen)
         for layer, its in zip(self._layers, seen, strict=True):
             if layer.may_match(its, authors, links):
                 return True
