@@ -15,7 +15,6 @@ import os
 import random
 import threading
 import time
-import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -26,7 +25,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    QueuePool,
     Table,
     and_,
     create_engine,
@@ -40,10 +38,10 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from tweeter.errors import StoreError
 from tweeter.store import held, lite, mysql, postgres
+from tweeter.store.forks import ClosedAtForks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,6 +53,7 @@ TRIES = 8  # of a transaction that the database took back
 # Kept prepared a connection. An INSERT of n rows is a text of its own for each n, a few hundred
 # kB each; with Python's 128 a writer grows by 60 MB in minutes. What is hot are about 25.
 STATEMENTS = 32
+MORE = 20  # connections at once beside the five that stay open: a page may have two (`apart`)
 # A server whose machine or network vanished is noticed in half a minute, not in two hours.
 SERVER_ALIVE = {
     "connect_timeout": 10,
@@ -70,49 +69,6 @@ _WRITING = "tweeter_writing"
 _TAKEN_BACK = {"40001", "40P01", "55P03"}
 
 
-_forking = threading.RLock()
-_closed_at_forks: "weakref.WeakSet[_ClosedAtForks]" = weakref.WeakSet()
-
-
-class _ClosedAtForks(QueuePool):
-    """Connections that are closed before a fork; a fork waits for one that is in use.
-
-    SQLite keeps the locks of a process in memory of its own. A child that is forked while a
-    thread has the file open inherits that memory, and believes for ever that its own process
-    holds the lock for writing, or that it need not ask the system for the one for reading.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Without a limit it never calls its own _do_get, which would take the lock twice.
-        super().__init__(*args, **kwargs | {"max_overflow": -1})
-        _closed_at_forks.add(self)
-
-    def _do_get(self) -> ConnectionPoolEntry:
-        _forking.acquire()
-        try:
-            return super()._do_get()
-        except BaseException:
-            _forking.release()
-            raise
-
-    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        try:
-            super()._do_return_conn(record)
-        finally:
-            _forking.release()
-
-
-def _before_fork() -> None:
-    _forking.acquire()
-    for pool in list(_closed_at_forks):
-        pool.dispose()
-
-
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_forking.release, after_in_child=_forking.release
-)
-
-
 def make_engine(url: str, *, will_fork: bool = False) -> Engine:
     """Make this process's engine. Never share it over fork: a child makes its own.
 
@@ -120,16 +76,18 @@ def make_engine(url: str, *, will_fork: bool = False) -> Engine:
     """
     if url.startswith("sqlite"):
         args: dict[str, Any] = {"timeout": LOCK_WAIT_S, "cached_statements": STATEMENTS}
-        pool = _ClosedAtForks if will_fork else None
-        engine = create_engine(url, connect_args=args, poolclass=pool)
+        pool = ClosedAtForks if will_fork else None
+        engine = create_engine(url, connect_args=args, poolclass=pool, max_overflow=MORE)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     elif url.startswith("postgresql"):
-        engine = create_engine(url, pool_pre_ping=True, connect_args=SERVER_ALIVE)
+        args = SERVER_ALIVE
+        engine = create_engine(url, pool_pre_ping=True, connect_args=args, max_overflow=MORE)
         event.listen(engine, "connect", _set_up_postgresql)
     else:
         words = mysql.session(lock_wait_s=LOCK_WAIT_S, idle_s=IDLE_S)
-        engine = create_engine(url, pool_pre_ping=True, connect_args={"init_command": words})
+        args = {"init_command": words}
+        engine = create_engine(url, pool_pre_ping=True, connect_args=args, max_overflow=MORE)
         event.listen(engine, "begin", _begin_mysql)
     made_by = os.getpid()
 
@@ -206,7 +164,8 @@ def one_moment(engine: Engine) -> Iterator[None]:
     """All that this thread reads inside is of one moment, in one transaction.
 
     A page with dozens of short questions takes a third less time for them. Not for what looks at
-    what it wrote itself, nor around `fulltext.limited`, whose limits would hold for the rest.
+    what it wrote itself. What is `fulltext.limited` is read `apart`: its limits would hold for
+    the rest.
     """
     with reading(engine) as connection:
         before = getattr(_moment, "connection", None)
@@ -218,6 +177,17 @@ def one_moment(engine: Engine) -> Iterator[None]:
             yield
         finally:
             _moment.connection = before
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """What is read here is of a transaction of its own, also inside `one_moment`."""
+    before = getattr(_moment, "connection", None)
+    _moment.connection = None
+    try:
+        yield
+    finally:
+        _moment.connection = before
 
 
 def once(connection: Connection, key: Hashable, ask: Callable[[], T]) -> T:
