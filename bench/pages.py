@@ -44,6 +44,7 @@ PAGES = {
     "keyword, a year by language": "/keywords/{large}?range=year&by=lang&compare=previous",
     "keyword, a week (a middle one)": "/keywords/{middle}?range=week",
     "keyword, older posts": "/keywords/{large}?older={older}",
+    "keyword, a month, filtered": "/keywords/{large}?range=month&lang=de&tag=tag3",
     "health": "/health",
     "sources": "/sources",
     "live": "/live",

@@ -16,9 +16,12 @@ from sqlalchemy import Engine, delete, event, update
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, removal, store
 from tweeter.records import Link
-from tweeter.statistics import narrowed, report, spans
+from tweeter.statistics import behind, narrowed, report, spans
+from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.panels import PANELS
+from tweeter.statistics.spike_cards import spike_cards
 from tweeter.statistics.spikes import Spike
+from tweeter.statistics.volume import Question
 from tweeter.store import cells, figures, keyword_ledger, keywords, sums
 from tweeter.store.cells import DAY, HOUR
 from tweeter.store.engine import reading, writing
@@ -168,6 +171,18 @@ def test_a_panel_says_which_filters_do_not_narrow_it(
         assert found["narrowed"]
     assert notes() == {"lang: en": 2}  # the chart and the hours
     monkeypatch.setattr(narrowed, "MOST", 6)
+    monkeypatch.setattr(behind, "LIMIT_S", 30.0)
+    for query, known, loose in (
+        ("lang=en", 0, []),
+        ("tag=quay", 2, []),
+        ("tag=quay&lang=en", 0, ["lang"]),
+    ):
+        found = statistics(client, storm, f"{times}&{query}")
+        assert {one["known"] for one in found["panels"]} == {known}, query
+        assert (found["narrowed"], found["loose"]) == (True, loose)
+    assert notes() == {"lang: en": 2, "not tag: quay": 1}  # and languages follow kinds alone
+    monkeypatch.setattr(behind, "LIMIT_S", -1)  # nothing is found in time
+    KEEPER.forget()
     for query, known in (("lang=en", 7), ("network=!bluesky", 0), ("tag=quay", 7)):
         found = statistics(client, storm, f"{times}&{query}")
         assert {one["known"] for one in found["panels"]} == {known}, query
@@ -188,7 +203,12 @@ FILTERS = ("tag=quay", "tag=!quay", "media=with", "domain=a.org", "author=did:pl
 ALSO = ("", "lang=en", "lang=!", "kind=reply", "network=bluesky", "network=!bluesky")
 
 
-def test_lists_are_of_the_posts_that_pass_all_filters(engine: Engine, client: FlaskClient) -> None:
+@pytest.mark.parametrize("most", [narrowed.MOST, 0], ids=["looked through", "searched for"])
+def test_lists_are_of_the_posts_that_pass_all_filters(
+    engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(narrowed, "MOST", most)
+    monkeypatch.setattr(behind, "LIMIT_S", 30.0)
     storm = keywords.add(engine, "storm").id
     since = (AT // HOUR_US + 2) * HOUR_US
     some = [
@@ -245,9 +265,45 @@ def test_lists_are_of_the_posts_that_pass_all_filters(engine: Engine, client: Fl
                 )
             assert found["terms"]["looked_at"] == len(now)
             languages = Counter(cells.volume(row).lang for row in passing(which, since))
-            if "lang" in also:  # not narrowed by its own
+            if "lang" in also and most:  # not narrowed by its own
                 assert found["shares"]["lang"] == languages
+            elif not most:
+                assert found["newest"]["are_all"]
+                assert found["newest"]["posts"] == len(now)
+                assert found["loose"] == [also.partition("=")[0]] * bool(also)
+                assert sum(found["shares"]["kind"].values()) in (len(now), 40) or "kind" in also
     assert len(seen) > 8
+
+
+def test_of_very_many_posts_lists_are_of_the_newest_that_pass(
+    engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(narrowed, "MOST", 10)
+    monkeypatch.setattr(narrowed, "NEWEST", 5)
+    monkeypatch.setattr(behind, "LIMIT_S", 30.0)
+    storm = keywords.add(engine, "storm").id
+    since = (AT // HOUR_US + 1) * HOUR_US
+    some = [
+        post(n, occurred_at=since + n * US, lang=("en", "de")[n % 2], tags=(f"t{n // 10}", "all"))
+        for n in range(40)
+    ]
+    store(engine, follow(engine), *some)
+    address = f"/keywords/{storm}?from={iso(since)}&to={iso(since + HOUR_US)}"
+    found = statistics(client, storm, f"{address.partition('?')[2]}&tag=all&lang=de")
+    newest = {"posts": 5, "since": f"{iso(since + 31 * US)[:-1]}.000000Z", "are_all": False}
+    assert (found["newest"], found["narrowed"]) == (newest, True)
+    tags = found["panels"][0]
+    assert (tags["known"], tags["distinct"]) == (5, 2)
+    assert [(one["value"], one["posts"], one["before"]) for one in tags["rows"]] == [
+        ("all", 5, None),
+        ("t3", 5, None),
+    ]
+    assert found["shares"]["network"] == {"bluesky": 5}
+    assert found["shares"]["lang"] == {"en": 20, "de": 20}
+    page = client.get(f"{address}&tag=all&lang=de").text
+    # Of six panels, of words, of networks and kinds.
+    assert page.count("Of the newest 5 posts with all filters, since ") == 6 + 1 + 2
+    assert "> new<" not in page.replace("<small>", " ")
 
 
 def test_every_filter_of_a_panel_leads_to_the_posts_that_it_counts(
@@ -429,14 +485,84 @@ def test_a_spike_shows_posts_that_have_what_is_different_in_it(
         since=hour, until=hour + HOUR, peak=hour, posts=9, total=9, usual=0, times=9, deviations=9
     )
     with asked_of(engine) as statements:
-        (card,) = report.spike_cards(engine, storm, [spike])
+        (card,) = spike_cards(engine, storm, Question(span=spans.cut(hour, hour + HOUR)), [spike])
     assert [one.text for one in card.examples] == [f"a storm #sunk {n}" for n in (3, 2, 1)]
     whole = [text for text, _ in statements if "FROM posts" in text and "LIMIT" not in text]
     assert whole
     assert all("posts.id IN" in text for text in whole), whole
     store(engine, lease, removal(7), removal(8))
-    (card,) = report.spike_cards(engine, storm, [spike])
+    (card,) = spike_cards(engine, storm, Question(span=spans.cut(hour, hour + HOUR)), [spike])
     assert "a storm #sunk 3" not in [one.text for one in card.examples]
+
+
+def test_a_time_to_come_leads_back(engine: Engine, client: FlaskClient) -> None:
+    storm = keywords.add(engine, "storm").id
+    answer = client.get(f"/keywords/{storm}?from=2099-01-02&to=2099-01-03")
+    assert answer.status_code == 200
+    assert "from=2099-01-01" in answer.text
+    assert 'id="later"' not in answer.text
+
+
+def test_spikes_are_of_the_posts_that_the_chart_shows(
+    engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours in English are as ever while German ones have a spike: the filters say so."""
+    monkeypatch.setattr(behind, "LIMIT_S", 30.0)
+    storm, since = keywords.add(engine, "storm").id, (AT // HOUR_US + 1) * HOUR_US
+    days, peak = 16, since + 15 * 24 * HOUR_US
+    with writing(engine) as connection:
+        connection.execute(update(keyword_table).values(created_at=since))
+    usual = [
+        post(n, f"storm at @home {n}", occurred_at=since + n * HOUR_US // 4, lang="en")
+        for n in range(4 * 24 * days)
+    ]
+    usual += [
+        post(5_000 + n, f"Sturm {n} storm", occurred_at=since + (4 * n + 3) * HOUR_US, lang="de")
+        for n in range(6 * days)
+    ]
+    sudden = [
+        post(
+            10_000 + n,
+            f"storm for @me {n % 9}",
+            occurred_at=peak + n,
+            lang="de",
+            tags=("sunk",),
+            author_id=f"did:plc:{n % 3}",
+        )
+        for n in range(60)
+    ]
+    store(engine, follow(engine), *usual, *sudden)
+    times = f"from={iso(peak - 6 * HOUR_US)}&to={iso(peak + 6 * HOUR_US)}"
+    for query, posts, looked_at in (
+        ("", 64, 60),
+        ("lang=de", 60, 60),
+        ("lang=!en", 60, 60),
+        ("tag=sunk&lang=en", 60, 60),  # of a value the chart knows the networks alone
+        ("mention=me", 60, 60),
+        ("author=did:plc:0", 20, 20),
+        ("lang=en", 0, 0),
+        ("tag=!sunk", 0, 0),
+        ("network=x", 0, 0),
+    ):
+        found = statistics(client, storm, f"{times}&{query}")
+        assert found["volume"]["total"] >= posts
+        assert [one["spike"]["posts"] for one in found["spikes"]] == [posts] * bool(posts), query
+        for card in found["spikes"]:
+            assert card["looked_at"] == looked_at or not query
+            assert card["examples"]
+            different = [label for _, label, _ in card["different"]]
+            assert ("#sunk" in different) == (query in ("", "lang=de", "lang=!en")), query
+        page = client.get(f"/keywords/{storm}?{times}&{query}").text
+        pill = r'<a class="pill" href="(/search[^"]*)">These posts'
+        links = [unescape(one) for one in re.findall(pill, page.partition('spikecard"')[2])]
+        for link in links:
+            counted = client.get(f"/api/v1{link}").json["counts"]["counted"]
+            assert counted == posts, (link, counted)
+        assert bool(links) == bool(posts)
+        note = "Not narrowed by lang: en"
+        assert (note in page.partition('spikecard"')[2].partition("</section>")[0]) == (
+            query == "tag=sunk&lang=en"
+        )
 
 
 def test_the_usual_is_the_same_whatever_range_is_shown(engine: Engine) -> None:

@@ -1,25 +1,28 @@
 """What the posts have that pass all filters of a keyword's page, counted from the posts themselves.
 
 The sums say of each value how many posts have it, not which values go together: so this looks
-at each post of the stretch, and only where there are few enough.
+at each post of the stretch where there are few enough, and else at the newest of those that pass.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
 from sqlalchemy import Engine
 
+from tweeter.statistics import behind
+from tweeter.statistics.behind import Newest
 from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.spans import Span
 from tweeter.statistics.volume import Question
 from tweeter.store import cells, samples, sums
-from tweeter.store.cells import FACETS, HOUR, Volume
+from tweeter.store.cells import FACETS, HOUR, US, Volume
 from tweeter.store.sums import EVERY, SERIES
 
 MOST = 3_000  # posts of a keyword in a stretch, and in the one before: 20 us each
+NEWEST = 2_000  # of those that pass, where there are more; they must be found, too
 KEPT = 2_000  # posts: the answer is kept as those of panels
 KEPT_S = 600.0
 
@@ -28,52 +31,72 @@ class Narrowed(msgspec.Struct, frozen=True, kw_only=True):
     """Of the posts that pass: values by facet, series (each narrowed by all but its own filters),
     texts with their languages, newest first. before: values of the stretch before. looked_at:
     how many posts it was counted from.
+
+    back_to: seconds; 0, or it is of the newest that pass, back to then. Then `before` may be
+    unknown, and a series that is filtered itself has but what its filter lets through.
     """
 
     posts: int
     values: dict[str, Counter[str]]
-    before: dict[str, Counter[str]]
+    before: dict[str, Counter[str]] | None
     shares: dict[str, dict[str, int]]
     texts: list[tuple[str, str]]
     looked_at: int
+    back_to: int = 0
 
 
 def of_posts(engine: Engine, keyword_id: int, question: Question) -> Narrowed | None:
-    """None where no filter is on, or where more than MOST posts would be looked at."""
+    """None where no filter is on; or where more than MOST posts would be looked at, and the search
+    finds none that pass.
+    """
     if not question.has_filters:
         return None
     span = question.span
-    for one in (span, span.before()):
-        if sums.total(engine, keyword_id, (one.since, one.until), EVERY) > MOST:
-            return None
+    key = (str(engine.url), keyword_id, "narrowed", question.narrow, question.which, *span.stretch)
+    ages_s = span.ages_s(KEPT_S, HOUR)
+    stretches = [(one.since, one.until) for one in (span, span.before())]
+    if all(sums.total(engine, keyword_id, one, EVERY) <= MOST for one in stretches):
+        return KEEPER.answer(
+            key,
+            span.since,
+            partial(_count, engine, keyword_id, question),
+            is_much=lambda found: found.looked_at >= KEPT,
+            ages_s=ages_s,
+        )
+    newest = partial(_count_newest, engine, keyword_id, question)
+    # It is kept whatever it found: what took long was to look for it.
     return KEEPER.answer(
-        (str(engine.url), keyword_id, "narrowed", question.narrow, question.which, *span.stretch),
-        span.since,
-        partial(_count, engine, keyword_id, question),
-        is_much=lambda found: found.looked_at >= KEPT,
-        ages_s=span.ages_s(KEPT_S, HOUR),
+        (*key, "newest"), span.since, newest, is_much=lambda _: True, ages_s=ages_s
     )
 
 
 def _count(engine: Engine, keyword_id: int, question: Question) -> Narrowed:
-    now = _Counted(question)
-    for row in samples.every(engine, keyword_id, _times(question.span)):
-        now.add(row)
-    before = _Counted(question)
-    for row in samples.every(engine, keyword_id, _times(question.span.before())):
-        before.add(row)
-    return Narrowed(
-        posts=now.posts,
-        values=now.values,
-        before=before.values,
-        shares={name: dict(counted) for name, counted in now.shares.items()},
-        texts=now.texts,
-        looked_at=now.looked_at + before.looked_at,
+    now, before = (
+        _counted(question, samples.every(engine, keyword_id, (one.since, one.until)))
+        for one in (question.span, question.span.before())
     )
+    return now.narrowed(before)
 
 
-def _times(span: Span) -> tuple[int, int]:
-    return span.since, span.until
+def _count_newest(engine: Engine, keyword_id: int, question: Question) -> Narrowed | None:
+    def newest(span: Span) -> Newest | None:
+        return behind.newest(engine, keyword_id, question, (span.since, span.until), NEWEST)
+
+    found = newest(question.span)
+    if found is None:
+        return None
+    back_to = question.span.since if found.are_all else found.rows[-1]["occurred_at"] // US
+    earlier = newest(question.span.before()) if found.are_all else None
+    before = _counted(question, earlier.rows) if earlier and earlier.are_all else None
+    counted = _counted(question, found.rows).narrowed(before)
+    return msgspec.structs.replace(counted, back_to=back_to)
+
+
+def _counted(question: Question, rows: Iterable[Mapping[Any, Any]]) -> "_Counted":
+    counted = _Counted(question)
+    for row in rows:
+        counted.add(row)
+    return counted
 
 
 class _Counted:
@@ -110,6 +133,17 @@ class _Counted:
         self.texts.append((row["text"], row["lang"]))
         for facet, value in found:
             self.values[facet][value] += 1
+
+    def narrowed(self, before: "_Counted | None" = None) -> Narrowed:
+        """What was counted, and in the stretch before."""
+        return Narrowed(
+            posts=self.posts,
+            values=self.values,
+            before=before.values if before is not None else None,
+            shares={name: dict(counted) for name, counted in self.shares.items()},
+            texts=self.texts,
+            looked_at=self.looked_at + (before.looked_at if before is not None else 0),
+        )
 
     def _share(self, counted: Volume, lacking: list[str]) -> None:
         for name in SERIES:

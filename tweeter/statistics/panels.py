@@ -8,29 +8,30 @@ from functools import partial
 import msgspec
 from sqlalchemy import Engine
 
-from tweeter.statistics import association, volume
+from tweeter.statistics import association
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER, Keeper
 from tweeter.statistics.narrowed import Narrowed
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.volume import Question
-from tweeter.store import facet_sums, samples, sums
+from tweeter.store import facet_sums, samples
 from tweeter.store.cells import DAY, HOUR
 from tweeter.store.facet_sums import Top
-from tweeter.store.sums import EVERY
 
 PANELS = ("tag", "link", "domain", "author", "mention", "media")
 TOP = 10
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A value of a panel; label is what people call it. before: posts in the stretch before."""
+    """A value of a panel; label is what people call it. before: posts in the stretch before, None:
+    nobody counted them.
+    """
 
     value: str
     label: str
     posts: int
     share: float
-    before: int
+    before: int | None
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,10 +105,13 @@ def _of_narrowed(engine: Engine, facet: str, narrowed: Narrowed) -> Panel:
     counted = narrowed.values[facet]
     most = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:TOP]
     found = Top(values=most, distinct=len(counted))
-    return _made(engine, facet, found, narrowed.before[facet], narrowed.posts)
+    before = narrowed.before[facet] if narrowed.before is not None else None
+    return _made(engine, facet, found, before, narrowed.posts)
 
 
-def _made(engine: Engine, facet: str, found: Top, before: Mapping[str, int], known: int) -> Panel:
+def _made(
+    engine: Engine, facet: str, found: Top, before: Mapping[str, int] | None, known: int
+) -> Panel:
     labels: Mapping[str, str] = {}
     if facet == "author":
         labels = samples.names_of(engine, [value for value, _ in found.values])
@@ -117,7 +121,7 @@ def _made(engine: Engine, facet: str, found: Top, before: Mapping[str, int], kno
             label=label_of(facet, value, labels),
             posts=posts,
             share=posts / known if known else 0.0,
-            before=before.get(value, 0),
+            before=before.get(value, 0) if before is not None else None,
         )
         for value, posts in found.values
     ]
@@ -220,23 +224,11 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True):
     most: int
 
 
-def hours_of_week(
-    engine: Engine, keyword_id: int, question: Question, by_hour: Mapping[int, int]
-) -> Hours:
-    """When in the week posts come: those of the chart, but by whole hours.
-
-    by_hour: all posts of these hours, and maybe of others: what is counted without a filter.
-    """
-    span = question.span
+def hours_of_week(span: Span, by_hour: Mapping[int, int]) -> Hours:
+    """When in the week posts come. by_hour: those of its whole hours, and maybe of others."""
     since, until = whole_hours(span)
-    if question.which[0] or question.narrow != EVERY:
-        together = msgspec.structs.replace(question, by="")
-        cells = volume.cells(engine, keyword_id, sums.hourly(since, until), together)
-        counted = [(cell.start, cell.posts) for cell in cells]
-    else:
-        counted = list(by_hour.items())
     week = [[0] * 24 for _ in range(7)]
-    for start, posts in counted:
+    for start, posts in by_hour.items():
         if since <= start < until:
             since_monday = (start - 4 * DAY) % WEEK
             week[since_monday // DAY][since_monday % DAY // HOUR] += posts

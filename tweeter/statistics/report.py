@@ -1,8 +1,7 @@
 """A keyword's statistics over a stretch of time, as the page, the API and the command show them."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,30 +9,27 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter import texts
-from tweeter.statistics import association, narrowed, spikes
-from tweeter.statistics.association import Term
+from tweeter.statistics import narrowed, spikes
 from tweeter.statistics.keeping import KEEPER
+from tweeter.statistics.narrowed import Narrowed
 from tweeter.statistics.panels import (
     Hours,
     Panel,
     Terms,
     hours_of_week,
-    label_of,
     panels,
     terms,
     whole_hours,
 )
 from tweeter.statistics.spans import WEEK, Span
-from tweeter.statistics.spikes import Spike
+from tweeter.statistics.spike_cards import SpikeCard, spike_cards
 from tweeter.statistics.voice import Voice
-from tweeter.statistics.volume import Question, Volume, bands, volume
-from tweeter.store import coverage, facet_sums, posts, samples, sums
+from tweeter.statistics.volume import Question, Volume, bands, by_hour, volume
+from tweeter.store import coverage, sums
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage
 from tweeter.store.keywords import KeywordRow
-from tweeter.store.posts import StoredPost
-from tweeter.store.samples import Sampled
-from tweeter.store.sums import Narrow
+from tweeter.store.sums import SERIES, Narrow
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,111 +97,23 @@ def rate(known: Past, now_s: int) -> Rate:
     return Rate(posts=posts, usual=normal.median, times=normal.times(posts), learned_days=learned)
 
 
-class SpikeCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A spike and what was different in it: (facet, label, term); examples are of looked_at."""
+class Newest(msgspec.Struct, frozen=True, kw_only=True):
+    """So many posts, back to a moment (seconds). are_all: of the stretch that pass every filter."""
 
-    spike: Spike
-    different: list[tuple[str, str, Term]]
-    same_text: float  # share of the sampled posts whose text another of them has too
-    looked_at: int
-    examples: list[StoredPost] = []
-
-
-class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """before: posts of the week before the spike. examples: ids, as a post may go meanwhile."""
-
-    card: SpikeCard
-    before: int
-    examples: list[int]
-
-
-def spike_cards(engine: Engine, keyword_id: int, found: Sequence[Spike]) -> list[SpikeCard]:
-    """The highest few, newest first, with examples as they are now."""
-    chosen = sorted(found, key=lambda spike: -spike.deviations)[:5]
-    kept = [
-        _kept_card(engine, keyword_id, spike)
-        for spike in sorted(chosen, key=lambda spike: -spike.since)
-    ]
-    there = posts.by_ids(engine, [post_id for one in kept for post_id in one.examples])
-    return [
-        msgspec.structs.replace(
-            one.card,
-            examples=[there[n] for n in one.examples if n in there and there[n].removed_at is None],
-        )
-        for one in kept
-    ]
-
-
-MANY = 20_000  # posts of a week: what is different in the spike is kept
-KEPT_S = 600.0
-
-
-def _kept_card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
-    found = KEEPER.answer(
-        (str(engine.url), keyword_id, "spike", spike.since),
-        spike,
-        partial(_card, engine, keyword_id, spike),
-        is_much=lambda found: found.before >= MANY,
-        ages_s=(KEPT_S, 2 * KEPT_S),
-    )
-    card = msgspec.structs.replace(found.card, spike=spike)
-    return msgspec.structs.replace(found, card=card)
-
-
-_DIFFERENT_IN = ("tag", "domain", "mention", "author")
-
-
-def _card(engine: Engine, keyword_id: int, spike: Spike) -> _Found:
-    inside = spike.since, spike.until
-    week = spike.since - WEEK, spike.since
-    before = sums.total(engine, keyword_id, week, sums.EVERY)
-    different: list[tuple[str, str, Term]] = []
-    tops = facet_sums.tops(engine, keyword_id, _DIFFERENT_IN, inside, limit=20)
-    now = {facet: dict(found.values) for facet, found in tops.items()}
-    asked = {facet: list(values) for facet, values in now.items()}
-    usual = facet_sums.of_values(engine, keyword_id, asked, week)
-    for facet in _DIFFERENT_IN:
-        found = association.compare(now[facet], spike.total, usual[facet], max(before, 1), limit=3)
-        labels = samples.names_of(engine, [t.value for t in found]) if facet == "author" else {}
-        different += [(facet, label_of(facet, term.value, labels), term) for term in found]
-    different.sort(key=lambda one: -one[2].g2)
-    sampled = samples.sample(engine, keyword_id, inside, pieces=2, limit=100)
-    texts = Counter(" ".join(post.text.split()) for post in sampled)
-    repeated = sum(count for text, count in texts.items() if count > 1 and text)
-    card = SpikeCard(
-        spike=spike,
-        different=different[:6],
-        same_text=repeated / len(sampled) if sampled else 0.0,
-        looked_at=len(sampled),
-    )
-    return _Found(card=card, before=before, examples=_examples(sampled, card.different))
-
-
-EXAMPLES = 3
-
-
-def _examples(sampled: Sequence[Sampled], different: Sequence[tuple[str, str, Term]]) -> list[int]:
-    """The posts that have most of what is different, then the newest; no two with one text."""
-
-    def rank(post: Sampled) -> tuple[int, int]:
-        text = post.text.casefold()
-        has = sum(
-            term.value == post.author_id if facet == "author" else label.casefold() in text
-            for facet, label, term in different
-        )
-        return -has, -post.id
-
-    found: dict[str, int] = {}
-    for post in sorted(sampled, key=rank):
-        found.setdefault(" ".join(post.text.split()), post.id)
-    return list(found.values())[:EXAMPLES]
+    posts: int
+    since: int
+    are_all: bool
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. learned_days: of LEARNED_DAYS that spikes need. narrowed: shares, panels and terms
-    are of the posts that pass every filter; else of those that pass some."""
+    """All of it. narrowed: panels and terms are of the posts that pass every filter; else of those
+    that pass some. newest: where they are of the newest of these alone. loose: names of the shares
+    that follow each other's filters alone.
+    """
 
     narrowed: bool
+    newest: Newest | None
+    loose: list[str]
     volume: Volume
     shares: dict[str, dict[str, int]]
     panels: list[Panel]
@@ -229,33 +137,78 @@ def of_keyword(
     """
     keyword_id, expression, created_s = row.id, row.expression, row.created_at // US
     span = question.span
-    times = span.since, span.until
     covered = seen(engine, row, span) if covered is None else covered
     drawn = volume(engine, keyword_id, created_s, question, covered.asked)
-    first, last = whole_hours(span)
-    times_of_hours = min(first, covered.learned_from), max(last, span.asked[1])
-    by_hour = sums.hours(engine, keyword_id, *times_of_hours)
-    before = past(by_hour, span, covered)
+    hours, every = _hours(engine, keyword_id, question, covered)
+    before = past(hours, span, covered)
     found = spikes.find(before.hours, span.asked[0], span.asked[1], before.skip)
     # Of what panels count: they are narrowed by networks alone.
     of_panels = Narrow(network=question.narrow.network)
     is_drawn = question.narrow == of_panels and not question.which[0]
+    times = span.since, span.until
     known = drawn.total if is_drawn else sums.total(engine, keyword_id, times, of_panels)
     passing = narrowed.of_posts(engine, keyword_id, question)
+    shares, loose = _shares(engine, keyword_id, question, passing)
     return Report(
         narrowed=passing is not None,
+        newest=_newest(span, passing),
+        loose=loose,
         volume=drawn,
-        shares=(
-            passing.shares
-            if passing is not None
-            else sums.shares(engine, keyword_id, times, narrow=question.narrow)
-        ),
+        shares=shares,
         panels=list(panels(engine, keyword_id, question, known, passing).values()),
         terms=terms(engine, keyword_id, expression, span, passing),
-        hours=hours_of_week(engine, keyword_id, question, by_hour),
-        rate=rate(before, int(now_s())),
-        spikes=spike_cards(engine, keyword_id, found),
+        hours=hours_of_week(span, hours),
+        rate=rate(past(every, span, covered), int(now_s())),
+        spikes=spike_cards(engine, keyword_id, question, found),
     )
+
+
+EARLIER = 500  # hours that have posts: they are kept
+KEPT_S = 600.0
+
+
+def _hours(
+    engine: Engine, keyword_id: int, question: Question, covered: Seen
+) -> tuple[dict[int, int], dict[int, int]]:
+    """The chart's posts by hour, of the stretch and of what it is judged by; and all posts."""
+    span = question.span
+    first, last = whole_hours(span)
+    begin, end = min(first, covered.learned_from), max(last, span.asked[1])
+    every = sums.hours(engine, keyword_id, begin, end)
+    if not question.has_filters:
+        return every, every
+    asked = question.of_chart
+    earlier = KEEPER.answer(
+        (str(engine.url), keyword_id, "hours", asked.narrow, asked.which, *span.stretch),
+        (begin, first),
+        partial(by_hour, engine, keyword_id, question, (begin, first)),
+        is_much=lambda found: len(found) >= EARLIER,
+        ages_s=span.ages_s(KEPT_S, HOUR),
+    )
+    return earlier | by_hour(engine, keyword_id, question, (first, end)), every
+
+
+def _shares(
+    engine: Engine, keyword_id: int, question: Question, passing: Narrowed | None
+) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """Shares, and the names of those that follow each other's filters alone."""
+    if passing is not None and not passing.back_to:
+        return passing.shares, []
+    span = question.span
+    found = sums.shares(engine, keyword_id, (span.since, span.until), narrow=question.narrow)
+    if not question.which[0]:  # they follow all that there are
+        return found, []
+    if passing is None:
+        return found, list(SERIES)
+    loose = [name for name in SERIES if getattr(question.narrow, name)]
+    return {name: (found if name in loose else passing.shares)[name] for name in SERIES}, loose
+
+
+def _newest(span: Span, passing: Narrowed | None) -> Newest | None:
+    if passing is None or not passing.back_to:
+        return None
+    are_all = passing.back_to <= span.since
+    return Newest(posts=passing.posts, since=passing.back_to, are_all=are_all)
 
 
 _SECONDS = ("since", "until", "peak", "at", "followed_since")

@@ -45,6 +45,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         """Whether any filter is on."""
         return bool(self.which[0]) or self.narrow != EVERY
 
+    @property
+    def of_chart(self) -> "Question":
+        """With those filters alone that the chart follows: of a value it knows the networks."""
+        if not self.which[0]:
+            return self
+        return msgspec.structs.replace(self, narrow=Narrow(network=self.narrow.network))
+
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
     """Posts in each bucket of the span. unknown: the buckets that have no post because nothing
@@ -180,6 +187,7 @@ def _without(buckets: Sequence[int], unknown: Sequence[int]) -> Sequence[int]:
 def cells(engine: Engine, keyword_id: int, grid: Grid, question: Question) -> list[Cell]:
     """Posts by bucket and series, as the question narrows them; the values of a facet (`which`)
     are counted by whole hours, and narrowed by networks alone."""
+    question = question.of_chart
     facet, value = question.which
     if facet:
         whole_hours = msgspec.structs.replace(grid, base=HOUR)
@@ -190,11 +198,25 @@ def cells(engine: Engine, keyword_id: int, grid: Grid, question: Question) -> li
         )
         if which[1] == value:
             return having
-        narrow = Narrow(network=networks)
-        every = sums.over_time(engine, [keyword_id], whole_hours, by="network", narrow=narrow)
+        every = sums.over_time(
+            engine, [keyword_id], whole_hours, by="network", narrow=question.narrow
+        )
         return _but(every[keyword_id], having)
     found = sums.over_time(engine, [keyword_id], grid, by=question.by, narrow=question.narrow)
     return found[keyword_id]
+
+
+def by_hour(
+    engine: Engine, keyword_id: int, question: Question, times: tuple[int, int]
+) -> dict[int, int]:
+    """The chart's posts by hour, of the hours that have any."""
+    if not question.has_filters:
+        return sums.hours(engine, keyword_id, *times)
+    found: Counter[int] = Counter()
+    together = msgspec.structs.replace(question, by="")
+    for cell in cells(engine, keyword_id, sums.hourly(*times), together):
+        found[cell.start] += cell.posts
+    return dict(found)
 
 
 def _but(every: Sequence[Cell], having: Sequence[Cell]) -> list[Cell]:

@@ -2,14 +2,21 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import msgspec
 from sqlalchemy import CompoundSelect, Connection, Engine, RowMapping, bindparam, select, union_all
 
+from tweeter.filters import Question
+from tweeter.records import now_us
 from tweeter.store.cells import US
-from tweeter.store.engine import chunks, reading
+from tweeter.store.engine import apart, chunks, one_of, reading
+from tweeter.store.filters import Query
+from tweeter.store.fulltext import TookTooLong, limited
 from tweeter.store.schema import matches, posts
+from tweeter.store.search import hits
+from tweeter.store.walk import Walk
 
 
 class Sampled(msgspec.Struct, frozen=True):
@@ -42,12 +49,12 @@ def sample(
     return found
 
 
+_is_shown = (posts.c.hidden == "", posts.c.removed_at.is_(None))
 _in_stretch = (
     matches.c.keyword_id == bindparam("keyword"),
     matches.c.occurred_at >= bindparam("from"),
     matches.c.occurred_at < bindparam("to"),
-    posts.c.hidden == "",
-    posts.c.removed_at.is_(None),
+    *_is_shown,
 )
 _newest = (
     select(*_SAMPLED)
@@ -68,13 +75,48 @@ def every(engine: Engine, keyword_id: int, times: tuple[int, int]) -> Iterator[R
         yield from connection.execute(_every, values).mappings()
 
 
-_COUNTED = "text tags links lang kind network author_id traits removed_at hidden occurred_at"
+_NAMES = "id text tags links lang kind network author_id traits removed_at hidden occurred_at"
+COUNTED = tuple(posts.c[name] for name in _NAMES.split())  # what statistics are counted from
 _every = (
-    select(*(posts.c[name] for name in _COUNTED.split()))
+    select(*COUNTED)
     .join(matches, matches.c.post_id == posts.c.id)
     .where(*_in_stretch)
     .order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
 )
+
+
+def passing(
+    engine: Engine, question: Question, limit: int, deadline: float
+) -> tuple[list[RowMapping], bool]:
+    """The newest visible posts that the search finds, and whether there are no others.
+
+    With the columns COUNTED and those of Sampled, as many as are found before the deadline
+    (time.monotonic), in a transaction of their own.
+    """
+    query = Query(question, now_us())
+    ids: list[int] = []
+    is_over = False
+    with apart():
+        try:
+            with reading(engine) as connection, limited(connection, deadline):
+                walk = Walk(connection, query, deadline, hits=limit + 1)
+                found = (row["id"] for row, is_hit in hits(walk, query, None) if is_hit)
+                for post_id in islice(found, limit + 1):
+                    ids.append(post_id)
+        except TookTooLong:
+            is_over = True
+        return _counted(engine, ids[:limit]), len(ids) <= limit and not is_over
+
+
+def _counted(engine: Engine, ids: Sequence[int]) -> list[RowMapping]:
+    """Those of the posts that are visible, in this order."""
+    if not ids:
+        return []
+    columns = dict.fromkeys((*COUNTED, *_SAMPLED))
+    with reading(engine) as connection:
+        asked = select(*columns).where(one_of(connection, posts.c.id, ids), *_is_shown)
+        rows = {row["id"]: row for row in connection.execute(asked).mappings()}
+    return [rows[post_id] for post_id in ids if post_id in rows]
 
 
 def others(engine: Engine, keyword_id: int, *, limit: int = 400) -> list[Sampled]:
@@ -100,8 +142,7 @@ def others(engine: Engine, keyword_id: int, *, limit: int = 400) -> list[Sampled
 def _visible(connection: Connection, ids: Collection[int]) -> list[Sampled]:
     if not ids:
         return []
-    is_shown = posts.c.hidden == "", posts.c.removed_at.is_(None)
-    statement = select(*_SAMPLED).where(posts.c.id.in_(ids), *is_shown)
+    statement = select(*_SAMPLED).where(posts.c.id.in_(ids), *_is_shown)
     return [Sampled(*row) for row in connection.execute(statement.order_by(posts.c.id.desc()))]
 
 

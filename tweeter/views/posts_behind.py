@@ -1,7 +1,6 @@
 """The posts behind a keyword's statistics: the list below them, and addresses of the search.
 
-Both are asked with the filters of the page; the search finds what the statistics count, which
-tests/views/test_statistics.py holds for each of their values.
+Both are asked with the filters of the page, as `statistics.behind` says them.
 """
 
 from typing import Any
@@ -9,24 +8,22 @@ from typing import Any
 import msgspec
 from flask import url_for
 
-from tweeter.choices import NO_LANGUAGE, BadFilter, hashtag
-from tweeter.errors import KeywordSyntaxError, TweeterError
-from tweeter.filters import Filter
+from tweeter.choices import BadFilter, hashtag
+from tweeter.errors import KeywordSyntaxError
 from tweeter.keywords import parse
-from tweeter.statistics.report import SpikeCard
+from tweeter.statistics import behind
+from tweeter.statistics.spike_cards import SpikeCard
 from tweeter.statistics.spikes import Spike
 from tweeter.statistics.volume import Question
 from tweeter.store import posts, questions, search
+from tweeter.store.cells import US
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.posts import StoredPost
-from tweeter.store.sums import SERIES
 from tweeter.views import asked
 from tweeter.views.pages import engine
-from tweeter.views.show import iso
 
 VALUES = 3  # of what is different in a spike are searched for
 LIMIT_S = 0.5  # for looking through the posts that filters must be asked of
-_ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keyword language
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +47,9 @@ def narrowed(keyword_id: int, question: Question, until: int, older: str) -> Lis
     None where no filter is on, or the search cannot ask for one. older: `Listed.older` of the page
     before, or "". Not inside `one_moment`: its time is bounded.
     """
-    chosen = _filter(keyword_id, question, until)
+    if not question.has_filters:
+        return None
+    chosen = behind.filter_of(keyword_id, question, until=until // US)
     if chosen is None:
         return None
     wanted = questions.of_filters(engine(), chosen)
@@ -70,47 +69,15 @@ def every(keyword_id: int, until: int, older: str) -> Listed:
     return Listed(posts=page.posts, older=page.older, until=until)
 
 
-def _filter(keyword_id: int, question: Question, until: int) -> Filter | None:
-    """What the search is asked; None where no filter is on, or it cannot be asked."""
-    if not question.has_filters:
-        return None
-    try:
-        chosen = Filter.from_args(_args(keyword_id, question))
-        chosen.read()
-    except TweeterError:
-        return None
-    return msgspec.structs.replace(chosen, until=iso(until)) if until else chosen
-
-
-def _args(keyword_id: int, question: Question) -> dict[str, list[str]]:
-    """The filters of the page, as the search names them."""
-    facet, value = question.which
-    bare, is_not = value.removeprefix("!"), value.startswith("!")
-    found = {"keyword": [str(keyword_id)]}
-    if facet in ("tag", "link"):
-        found[facet] = [f"-{bare}" if is_not else bare]
-    elif facet == "media":
-        found["only"] = ["media" if (bare == "with") != is_not else "-media"]
-    elif facet in _ASKED_AS:
-        found["without" if is_not else "q"] = [f"{_ASKED_AS[facet]}{bare}"]
-    narrow = {name: getattr(question.narrow, name) for name in SERIES}
-    return found | {name: [_as_filter(name, one) for one in narrow[name]] for name in SERIES}
-
-
 def address(row: KeywordRow, question: Question, times: dict[str, str], **more: str) -> str:
     """The posts behind the chart, in a stretch of time."""
-    args: dict[str, Any] = _args(row.id, question)
+    args: dict[str, Any] = behind.args(row.id, question)
     args |= {"since": times["from"], "until": times["to"]}
     for name, expression in more.items():
-        between = " " if name == "q" else " OR "
-        args[name] = between.join([*args.get(name, ()), expression])
+        if name == "q" and "q" in args:
+            expression = f"{args['q'][0]} ({expression})"
+        args[name] = " OR ".join([*args.get(name, ()), expression]) if name != "q" else expression
     return url_for("pages.search", **args)
-
-
-def _as_filter(name: str, value: str) -> str:
-    """A value of a series as the search asks for it."""
-    sign, bare = ("-", value[1:]) if value.startswith("!") else ("", value)
-    return sign + (bare or NO_LANGUAGE if name == "lang" else bare)
 
 
 def having_word(row: KeywordRow, question: Question, word: str, *, without: bool = False) -> str:
@@ -120,9 +87,8 @@ def having_word(row: KeywordRow, question: Question, word: str, *, without: bool
 
 
 def of_spike(row: KeywordRow, question: Question, spike: Spike, **more: str) -> str:
-    """The posts of a spike, as it was counted: with no filter of the page."""
-    every = Question(span=question.span)
-    return address(row, every, asked.between(spike.since, spike.until), **more)
+    """The posts of a spike, as it was counted."""
+    return address(row, question.of_chart, asked.between(spike.since, spike.until), **more)
 
 
 def different(row: KeywordRow, question: Question, card: SpikeCard) -> str:
@@ -138,7 +104,7 @@ def _as_expression(facet: str, value: str) -> str:
     try:
         if facet == "tag":
             return f"#{hashtag(value)}"
-        parse(f"{_ASKED_AS[facet]}{value}")
+        parse(f"{behind.ASKED_AS[facet]}{value}")
     except (BadFilter, KeywordSyntaxError):
         return ""
-    return f"{_ASKED_AS[facet]}{value}"
+    return f"{behind.ASKED_AS[facet]}{value}"
