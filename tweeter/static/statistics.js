@@ -11,6 +11,7 @@ const KEYS = { "[": "earlier", "]": "later", "-": "wider", "+": "closer" };
 const minute = clock({ dateStyle: "medium", timeStyle: "short" });
 
 let state = null; // of the chart that is in the page now
+let told = null; // the bucket that the words below it are of
 
 function read() {
   const figure = document.getElementById("volume");
@@ -39,6 +40,7 @@ function isUnknown(bucket) {
 }
 
 function tell(bucket) {
+  told = bucket;
   const at = new Date((state.since + bucket * state.size) * 1000);
   const parts = state.names
     .map((name, n) => [name, state.posts[n][bucket], state.index[n]?.[bucket]])
@@ -67,10 +69,12 @@ const LEAST_S = 60;
 let shown = window.location.search; // what the statistics in the page are of
 let asking = null;
 let ageing = 0;
+let aged = null; // what is said of the age of the statistics
 
 // A line above the statistics: what is going on with them, and the one thing to do about it.
 function note(words, label = "", address = "") {
   const place = document.getElementById("statistics-note");
+  aged = null;
   place.replaceChildren(words);
   if (label) {
     const link = document.createElement("a");
@@ -86,6 +90,7 @@ function age(words, label, address) {
   const at = new Date(Number(section.dataset.asOf) * 1000);
   section.classList.add("stale");
   note(`${words} ${say("As of {time}.", { time: minute.format(at) })}`, label, address);
+  aged = [words, label, address];
 }
 
 // What ends "now" grows old: after a bar's time it says so, and is not changed under the reader.
@@ -144,7 +149,7 @@ function zoom(low, high) {
 }
 
 function begin() {
-  from = null;
+  from = told = aged = null;
   state = read();
   if (!state) return;
   watchAge();
@@ -197,6 +202,10 @@ document.addEventListener("keydown", (event) => {
   void go(link.href);
 });
 
+document.addEventListener("zone", () => {
+  if (told !== null) tell(told);
+  if (aged) age(...aged);
+});
 window.addEventListener("popstate", () => { // not for a jump within the page
   if (window.location.search !== shown) window.location.reload();
 });

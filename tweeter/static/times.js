@@ -1,5 +1,6 @@
 // Times in the viewer's own language, and zone unless UTC was chosen; the ISO form stays in the
-// title. And the time until something happens, counted down.
+// title. Words that the server wrote with moments in them, and stay its own in UTC. And the time
+// until something happens, counted down.
 
 import { say } from "./words.js";
 
@@ -15,9 +16,38 @@ export function clock(style) {
   return { format: (moment) => (inUtc ? `${utc.format(moment)} UTC` : own.format(moment)) };
 }
 
-const full = clock({ dateStyle: "medium", timeStyle: "medium" });
+export const full = clock({ dateStyle: "medium", timeStyle: "medium" });
+
+// How far the viewer's clock is ahead of UTC at a moment; both in seconds.
+export const offset = (at) => -60 * new Date(at * 1000).getTimezoneOffset();
+
+// What the zone is called that moments are shown in: by its hours where they are the same at all of
+// these (seconds), else as a place.
+export function zoneName(...moments) {
+  const hours = new Set(moments.map(offset));
+  if (inUtc || [...hours].every((one) => one === 0)) return "UTC";
+  if (hours.size > 1) return new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const parts = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts(moments[0] * 1000);
+  return parts.find((part) => part.type === "timeZoneName").value;
+}
+
+const written = new WeakMap(); // element: the words the server wrote, by attribute ("": in it)
+
+// Words of an element or, with a name, of its attribute: as the server wrote them, or what `own` makes of those.
+export function write(element, name, own, isOwn = !inUtc) {
+  if (!written.has(element)) written.set(element, {});
+  const kept = written.get(element);
+  kept[name] ??= name ? element.getAttribute(name) : element.textContent;
+  const words = isOwn ? own(kept[name]) : kept[name];
+  if (name) element.setAttribute(name, words);
+  else element.textContent = words;
+}
+
+const MOMENT = /\d+ [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d UTC/g; // views/show.py: clock
+const inOwnZone = (words) => words.replace(MOMENT, (moment) => full.format(new Date(moment)));
 
 export function localise(root) {
+  for (const words of root.querySelectorAll("[data-moments]")) write(words, words.dataset.moments, inOwnZone);
   for (const time of root.querySelectorAll("time[datetime]:not(.countdown)")) {
     const moment = new Date(time.dateTime);
     if (!Number.isNaN(moment.getTime())) time.textContent = full.format(moment);

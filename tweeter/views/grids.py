@@ -80,5 +80,7 @@ def strip(bars: Sequence[Bar]) -> Markup:
             words += f", {text % {'num': bar.posts}}"
         if bar.words:
             words += f". {told(bar.words)}"
-        found.append(f'<i class="{escape(bar.verdict)}" title="{escape(words)}"></i>')
+        found.append(
+            f'<i class="{escape(bar.verdict)}" title="{escape(words)}" data-moments="title"></i>'
+        )
     return Markup("".join(found))  # noqa: S704
