@@ -1,14 +1,14 @@
-// The axes of charts and the hours of the week in the reader's zone, as the switch in the frame
-// says. The server draws them in UTC: ticks are drawn again where this zone's clock is round, the
-// squares of the week change places (by whole hours: in other zones the grid stays in UTC). Bars
-// and links stay what they are.
+// The axes of charts in the reader's zone, as the switch in the frame says, and with them the tables
+// and the hours of the week. The server draws them in UTC: ticks are drawn again where this zone's
+// clock is round. Bars and links stay what they are.
 
-import { clock, isUtc } from "./times.js";
+import { drawTables } from "./tables.js";
+import { clock, isUtc, offset, zoneName } from "./times.js";
+import { drawWeek } from "./week.js";
 import { say } from "./words.js";
 
 const HOUR = 3_600;
 const DAY = 86_400;
-const WEEK_HOURS = 168;
 const LEAST = 2; // percent of the width: no word stands nearer to the edge
 const MOST = 96;
 const SVG = "http://www.w3.org/2000/svg";
@@ -17,15 +17,7 @@ const minute = clock({ dateStyle: "medium", timeStyle: "short" });
 const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
-const zone = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" });
 const drawn = new WeakMap(); // group of ticks: as the server drew them
-
-const offset = (at) => -60 * new Date(at * 1000).getTimezoneOffset();
-
-function zoneName(at) { // in UTC it stands there already: nothing moves
-  if (offset(at) === 0) return "UTC";
-  return zone.formatToParts(new Date(at * 1000)).find((part) => part.type === "timeZoneName").value;
-}
 
 function node(name, attributes, ...children) {
   const made = document.createElementNS(SVG, name);
@@ -66,33 +58,20 @@ function drawAxis(figure) {
   const until = since + size * count;
   const own = isUtc() ? drawn.get(group) : ticks(since, until, Number(group.dataset.step));
   group.replaceChildren(...own);
-  for (const text of group.querySelectorAll("text")) {
+  const texts = [...group.querySelectorAll("text")];
+  for (const text of texts) {
     const title = text.querySelector("title") ?? text.appendChild(node("title", {}));
     title.textContent = minute.format(new Date(Number(text.dataset.at) * 1000));
   }
-  const name = figure.querySelector(".axis-zone");
-  if (isUtc() || (offset(since) === 0 && offset(until) === 0)) name.textContent = "UTC";
-  else if (size <= HOUR) name.textContent = zoneName(until);
-  else name.textContent = say("cut in UTC, the axis in {zone}", { zone: zoneName(until) });
-}
-
-// A square's hour of the week stands in its place, as the server drew it.
-function drawWeek(section) {
-  const { since, until } = section.dataset;
-  const by = offset(Number(until)) / HOUR;
-  const moves = !isUtc() && Number.isInteger(by) && offset(Number(since)) === by * HOUR;
-  for (const square of section.querySelectorAll("rect.cell")) {
-    square.dataset.hour ??= 24 * (square.getAttribute("y") / 10) + (square.getAttribute("x") - 16) / 10;
-    const place = (Number(square.dataset.hour) + (moves ? by : 0) + WEEK_HOURS) % WEEK_HOURS;
-    square.setAttribute("x", 16 + 10 * (place % 24));
-    square.setAttribute("y", 10 * Math.floor(place / 24));
-  }
-  section.querySelector(".axis-zone").textContent = moves ? zoneName(Number(until)) : "UTC";
+  const zone = zoneName(since, until, ...texts.map((text) => Number(text.dataset.at)));
+  const cutHere = size <= HOUR || zone === "UTC";
+  figure.querySelector(".axis-zone").textContent = cutHere ? zone : say("cut in UTC, the axis in {zone}", { zone });
 }
 
 export function drawZones() {
   for (const figure of document.querySelectorAll("figure.volume")) drawAxis(figure);
   for (const section of document.querySelectorAll("section.week-hours")) drawWeek(section);
+  drawTables(document);
 }
 
 document.addEventListener("zone", drawZones);

@@ -61,7 +61,11 @@ def hour(of_week: int) -> str:
     """An hour of the week, from 0 on, for people: "Mo 9:00 to 10:00 UTC"."""
     day, first = divmod(of_week, 24)
     return say(
-        "%(day)s %(first)s:00 to %(last)s:00 UTC", day=DAYS[day], first=first, last=first + 1
+        "%(day)s %(first)s:00 to %(last)s:00 %(zone)s",
+        day=DAYS[day],
+        first=first,
+        last=first + 1,
+        zone="UTC",
     )
 
 

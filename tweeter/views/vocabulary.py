@@ -144,6 +144,8 @@ OF_SCRIPTS = (
     mark("Try again"),
     # axes.js
     mark("cut in UTC, the axis in %(zone)s"),
+    # week.js
+    mark("%(day)s %(first)s:00 to %(last)s:00 %(zone)s"),
     # pick.js
     mark("%(count)s found"),
     mark("At most %(most)s: leave out another first"),
