@@ -12,6 +12,7 @@ from sqlalchemy import (
     CompoundSelect,
     Engine,
     Select,
+    and_,
     bindparam,
     func,
     literal,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 
 from tweeter.store.cells import HOUR
 from tweeter.store.engine import reading
-from tweeter.store.schema import facets
+from tweeter.store.schema import facets, totals
 from tweeter.store.sums import Cell, Grid, among, between, put_together
 
 
@@ -124,18 +125,40 @@ def value_over_time(
     networks: Sequence[str] = (),
 ) -> list[Cell]:
     """Posts of one (facet, value) by bucket and network; its buckets are of whole hours."""
-    start = grid.bucket(facets.c.start).label("at")
-    columns = start, facets.c.network
-    statement = select(*columns, func.sum(facets.c.posts)).where(
-        *_facet(which[0], networks), facets.c.value == which[1]
-    )
-    values = _sums_of(keyword_id, (grid.since, grid.until))
+    statement = _value_over_time(which[0], tuple(networks), grid.width, grid.offset)
+    values = _sums_of(keyword_id, (grid.since, grid.until)) | {"value": which[1]}
     with reading(engine) as connection:
-        rows = connection.execute(statement.group_by(*columns), values)
-        return sorted(
-            (Cell(int(row[0]), row[1], int(row[2]), 0) for row in rows),
-            key=lambda cell: (cell.start, cell.name),
+        rows = connection.execute(statement, values).all()
+    return [Cell(int(start), network, int(posts), 0) for start, network, posts in sorted(rows)]
+
+
+@put_together
+def _value_over_time(name: str, networks: tuple[str, ...], width: int, offset: int) -> Select[Any]:
+    # Each hour and network in which there are posts is looked up: a month of a large keyword has
+    # 2,000 of them, and hundreds of thousands of values.
+    grid = Grid(since=0, until=0, base=HOUR, width=width, offset=offset)
+    start = grid.bucket(totals.c.start).label("at")
+    return (
+        select(start, totals.c.network, func.sum(facets.c.posts))
+        .join(
+            facets,
+            and_(
+                facets.c.keyword_id == totals.c.keyword_id,
+                facets.c.facet == name,
+                facets.c.start == totals.c.start + 0,  # so that nobody begins with all values
+                facets.c.network == totals.c.network,
+                facets.c.value == bindparam("value"),
+            ),
         )
+        .where(
+            totals.c.keyword_id == bindparam("keyword"),
+            totals.c.seconds == HOUR,
+            *between(totals),
+            *between(facets),
+            *among(totals.c.network, networks),
+        )
+        .group_by(start, totals.c.network)
+    )
 
 
 def _facet(name: str, networks: Sequence[str]) -> list[ColumnElement[bool]]:
