@@ -60,6 +60,7 @@ class Batch(msgspec.Struct, kw_only=True):
     words      search texts of new posts, by (network, key); the store makes what is missing
     indexed    False: new posts get no search texts (the setting search_index is off)
     made       rows of posts that are new, perhaps, by (network, key), with the post: see `prepare`
+    sums       what all of these add to counters and sums, if all of them are new
     checked    posts.id of stored posts that their network was asked about just now
     journal    (journal id, position) after the batch, for sources that cannot replay
     """
@@ -76,6 +77,7 @@ class Batch(msgspec.Struct, kw_only=True):
     words: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
     indexed: bool = True
     made: dict[tuple[str, str], Any] = msgspec.field(default_factory=dict)
+    sums: Any = None
     checked: tuple[int, ...] = ()
 
     @property
@@ -126,12 +128,17 @@ def row_id(sort_us: int, key: str, salt: int = 0) -> int:
 def prepare(batch: Batch) -> None:
     """Make the rows of its posts, and what they add to the sums, before a lock is held for it.
 
-    Only for a batch that is complete and stays in this process: `made` is neither joined nor sent.
+    Only for a batch that is complete and stays in this process: they are neither joined nor sent.
     """
+    batch.sums = rollups.Sums()
     for item in batch.items:
         if isinstance(item, tuple) and item[1] and item[0].operation == "create":
-            post = item[0]
-            batch.made[post.network, post.key] = post, cells.Made(_row(post, "", 0))
+            post, found = item
+            if (post.network, post.key) not in batch.made:
+                row = cells.Made(_row(post, "", 0))
+                batch.made[post.network, post.key] = post, row
+                matches.count(batch.sums, [(row, found)])
+    batch.sums.close()
 
 
 @repeated
@@ -180,7 +187,7 @@ def _apply(
     """Apply the items; returns what the live feed must know, as (kind, posts.id)."""
     work = _sorted(connection, batch.items, outcome, now)
     with rollups.collecting(connection):
-        changes, there = _insert(connection, list(work.fresh.values()), salt, batch)
+        changes, there = _insert(connection, work, salt, batch)
         outcome.stored += len(work.fresh) - len(there)
         # Another process stored it meanwhile: an edit of it is newer, perhaps.
         late = [item for item in there if item[0].operation == "update"]
@@ -199,6 +206,11 @@ class _Work(msgspec.Struct):
     updates: list[_Found] = msgspec.field(default_factory=list)
     removed: list[Removal] = msgspec.field(default_factory=list)
     accounts: list[AccountChange] = msgspec.field(default_factory=list)
+
+    @property
+    def is_all_new(self) -> bool:
+        """Whether nothing that is stored is changed."""
+        return not (self.updates or self.removed or self.accounts)
 
 
 def _sorted(connection: Connection, items: Sequence[Item], outcome: Outcome, now: int) -> _Work:
@@ -276,9 +288,10 @@ def _authors(items: Iterable[Any]) -> set[tuple[str, str]]:
 
 
 def _insert(
-    connection: Connection, items: Sequence[_Found], salt: int, batch: Batch
+    connection: Connection, work: _Work, salt: int, batch: Batch
 ) -> tuple[list[tuple[str, int]], list[_Found]]:
     """Store posts; returns what the live feed must know, and those that are there already."""
+    items = list(work.fresh.values())
     if not items:
         return [], []
     hidden = removals.hidden_authors(connection, _authors(items))
@@ -295,11 +308,18 @@ def _insert(
     search_texts.add(connection, [r for r in rows if (r["network"], r["key"]) in ids], words)
     by_name = {(row["network"], row["key"]): row for row in rows}
     new = [(by_name[p.network, p.key], p, found) for p, found in items if (p.network, p.key) in ids]
-    matches.add(connection, [(row, found) for row, _, found in new], new_posts=True)
+    sums = batch.sums if work.is_all_new and _are_as_made(new, batch) else None
+    matches.add_new(connection, [(row, found) for row, _, found in new], sums)
     aliases = [{"network": p.network, "alias": p.alias, "key": p.key} for p, _ in items if p.alias]
     insert_new(connection, post_aliases, aliases, unique=("network", "alias"))
     there = [item for item in items if (item[0].network, item[0].key) not in ids]
     return [("post", row["id"]) for row, _, _ in new if not row["hidden"]], there
+
+
+def _are_as_made(new: Sequence[tuple[Any, Post, tuple[Match, ...]]], batch: Batch) -> bool:
+    """Whether the posts that were inserted are all that were prepared, as they were."""
+    made = batch.made
+    return len(new) == len(made) and all(row is made[p.network, p.key][1] for row, p, _ in new)
 
 
 def _update(

@@ -22,11 +22,13 @@ from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Engine,
     Table,
     and_,
+    bindparam,
     create_engine,
     event,
     false,
@@ -36,6 +38,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    update,
 )
 from sqlalchemy.exc import DBAPIError
 
@@ -351,6 +354,18 @@ def add_up(
         connection.execute(pg, postgres.packed(named))
     else:
         mysql.add_up(connection, table, named, names[keys:])
+
+
+def count_up(connection: Connection, counter: Column[int], more: Sequence[tuple[int, int]]) -> None:
+    """Add to a counter in each of the rows with these ids. more: (id, how much), by id."""
+    if not more:
+        return
+    if connection.dialect.name == "sqlite":
+        lite.count_up(connection, counter, more)
+        return
+    its = counter.table.c.id == bindparam("which")
+    raised = update(counter.table).where(its).values({counter: counter + bindparam("more")})
+    connection.execute(raised, [{"which": which, "more": by} for which, by in more])
 
 
 def insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:

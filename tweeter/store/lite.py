@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table
+from sqlalchemy import Column, Connection, Table
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 
@@ -63,6 +63,13 @@ def add_up(
     The first `keys` columns of the table are its primary key, the others are sums.
     """
     connection.exec_driver_sql(_add_up(table, keys), list(rows))
+
+
+def count_up(connection: Connection, counter: Column[int], more: Sequence[tuple[int, int]]) -> None:
+    """Add to a counter in each of the rows with these ids."""
+    name = _quoted(counter.name)
+    raised = f"UPDATE {counter.table.name} SET {name} = {name} + ? WHERE id = ?"  # noqa: S608
+    connection.exec_driver_sql(raised, [(by, which) for which, by in more])
 
 
 @cache

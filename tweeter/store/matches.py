@@ -7,21 +7,53 @@ from sqlalchemy import ColumnElement, Connection, delete, select
 from tweeter.records import Match
 from tweeter.store import rollups
 from tweeter.store.engine import chunks, insert_all, insert_new
-from tweeter.store.rollups import EVERYTHING, Row
+from tweeter.store.rollups import EVERYTHING, Row, Sums
 from tweeter.store.schema import matches
 
+Found = Sequence[tuple[Row, Sequence[Match]]]  # rows of posts with their matches
 
-def add(
-    connection: Connection,
-    found: Sequence[tuple[Row, Sequence[Match]]],
-    *,
-    new_posts: bool = False,
-) -> int:
-    """Insert match rows for (row of posts, matches); returns how many were really new.
 
-    The rows are held, or new_posts: this transaction inserted them; then everything counts them.
+def add(connection: Connection, found: Found) -> int:
+    """Insert match rows of posts that are held; returns how many were really new."""
+    rows = _rows(found)
+    new = insert_new(connection, matches, rows, unique=("keyword_id", "post_id"))
+    per_post: dict[int, list[int]] = {row["id"]: [] for row, _ in found}
+    for keyword_id, post_id in new:
+        per_post[post_id].append(keyword_id)
+    with rollups.collecting(connection) as sums:
+        _count(sums, [(row, per_post[row["id"]]) for row, _ in found])
+    return len(new)
+
+
+def add_new(connection: Connection, found: Found, counted: Sums | None) -> None:
+    """Insert match rows of posts that this transaction inserted; everything counts them, too.
+
+    counted: by `count`, and closed; then nothing else is counted in this transaction.
     """
-    rows = [
+    insert_all(connection, matches, _rows(found))
+    with rollups.collecting(connection) as sums:
+        if counted is None:
+            count(sums, found)
+        else:
+            sums.take_over(counted)
+
+
+def count(sums: Sums, found: Found) -> None:
+    """Count new posts for their keywords, and for everything."""
+    _count(sums, [(row, [m.keyword_id for m in its]) for row, its in found], EVERYTHING)
+
+
+def _count(sums: Sums, found: Sequence[tuple[Row, list[int]]], *others: int) -> None:
+    per_keyword: dict[int, int] = {}
+    for row, ids in found:
+        for number in ids:
+            per_keyword[number] = per_keyword.get(number, 0) + 1
+        sums.add(row, [*others, *ids])
+    sums.count(per_keyword)
+
+
+def _rows(found: Found) -> list[dict[str, int]]:
+    return [
         {
             "keyword_id": match.keyword_id,
             "post_id": row["id"],
@@ -31,20 +63,6 @@ def add(
         for row, post_matches in found
         for match in post_matches
     ]
-    if new_posts:
-        insert_all(connection, matches, rows)
-        new = [(row["keyword_id"], row["post_id"]) for row in rows]
-    else:
-        new = insert_new(connection, matches, rows, unique=("keyword_id", "post_id"))
-    per_keyword: dict[int, int] = {}
-    per_post: dict[int, list[int]] = {row["id"]: [EVERYTHING] * new_posts for row, _ in found}
-    for keyword_id, post_id in new:
-        per_keyword[keyword_id] = per_keyword.get(keyword_id, 0) + 1
-        per_post[post_id].append(keyword_id)
-    with rollups.collecting(connection) as sums:
-        sums.count(per_keyword)
-        rollups.add(connection, [(row, per_post[row["id"]]) for row, _ in found])
-    return len(new)
 
 
 def follow(connection: Connection, row: Row, found: Sequence[Match]) -> None:

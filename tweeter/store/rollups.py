@@ -13,13 +13,14 @@ posts that it changes (`hold`), posts that it inserts, counters and sums (`colle
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, select
 
+from tweeter.errors import StoreError
 from tweeter.store import cells
 from tweeter.store.cells import HOUR, SIZES, TOTAL_SIZES
-from tweeter.store.engine import add_up, chunks
+from tweeter.store.engine import add_up, chunks, count_up
 from tweeter.store.schema import facets, keywords, matches, posts, totals, volumes
 
 EVERYTHING = 0  # as a keyword: every stored post, once
@@ -39,15 +40,19 @@ _NEEDED = (
     "removed_at",
 )
 _COLUMNS = [posts.c[name] for name in _NEEDED]
-_COUNT = (
-    update(keywords)
-    .where(keywords.c.id == bindparam("which"))
-    .values(posts=keywords.c.posts + bindparam("more"))
-)
 _OPEN = "tweeter.sums"  # of a connection's info: sums that are being collected
 Row = Mapping[Any, Any]
 Key = tuple[Any, ...]
 Counted = tuple[Row, Sequence[int]]  # a row of posts and the keywords that it is counted for
+
+
+class _Rows(NamedTuple):
+    """What is written: counters by keyword, then the rows of each table in the order of its key."""
+
+    counters: list[tuple[int, int]]
+    volumes: list[Key]
+    totals: list[Key]
+    facets: list[Key]
 
 
 class Sums:
@@ -61,6 +66,7 @@ class Sums:
         # By keyword, then (facet, hour, network, value): sorted so in half the time.
         self._facets: dict[int, dict[Key, int]] = {}
         self._grows = True  # nothing was counted off
+        self._rows: _Rows | None = None
 
     def count(self, change: Mapping[int, int]) -> None:
         """Add to the keywords' exact counters of posts, by keyword id."""
@@ -88,21 +94,37 @@ class Sums:
                 for its in keys:
                     found[its] = found.get(its, 0) + sign
 
+    def close(self) -> None:
+        """Make the rows now, before a lock is held for them: nothing is counted any more."""
+        self._rows = self._made()
+
+    def take_over(self, closed: "Sums") -> None:
+        """Write those; nothing else may be counted in this transaction."""
+        self._rows = closed._rows
+
     def write(self, connection: Connection) -> None:
         """Add everything to the tables; sums that become nothing leave no row."""
-        more = [{"which": n, "more": self._matches[n]} for n in sorted(self._matches)]
-        if more:
-            connection.execute(_COUNT, more)
-        for table, sizes, names in ((volumes, SIZES, 3), (totals, TOTAL_SIZES, 1)):
-            seen, gone = (_by_sizes(some, sizes, names) for some in (self._seen, self._gone))
-            keys = sorted(seen.keys() | gone.keys()) if gone else sorted(seen)
-            self._write(connection, table, [(*k, seen.get(k, 0), gone.get(k, 0)) for k in keys])
+        if self._rows is not None and (self._seen or self._gone):
+            raise StoreError("Posts were counted beside sums that were closed.")
+        rows = self._rows or self._made()
+        count_up(connection, keywords.c.posts, rows.counters)
+        self._write(connection, volumes, rows.volumes)
+        self._write(connection, totals, rows.totals)
+        self._write(connection, facets, rows.facets)
+
+    def _made(self) -> _Rows:
         parts = [
             (keyword_id, *key, by)
             for keyword_id in sorted(self._facets)
             for key, by in sorted(self._facets[keyword_id].items())
         ]
-        self._write(connection, facets, parts)
+        over_time = self._over_time(SIZES, 3), self._over_time(TOTAL_SIZES, 1)
+        return _Rows(sorted(self._matches.items()), *over_time, parts)
+
+    def _over_time(self, sizes: Sequence[int], names: int) -> list[Key]:
+        seen, gone = (_by_sizes(some, sizes, names) for some in (self._seen, self._gone))
+        keys = sorted(seen.keys() | gone.keys()) if gone else sorted(seen)
+        return [(*key, seen.get(key, 0), gone.get(key, 0)) for key in keys]
 
     def _write(self, connection: Connection, table: Table, rows: list[Key]) -> None:
         """rows: in the order of the primary key, with the changes of the sums at their end."""
