@@ -1,6 +1,7 @@
 """A keyword's statistics as a page: what it asks of the database, and what it shows."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from sqlalchemy import Engine, delete, event, update
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, removal, store
 from tweeter.records import Link
-from tweeter.statistics import behind, narrowed, report, spans
+from tweeter.statistics import behind, keeping, narrowed, report, spans
 from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.panels import PANELS
 from tweeter.statistics.spike_cards import spike_cards
@@ -197,6 +198,24 @@ def test_a_panel_says_which_filters_do_not_narrow_it(
     page = client.get(f"/keywords/{storm}?{times}&lang=!").text
     assert "lang=-und" in page
     assert "unnarrowed" not in client.get(f"/keywords/{storm}?{times}&off=tag:quay").text
+
+
+def test_what_was_not_found_in_time_is_looked_for_behind(
+    engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(narrowed, "MOST", 0)
+    monkeypatch.setattr(narrowed, "AGAIN_S", 0)
+    monkeypatch.setattr(keeping, "REST", 0)
+    monkeypatch.setattr(behind, "LIMIT_S", -1)
+    storm = keywords.add(engine, "storm").id
+    since = (AT // HOUR_US + 1) * HOUR_US
+    hourly(engine, since, (3, 0, 4))
+    query = f"from={iso(since)}&to={iso(since + 3 * HOUR_US)}&tag=quay"
+    assert not statistics(client, storm, query)["narrowed"]
+    until = time.monotonic() + 20
+    while not statistics(client, storm, query)["narrowed"]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 FILTERS = ("tag=quay", "tag=!quay", "media=with", "domain=a.org", "author=did:plc:b", "mention=me")

@@ -21,7 +21,8 @@ from tweeter.store.cells import US
 from tweeter.store.sums import SERIES
 
 ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keyword language
-LIMIT_S = 0.5  # for looking for them
+LIMIT_S = 0.5  # for looking for them while somebody waits
+BEHIND_S = 10.0  # while nobody does
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -70,15 +71,22 @@ class Newest(NamedTuple):
 
 
 def newest(
-    engine: Engine, keyword_id: int, question: Question, times: tuple[int, int], limit: int
+    engine: Engine,
+    keyword_id: int,
+    question: Question,
+    times: tuple[int, int],
+    limit: int,
+    *,
+    is_waited_for: bool = True,
 ) -> Newest | None:
     """The newest posts between two moments (seconds) that pass all filters, with `samples.COUNTED`.
 
-    None where the search cannot ask for them, or found none in LIMIT_S.
+    None where the search cannot ask for them, or found none in LIMIT_S (BEHIND_S).
     """
     chosen = filter_of(keyword_id, question, since=times[0], until=times[1])
     if chosen is None:
         return None
-    asked, deadline = questions.of_filters(engine, chosen), time.monotonic() + LIMIT_S
+    asked = questions.of_filters(engine, chosen)
+    deadline = time.monotonic() + (LIMIT_S if is_waited_for else BEHIND_S)
     found = Newest(*samples.passing(engine, asked, limit, deadline))
     return found if found.rows or found.are_all else None

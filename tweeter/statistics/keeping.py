@@ -47,16 +47,24 @@ class Keeper:
         *,
         is_much: Callable[[T], bool],
         ages_s: tuple[float, float],
+        behind: Callable[[], T] | None = None,
     ) -> T:
         """What `count` gives, or gave: an answer that is_much is kept.
 
         It is as good as new for the first of ages_s, or REST times as long as it took, while `of`
         is equal; until the second it is given once more while it is counted again in a thread;
-        then counted at once.
+        then counted at once. behind: counts in the thread, for what may take longer there.
         """
-        return self.answers({"": key}, of, lambda _: {"": count()}, is_much=is_much, ages_s=ages_s)[
-            ""
-        ]
+        later = behind or count
+        found = self.answers(
+            {"": key},
+            of,
+            lambda _: {"": count()},
+            is_much=is_much,
+            ages_s=ages_s,
+            behind=lambda _: {"": later()},
+        )
+        return found[""]
 
     def answers(
         self,
@@ -66,6 +74,7 @@ class Keeper:
         *,
         is_much: Callable[[T], bool],
         ages_s: tuple[float, float],
+        behind: Count[T] | None = None,
     ) -> dict[str, T]:
         """The same for several by name, of which `count` gives those that it is asked for."""
         new_s, old_s = ages_s
@@ -75,7 +84,7 @@ class Keeper:
         kept = {name: one for name, one in kept.items() if now_s - one.counted_s <= old_s}
         old = [name for name, one in kept.items() if not one.is_new(of, now_s, new_s)]
         if old:
-            self._count_behind({name: keys[name] for name in old}, of, count, is_much)
+            self._count_behind({name: keys[name] for name in old}, of, behind or count, is_much)
         missing = {name: key for name, key in keys.items() if name not in kept}
         found = self._count(missing, of, count, is_much) if missing else {}
         return {name: found[name] if name in found else kept[name].value for name in keys}

@@ -25,6 +25,7 @@ MOST = 3_000  # posts of a keyword in a stretch, and in the one before: 20 us ea
 NEWEST = 2_000  # of those that pass, where there are more; they must be found, too
 KEPT = 2_000  # posts: the answer is kept as those of panels
 KEPT_S = 600.0
+AGAIN_S = 30.0  # after which the newest are looked for again
 
 
 class Narrowed(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,9 +65,14 @@ def of_posts(engine: Engine, keyword_id: int, question: Question) -> Narrowed | 
             ages_s=ages_s,
         )
     newest = partial(_count_newest, engine, keyword_id, question)
-    # It is kept whatever it found: what took long was to look for it.
+    # It is kept whatever it found: what took long was to look for it. None is not for long.
     return KEEPER.answer(
-        (*key, "newest"), span.since, newest, is_much=lambda _: True, ages_s=ages_s
+        (*key, "newest"),
+        span.since,
+        newest,
+        is_much=lambda _: True,
+        ages_s=(min(AGAIN_S, ages_s[0]), ages_s[1]),
+        behind=partial(newest, is_waited_for=False),
     )
 
 
@@ -78,9 +84,14 @@ def _count(engine: Engine, keyword_id: int, question: Question) -> Narrowed:
     return now.narrowed(before)
 
 
-def _count_newest(engine: Engine, keyword_id: int, question: Question) -> Narrowed | None:
+def _count_newest(
+    engine: Engine, keyword_id: int, question: Question, *, is_waited_for: bool = True
+) -> Narrowed | None:
     def newest(span: Span) -> Newest | None:
-        return behind.newest(engine, keyword_id, question, (span.since, span.until), NEWEST)
+        times = span.since, span.until
+        return behind.newest(
+            engine, keyword_id, question, times, NEWEST, is_waited_for=is_waited_for
+        )
 
     found = newest(question.span)
     if found is None:
