@@ -323,6 +323,12 @@ def test_of_very_many_posts_lists_are_of_the_newest_that_pass(
     # Of six panels, of words, of networks and kinds.
     assert page.count("Of the newest 5 posts with all filters, since ") == 6 + 1 + 2
     assert "> new<" not in page.replace("<small>", " ")
+    # Of networks the sums know it: all posts, and words of the newest.
+    found = statistics(client, storm, f"{address.partition('?')[2]}&network=bluesky")
+    assert {(one["known"], one["of_newest"]) for one in found["panels"]} == {(40, False)}
+    assert found["terms"]["looked_at"] == found["newest"]["posts"] == 5
+    page = client.get(f"{address}&network=bluesky").text
+    assert page.count("Of the newest 5 posts with all filters, since ") == 1
 
 
 def test_every_filter_of_a_panel_leads_to_the_posts_that_it_counts(

@@ -33,8 +33,9 @@ class Narrowed(msgspec.Struct, frozen=True, kw_only=True):
     texts with their languages, newest first. before: values of the stretch before. looked_at:
     how many posts it was counted from.
 
-    back_to: seconds; 0, or it is of the newest that pass, back to then. Then `before` may be
-    unknown, and a series that is filtered itself has but what its filter lets through.
+    back_to: seconds; 0, or it is of the newest that pass, back to then (are_all: there are no
+    others). Then `before` may be unknown, and a series that is filtered itself has but what its
+    filter lets through.
     """
 
     posts: int
@@ -44,6 +45,7 @@ class Narrowed(msgspec.Struct, frozen=True, kw_only=True):
     texts: list[tuple[str, str]]
     looked_at: int
     back_to: int = 0
+    are_all: bool = True
 
 
 def of_posts(engine: Engine, keyword_id: int, question: Question) -> Narrowed | None:
@@ -100,7 +102,7 @@ def _count_newest(
     earlier = newest(question.span.before()) if found.are_all else None
     before = _counted(question, earlier.rows) if earlier and earlier.are_all else None
     counted = _counted(question, found.rows).narrowed(before)
-    return msgspec.structs.replace(counted, back_to=back_to)
+    return msgspec.structs.replace(counted, back_to=back_to, are_all=found.are_all)
 
 
 def _counted(question: Question, rows: Iterable[Mapping[Any, Any]]) -> "_Counted":

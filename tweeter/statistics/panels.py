@@ -37,7 +37,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
     """The commonest values of a facet. known: posts of the stretch (the share's denominator).
 
-    at: when it was counted, seconds since 1970.
+    at: when it was counted, seconds since 1970. of_newest: of the newest posts alone that pass.
     """
 
     facet: str
@@ -45,6 +45,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     distinct: int
     known: int
     at: int
+    of_newest: bool = False
 
 
 MANY = 2_000  # different values
@@ -106,7 +107,8 @@ def _of_narrowed(engine: Engine, facet: str, narrowed: Narrowed) -> Panel:
     most = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:TOP]
     found = Top(values=most, distinct=len(counted))
     before = narrowed.before[facet] if narrowed.before is not None else None
-    return _made(engine, facet, found, before, narrowed.posts)
+    made = _made(engine, facet, found, before, narrowed.posts)
+    return msgspec.structs.replace(made, of_newest=not narrowed.are_all)
 
 
 def _made(

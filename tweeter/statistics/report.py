@@ -107,8 +107,8 @@ class Newest(msgspec.Struct, frozen=True, kw_only=True):
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. narrowed: panels and terms are of the posts that pass every filter; else of those
-    that pass some. newest: where they are of the newest of these alone. loose: names of the shares
-    that follow each other's filters alone.
+    that pass some. newest: what terms are of, and each panel that is `of_newest`, where it is not
+    all of these. loose: names of the shares that follow each other's filters alone.
     """
 
     narrowed: bool
@@ -148,14 +148,16 @@ def of_keyword(
     times = span.since, span.until
     known = drawn.total if is_drawn else sums.total(engine, keyword_id, times, of_panels)
     passing = narrowed.of_posts(engine, keyword_id, question)
+    is_summed = is_drawn and passing is not None and not passing.are_all
+    in_panels = None if is_summed else passing  # the sums know it, of all posts
     shares, loose = _shares(engine, keyword_id, question, passing)
     return Report(
         narrowed=passing is not None,
-        newest=_newest(span, passing),
+        newest=_newest(passing),
         loose=loose,
         volume=drawn,
         shares=shares,
-        panels=list(panels(engine, keyword_id, question, known, passing).values()),
+        panels=list(panels(engine, keyword_id, question, known, in_panels).values()),
         terms=terms(engine, keyword_id, expression, span, passing),
         hours=hours_of_week(span, hours),
         rate=rate(past(every, span, covered), int(now_s())),
@@ -204,11 +206,10 @@ def _shares(
     return {name: (found if name in loose else passing.shares)[name] for name in SERIES}, loose
 
 
-def _newest(span: Span, passing: Narrowed | None) -> Newest | None:
+def _newest(passing: Narrowed | None) -> Newest | None:
     if passing is None or not passing.back_to:
         return None
-    are_all = passing.back_to <= span.since
-    return Newest(posts=passing.posts, since=passing.back_to, are_all=are_all)
+    return Newest(posts=passing.posts, since=passing.back_to, are_all=passing.are_all)
 
 
 _SECONDS = ("since", "until", "peak", "at", "followed_since")
