@@ -22,8 +22,10 @@ HOUR_US = 3_600_000_000
 MINUTE_US = 60_000_000
 FIRST = AT // HOUR_US * HOUR_US
 SPRING = 1_774_746_000_000_000  # 29 March 2026, 1:00: clocks in Berlin change
+AUTUMN = SPRING + 210 * 24 * HOUR_US  # 25 October 2026, 1:00: they change back
 OF_DAY = f"from={iso(FIRST)}&to={iso(FIRST + 24 * HOUR_US)}"
 OF_SPRING = f"from={iso(SPRING - 24 * HOUR_US)}&to={iso(SPRING + 24 * HOUR_US)}"
+OF_AUTUMN = f"from={iso(AUTUMN - 9 * HOUR_US)}&to={iso(AUTUMN + 9 * HOUR_US)}&bucket=3600"
 ZONES = [
     ("Asia/Tokyo", "GMT+9", 9),
     ("America/Bogota", "GMT-5", -5),
@@ -80,6 +82,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     annotations.add(engine, 1, "Landfall at 24 Nov 2026 05:00:00 UTC", *note)
     some = [post(n, f"storm {n}", occurred_at=FIRST + n * 20 * MINUTE_US) for n in range(72)]
     some += [post(n, f"storm {n}", occurred_at=SPRING + (n - 95) * HOUR_US) for n in range(80, 110)]
+    some += [
+        post(n, f"storm {n}", occurred_at=AUTUMN + (n - 125) * HOUR_US) for n in range(110, 140)
+    ]
     store(engine, lease, *some)
     server = make_server("127.0.0.1", 0, create_app(found, engine), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -257,3 +262,30 @@ def test_over_a_change_of_the_clock_the_zone_has_its_place_for_a_name(
             shot(page, f"zones-{width}", whole=False)
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     context.close()
+
+
+def test_rows_of_an_hour_that_comes_twice_say_which_it_is(browser: Any, url: str) -> None:
+    context = browser.new_context(timezone_id="Europe/Berlin", locale="en-GB")
+    with watched(context, url) as page:
+        page.goto(f"{url}/keywords/1?{OF_AUTUMN}")
+        fold(page, "#volume")
+        page.locator("#volume thead").get_by_text("From (Europe/Berlin)").wait_for()
+        heads = page.locator("#volume tbody th").all_inner_texts()
+        at = heads.index("25 Oct 2026, 02:00:00")
+        assert heads[at + 1] == "25 Oct 2026, 02:00:00 (GMT+1)"
+        assert len(set(heads)) == len(heads) == 18
+    context.close()
+
+
+def test_bars_of_an_hour_are_cut_elsewhere_in_a_zone_with_half_hours(
+    browser: Any, url: str
+) -> None:
+    for zone, words in (
+        ("Asia/Kolkata", "cut in UTC, the axis in GMT+5:30"),
+        ("Asia/Tokyo", "GMT+9"),
+    ):
+        context = browser.new_context(timezone_id=zone, locale="en-GB")
+        with watched(context, url) as page:
+            page.goto(f"{url}/keywords/1?{OF_DAY}&bucket=3600")
+            page.locator("#volume .axis-zone").get_by_text(words, exact=True).wait_for()
+        context.close()

@@ -418,6 +418,20 @@ def test_rows_made_before_a_transaction_are_those_that_it_would_make(
     assert stored[0] == stored[1]
 
 
+def test_an_edit_of_an_unknown_post_is_none_of_those_that_were_prepared(engine: Engine) -> None:
+    """As many were inserted as were prepared, but not the same: one was stored already."""
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, post(1))
+    edit = post(3, "a storm, edited", operation="update", version="2")
+    outcome = store(engine, lease, post(1), post(2), edit, prepared=True)
+    assert (outcome.stored, outcome.duplicates) == (2, 1)
+    assert sums_are_a_recount(engine)
+    outcome = store(engine, lease, post(4), post(5), prepared=True)
+    assert outcome.stored == 2
+    assert sums_are_a_recount(engine)
+
+
 def as_item(event: tuple[str, int, int]) -> Any:
     kind, number, version = event
     if kind == "delete":

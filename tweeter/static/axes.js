@@ -63,8 +63,9 @@ function drawAxis(figure) {
     const title = text.querySelector("title") ?? text.appendChild(node("title", {}));
     title.textContent = minute.format(new Date(Number(text.dataset.at) * 1000));
   }
-  const zone = zoneName(since, until, ...texts.map((text) => Number(text.dataset.at)));
-  const cutHere = size <= HOUR || zone === "UTC";
+  const moments = [since, until, ...texts.map((text) => Number(text.dataset.at))];
+  const zone = zoneName(...moments);
+  const cutHere = zone === "UTC" || (size <= HOUR && moments.every((at) => offset(at) % size === 0));
   figure.querySelector(".axis-zone").textContent = cutHere ? zone : say("cut in UTC, the axis in {zone}", { zone });
 }
 

@@ -6,14 +6,18 @@ const HOUR = 3_600;
 
 const minute = clock({ dateStyle: "medium", timeStyle: "short" });
 
-// Each row is of the moment at its head.
+// Each row is of the moment at its head. Where the clock went back two would be called the same.
 function drawRows(table) {
   const moments = [];
+  let before = null;
   for (const head of table.querySelectorAll("tbody > tr > th")) {
     write(head, "", (words) => {
       const moment = Date.parse(`${words} UTC`);
       moments.push(moment / 1000);
-      return full.format(moment);
+      const said = full.format(moment);
+      const isTwin = before !== null && said === full.format(before);
+      before = moment;
+      return isTwin ? `${said} (${zoneName(moment / 1000)})` : said;
     });
   }
   table.querySelector(".zone-name").textContent = zoneName(...moments);

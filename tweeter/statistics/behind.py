@@ -1,10 +1,10 @@
 """The posts that a keyword's statistics are counted from: their filters, as the search asks them.
 
-The search finds what the statistics count, which tests/views/test_statistics.py holds for each of
-the values of a panel.
+The search finds at least what the statistics count (tests/views/test_statistics.py holds it for
+each of the values of a panel): a host with the sites below it, a name with those of other servers.
 """
 
-import time
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from tweeter.choices import NO_LANGUAGE
 from tweeter.errors import TweeterError
 from tweeter.filters import Filter
 from tweeter.statistics.volume import Question
-from tweeter.store import questions, samples
+from tweeter.store import cells, questions, samples, sums
 from tweeter.store.cells import US
 from tweeter.store.sums import SERIES
 
@@ -24,6 +24,7 @@ ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keywo
 LIMIT_S = 0.5  # for looking for them while somebody waits
 BEHIND_S = 10.0  # while nobody does
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
+_ACCOUNT = re.compile(r"https://([^/?#]+)/(?:@|users/)([\w.-]+)")  # of Mastodon
 
 
 def args(keyword_id: int, question: Question) -> dict[str, list[str]]:
@@ -36,7 +37,8 @@ def args(keyword_id: int, question: Question) -> dict[str, list[str]]:
     elif facet == "media":
         found["only"] = ["media" if (bare == "with") != is_not else "-media"]
     elif facet in ASKED_AS:
-        found["without" if is_not else "q"] = [f"{ASKED_AS[facet]}{bare}"]
+        name = _ACCOUNT.sub(r"\2@\1", bare) if facet == "author" else bare
+        found["without" if is_not else "q"] = [f"{ASKED_AS[facet]}{name}"]
     narrow = {name: getattr(question.narrow, name) for name in SERIES}
     return found | {name: [_as_filter(name, one) for one in narrow[name]] for name in SERIES}
 
@@ -64,9 +66,14 @@ def filter_of(
 
 
 class Newest(NamedTuple):
-    """Visible posts that pass, newest first, and whether there are no others in that time."""
+    """Visible posts, newest first, with `samples.COUNTED` and what `Sampled` has.
+
+    Some may not pass the filters (`passes`); all that do are there, back to a moment (seconds).
+    are_all: before it there are none.
+    """
 
     rows: Sequence[Mapping[Any, Any]]
+    back_to: int
     are_all: bool
 
 
@@ -75,18 +82,41 @@ def newest(
     keyword_id: int,
     question: Question,
     times: tuple[int, int],
-    limit: int,
     *,
-    is_waited_for: bool = True,
+    limit: int,
+    deadline: float,
 ) -> Newest | None:
-    """The newest posts between two moments (seconds) that pass all filters, with `samples.COUNTED`.
+    """The newest `limit` posts between two moments (seconds) that may pass all filters.
 
-    None where the search cannot ask for them, or found none in LIMIT_S (BEHIND_S).
+    None where the search cannot ask for them, or found none before the deadline (time.monotonic).
     """
-    chosen = filter_of(keyword_id, question, since=times[0], until=times[1])
+    chosen = _as_good_as(keyword_id, question, times)
     if chosen is None:
         return None
     asked = questions.of_filters(engine, chosen)
-    deadline = time.monotonic() + (LIMIT_S if is_waited_for else BEHIND_S)
-    found = Newest(*samples.passing(engine, asked, limit, deadline))
-    return found if found.rows or found.are_all else None
+    rows, are_all = samples.passing(engine, asked, limit, deadline)
+    if not (rows or are_all):
+        return None
+    back_to = times[0] if are_all else rows[-1]["occurred_at"] // US
+    return Newest(rows, back_to, are_all)
+
+
+def _as_good_as(keyword_id: int, question: Question, times: tuple[int, int]) -> Filter | None:
+    """A filter that lets all through that pass, and few others where the search can say so."""
+    facet, value = question.which
+    is_vague = value.startswith("!") or (facet == "author" and _ACCOUNT.match(value))
+    since, until = times
+    found = None if is_vague else filter_of(keyword_id, question, since=since, until=until)
+    without = msgspec.structs.replace(question, which=("", ""))
+    return found or filter_of(keyword_id, without, since=since, until=until)
+
+
+def passes(question: Question, row: Mapping[Any, Any]) -> bool:
+    """Whether a post passes all filters, as the statistics count it."""
+    counted, narrow = cells.volume(row), question.narrow
+    if any(not sums.counts(getattr(counted, name), getattr(narrow, name)) for name in SERIES):
+        return False
+    facet, value = question.which
+    if not facet:
+        return True
+    return ((facet, value.removeprefix("!")) in cells.facets(row)) != value.startswith("!")

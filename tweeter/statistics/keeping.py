@@ -17,6 +17,7 @@ Count = Callable[[Sequence[str]], Mapping[str, T]]
 
 
 REST = 50  # times as long as counting took an answer is as good as new, at least
+REST_IN_VAIN = 5  # likewise until what was not found is looked for again
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -26,7 +27,8 @@ class _Kept(msgspec.Struct, frozen=True):
     took_s: float
 
     def is_new(self, of: Any, now_s: float, new_s: float) -> bool:
-        return self.of == of and now_s - self.counted_s <= max(new_s, REST * self.took_s)
+        rest = REST if self.value is not None else REST_IN_VAIN
+        return self.of == of and now_s - self.counted_s <= max(new_s, rest * self.took_s)
 
 
 class Keeper:
@@ -36,6 +38,7 @@ class Keeper:
         self._most = most
         self._lock = threading.Lock()
         self._one_behind = threading.Lock()  # pages come first
+        self._long_behind = threading.Lock()  # of what may take longer there
         self._kept: dict[Key, _Kept] = {}
         self._under_way: set[Key] = set()
 
@@ -53,16 +56,16 @@ class Keeper:
 
         It is as good as new for the first of ages_s, or REST times as long as it took, while `of`
         is equal; until the second it is given once more while it is counted again in a thread;
-        then counted at once. behind: counts in the thread, for what may take longer there.
+        then counted at once. behind: counts in the thread, for what may take longer there. None is
+        an answer that was not found in time: it takes no other's place, and is looked for behind.
         """
-        later = behind or count
         found = self.answers(
             {"": key},
             of,
             lambda _: {"": count()},
             is_much=is_much,
             ages_s=ages_s,
-            behind=lambda _: {"": later()},
+            behind=None if behind is None else lambda _: {"": behind()},
         )
         return found[""]
 
@@ -84,9 +87,14 @@ class Keeper:
         kept = {name: one for name, one in kept.items() if now_s - one.counted_s <= old_s}
         old = [name for name, one in kept.items() if not one.is_new(of, now_s, new_s)]
         if old:
-            self._count_behind({name: keys[name] for name in old}, of, behind or count, is_much)
+            turn = self._one_behind if behind is None else self._long_behind
+            again = {name: keys[name] for name in old}
+            self._count_behind(again, of, behind or count, is_much, turn)
         missing = {name: key for name, key in keys.items() if name not in kept}
         found = self._count(missing, of, count, is_much) if missing else {}
+        vain = {name: key for name, key in missing.items() if found[name] is None}
+        if behind is not None and vain:
+            self._count_behind(vain, of, behind, is_much, self._long_behind)
         return {name: found[name] if name in found else kept[name].value for name in keys}
 
     def forget(self) -> None:
@@ -102,6 +110,8 @@ class Keeper:
         took_s = time.monotonic() - counted_s
         with self._lock:
             for name, key in keys.items():
+                if values[name] is None and key in self._kept and self._kept[key].value is not None:
+                    continue
                 self._kept.pop(key, None)
                 if is_much(values[name]):
                     while len(self._kept) >= self._most:
@@ -109,11 +119,18 @@ class Keeper:
                     self._kept[key] = _Kept(values[name], of, counted_s, took_s)
         return values
 
-    def _count_behind(self, keys: Mapping[str, Key], *asked: Any) -> None:
+    def _count_behind(
+        self,
+        keys: Mapping[str, Key],
+        of: Any,
+        count: Count[T],
+        is_much: Callable[[T], bool],
+        turn: threading.Lock,
+    ) -> None:
         def work() -> None:
             try:
-                with self._one_behind:
-                    self._count(mine, *asked)
+                with turn:
+                    self._count(mine, of, count, is_much)
             except SQLAlchemyError as error:  # the next who asks tries again
                 log.warning("Statistics could not be counted again: %s", error)
             finally:

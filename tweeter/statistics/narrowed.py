@@ -4,6 +4,7 @@ The sums say of each value how many posts have it, not which values go together:
 at each post of the stretch where there are few enough, and else at the newest of those that pass.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -18,7 +19,8 @@ from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.spans import Span
 from tweeter.statistics.volume import Question
 from tweeter.store import cells, samples, sums
-from tweeter.store.cells import FACETS, HOUR, US, Volume
+from tweeter.store.cells import FACETS, HOUR, Volume
+from tweeter.store.facet_sums import Top
 from tweeter.store.sums import EVERY, SERIES
 
 MOST = 3_000  # posts of a keyword in a stretch, and in the one before: 20 us each
@@ -26,12 +28,14 @@ NEWEST = 2_000  # of those that pass, where there are more; they must be found, 
 KEPT = 2_000  # posts: the answer is kept as those of panels
 KEPT_S = 600.0
 AGAIN_S = 30.0  # after which the newest are looked for again
+TOP = 10  # values of a facet
+LOOKED_AT = 400  # posts whose words are counted
 
 
 class Narrowed(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the posts that pass: values by facet, series (each narrowed by all but its own filters),
-    texts with their languages, newest first. before: values of the stretch before. looked_at:
-    how many posts it was counted from.
+    """Of the posts that pass: the commonest values by facet, series (each narrowed by all but its
+    own filters), LOOKED_AT texts with their languages, evenly. before: posts of these values in
+    the stretch before. looked_at: how many posts it was counted from. at: when, seconds since 1970.
 
     back_to: seconds; 0, or it is of the newest that pass, back to then (are_all: there are no
     others). Then `before` may be unknown, and a series that is filtered itself has but what its
@@ -39,11 +43,12 @@ class Narrowed(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     posts: int
-    values: dict[str, Counter[str]]
-    before: dict[str, Counter[str]] | None
+    values: dict[str, Top]
+    before: dict[str, dict[str, int]] | None
     shares: dict[str, dict[str, int]]
     texts: list[tuple[str, str]]
     looked_at: int
+    at: int
     back_to: int = 0
     are_all: bool = True
 
@@ -67,14 +72,14 @@ def of_posts(engine: Engine, keyword_id: int, question: Question) -> Narrowed | 
             ages_s=ages_s,
         )
     newest = partial(_count_newest, engine, keyword_id, question)
-    # It is kept whatever it found: what took long was to look for it. None is not for long.
+    # It is kept whatever it found: what took long was to look for it.
     return KEEPER.answer(
         (*key, "newest"),
         span.since,
-        newest,
+        partial(newest, behind.LIMIT_S),
         is_much=lambda _: True,
         ages_s=(min(AGAIN_S, ages_s[0]), ages_s[1]),
-        behind=partial(newest, is_waited_for=False),
+        behind=partial(newest, behind.BEHIND_S),
     )
 
 
@@ -87,22 +92,21 @@ def _count(engine: Engine, keyword_id: int, question: Question) -> Narrowed:
 
 
 def _count_newest(
-    engine: Engine, keyword_id: int, question: Question, *, is_waited_for: bool = True
+    engine: Engine, keyword_id: int, question: Question, limit_s: float
 ) -> Narrowed | None:
+    deadline = time.monotonic() + limit_s
+
     def newest(span: Span) -> Newest | None:
         times = span.since, span.until
-        return behind.newest(
-            engine, keyword_id, question, times, NEWEST, is_waited_for=is_waited_for
-        )
+        return behind.newest(engine, keyword_id, question, times, limit=NEWEST, deadline=deadline)
 
     found = newest(question.span)
     if found is None:
         return None
-    back_to = question.span.since if found.are_all else found.rows[-1]["occurred_at"] // US
     earlier = newest(question.span.before()) if found.are_all else None
     before = _counted(question, earlier.rows) if earlier and earlier.are_all else None
     counted = _counted(question, found.rows).narrowed(before)
-    return msgspec.structs.replace(counted, back_to=back_to, are_all=found.are_all)
+    return msgspec.structs.replace(counted, back_to=found.back_to, are_all=found.are_all)
 
 
 def _counted(question: Question, rows: Iterable[Mapping[Any, Any]]) -> "_Counted":
@@ -149,16 +153,29 @@ class _Counted:
 
     def narrowed(self, before: "_Counted | None" = None) -> Narrowed:
         """What was counted, and in the stretch before."""
+        tops = {facet: _top(counted) for facet, counted in self.values.items()}
+        earlier = None
+        if before is not None:
+            earlier = {
+                facet: {value: before.values[facet][value] for value, _ in top.values}
+                for facet, top in tops.items()
+            }
         return Narrowed(
             posts=self.posts,
-            values=self.values,
-            before=before.values if before is not None else None,
+            values=tops,
+            before=earlier,
             shares={name: dict(counted) for name, counted in self.shares.items()},
-            texts=self.texts,
+            texts=self.texts[:: max(-(-len(self.texts) // LOOKED_AT), 1)],
             looked_at=self.looked_at + (before.looked_at if before is not None else 0),
+            at=int(time.time()),
         )
 
     def _share(self, counted: Volume, lacking: list[str]) -> None:
         for name in SERIES:
             if not lacking or lacking == [name]:
                 self.shares[name][getattr(counted, name)] += 1
+
+
+def _top(counted: Counter[str]) -> Top:
+    most = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:TOP]
+    return Top(values=most, distinct=len(counted))

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from tweeter.statistics import association
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER, Keeper
-from tweeter.statistics.narrowed import Narrowed
+from tweeter.statistics.narrowed import LOOKED_AT, TOP, Narrowed
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.volume import Question
 from tweeter.store import facet_sums, samples
@@ -19,7 +19,6 @@ from tweeter.store.cells import DAY, HOUR
 from tweeter.store.facet_sums import Top
 
 PANELS = ("tag", "link", "domain", "author", "mention", "media")
-TOP = 10
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,12 +102,9 @@ def _panels(
 
 
 def _of_narrowed(engine: Engine, facet: str, narrowed: Narrowed) -> Panel:
-    counted = narrowed.values[facet]
-    most = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:TOP]
-    found = Top(values=most, distinct=len(counted))
     before = narrowed.before[facet] if narrowed.before is not None else None
-    made = _made(engine, facet, found, before, narrowed.posts)
-    return msgspec.structs.replace(made, of_newest=not narrowed.are_all)
+    made = _made(engine, facet, narrowed.values[facet], before, narrowed.posts)
+    return msgspec.structs.replace(made, at=narrowed.at, of_newest=not narrowed.are_all)
 
 
 def _made(
@@ -161,7 +157,7 @@ def terms(
     narrowed: whose posts it is of instead, if given.
     """
     if narrowed is not None:
-        return _compared(engine, keyword_id, expression, _some(narrowed.texts))
+        return _compared(engine, keyword_id, expression, narrowed.texts)
     return KEEPER.answer(
         (str(engine.url), keyword_id, "words", expression, *span.stretch),
         span.since,
@@ -171,18 +167,9 @@ def terms(
     )
 
 
-LOOKED_AT = 400  # posts
-
-
 def _terms(engine: Engine, keyword_id: int, expression: str, span: Span) -> Terms:
     mine = samples.sample(engine, keyword_id, span.asked, limit=LOOKED_AT)
     return _compared(engine, keyword_id, expression, [(post.text, post.lang) for post in mine])
-
-
-def _some(texts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """At most LOOKED_AT, evenly."""
-    step = max(-(-len(texts) // LOOKED_AT), 1)
-    return list(texts[::step])
 
 
 def _compared(

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,7 +9,7 @@ from sqlalchemy import Engine
 
 from tweeter import texts
 from tweeter.statistics import narrowed, spikes
-from tweeter.statistics.keeping import KEEPER
+from tweeter.statistics.keeping import Keeper
 from tweeter.statistics.narrowed import Narrowed
 from tweeter.statistics.panels import (
     Hours,
@@ -160,13 +159,13 @@ def of_keyword(
         panels=list(panels(engine, keyword_id, question, known, in_panels).values()),
         terms=terms(engine, keyword_id, expression, span, passing),
         hours=hours_of_week(span, hours),
-        rate=rate(past(every, span, covered), int(now_s())),
+        rate=rate(before if every is hours else past(every, span, covered), int(now_s())),
         spikes=spike_cards(engine, keyword_id, question, found),
     )
 
 
-EARLIER = 500  # hours that have posts: they are kept
 KEPT_S = 600.0
+_EARLIER = Keeper(most=100)  # each of thousands of hours
 
 
 def _hours(
@@ -180,14 +179,14 @@ def _hours(
     if not question.has_filters:
         return every, every
     asked = question.of_chart
-    earlier = KEEPER.answer(
-        (str(engine.url), keyword_id, "hours", asked.narrow, asked.which, *span.stretch),
+    known_until, earlier = _EARLIER.answer(
+        (str(engine.url), keyword_id, asked.narrow, asked.which, *span.stretch),
         (begin, first),
-        partial(by_hour, engine, keyword_id, question, (begin, first)),
-        is_much=lambda found: len(found) >= EARLIER,
+        lambda: (first, by_hour(engine, keyword_id, question, (begin, first))),
+        is_much=lambda _: True,
         ages_s=span.ages_s(KEPT_S, HOUR),
     )
-    return earlier | by_hour(engine, keyword_id, question, (first, end)), every
+    return earlier | by_hour(engine, keyword_id, question, (min(known_until, first), end)), every
 
 
 def _shares(

@@ -63,7 +63,8 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def stretch(self) -> tuple[int, int]:
         """Equal for what is the same question a bar later: "the last month" runs on."""
-        return self.until - self.since, 0 if self.until > time.time() else self.until
+        runs = self.until - self.size <= time.time() < self.until
+        return self.until - self.since, 0 if runs else self.until
 
     def ages_s(self, new_s: float, old_s: float) -> tuple[float, float]:
         """How long an answer that is kept is as good as new, and may be shown: at most."""

@@ -1,5 +1,6 @@
 """Spikes as they are shown: what was different in each from the week before, and a few posts."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -18,20 +19,26 @@ from tweeter.statistics.volume import Question
 from tweeter.store import cells, facet_sums, posts, samples, sums
 from tweeter.store.posts import StoredPost
 from tweeter.store.samples import Sampled
+from tweeter.store.sums import Narrow
 
 SHOWN = 5  # spikes, the highest
 MANY = 20_000  # posts of a week: what is different in the spike is kept
 KEPT_S = 600.0
-SAMPLED = 400  # posts of a filtered spike, and of the week before it, that are looked at
+SAMPLED = 400  # posts of a filtered spike, and of those before it, that are looked at
 
 
 class SpikeCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A spike and what was different in it: (facet, label, term); examples are of looked_at."""
+    """A spike and what was different in it: (facet, label, term); examples are of looked_at.
+
+    compared: so many of its posts with so many of the week before, the newest of both that pass the
+    filters; None: all of them, by the sums.
+    """
 
     spike: Spike
     different: list[tuple[str, str, Term]]
     same_text: float  # share of the sampled posts whose text another of them has too
     looked_at: int
+    compared: tuple[int, int] | None = None
     examples: list[StoredPost] = []
 
 
@@ -39,8 +46,8 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     """before: posts of the week before the spike. examples: ids, as a post may go meanwhile."""
 
     card: SpikeCard
-    before: int
-    examples: list[int]
+    before: int = 0
+    examples: list[int] = []
 
 
 class _Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +65,9 @@ def spike_cards(
     """The highest few, newest first, with examples as they are now. question: what the hours in
     which they were found are narrowed to."""
     chosen = sorted(found, key=lambda spike: -spike.deviations)[:SHOWN]
+    deadline = time.monotonic() + behind.LIMIT_S  # of all together
     kept = [
-        _kept_card(engine, keyword_id, question.of_chart, spike)
+        _kept_card(engine, keyword_id, question.of_chart, spike, deadline)
         for spike in sorted(chosen, key=lambda spike: -spike.since)
     ]
     there = posts.by_ids(engine, [post_id for one in kept for post_id in one.examples])
@@ -72,45 +80,71 @@ def spike_cards(
     ]
 
 
-def _kept_card(engine: Engine, keyword_id: int, question: Question, spike: Spike) -> _Found:
-    card = _narrowed_card if question.has_filters else _card
-    found = KEEPER.answer(
-        (str(engine.url), keyword_id, "spike", question.narrow, question.which, spike.since),
-        spike,
-        partial(card, engine, keyword_id, question, spike),
-        is_much=lambda found: question.has_filters or found.before >= MANY,
-        ages_s=(KEPT_S, 2 * KEPT_S),
-    )
+def _kept_card(
+    engine: Engine, keyword_id: int, question: Question, spike: Spike, deadline: float
+) -> _Found:
+    key = str(engine.url), keyword_id, "spike", question.narrow, question.which, spike.since
+    ages_s = KEPT_S, 2 * KEPT_S
+    if question.narrow == Narrow(network=question.narrow.network) and not question.which[0]:
+        found = KEEPER.answer(
+            key,
+            spike,
+            partial(_card, engine, keyword_id, question, spike),
+            is_much=lambda found: found.before >= MANY,
+            ages_s=ages_s,
+        )
+    else:
+        card = partial(_narrowed_card, engine, keyword_id, question, spike)
+        found = KEEPER.answer(
+            key,
+            spike,
+            partial(card, deadline),
+            is_much=lambda found: found is not None,
+            ages_s=ages_s,
+            behind=lambda: card(time.monotonic() + behind.BEHIND_S),
+        ) or _Found(card=SpikeCard(spike=spike, different=[], same_text=0.0, looked_at=0))
     return msgspec.structs.replace(found, card=msgspec.structs.replace(found.card, spike=spike))
 
 
 _DIFFERENT_IN = ("tag", "domain", "mention", "author")
 
 
-def _card(engine: Engine, keyword_id: int, _: Question, spike: Spike) -> _Found:
-    """Of all posts: counted from the sums."""
+def _card(engine: Engine, keyword_id: int, question: Question, spike: Spike) -> _Found:
+    """Of all posts, or of those of some networks: counted from the sums."""
     inside = spike.since, spike.until
     week = spike.since - WEEK, spike.since
-    before = sums.total(engine, keyword_id, week, sums.EVERY)
-    tops = facet_sums.tops(engine, keyword_id, _DIFFERENT_IN, inside, limit=20)
+    networks = question.narrow.network
+    before = sums.total(engine, keyword_id, week, question.narrow)
+    tops = facet_sums.tops(engine, keyword_id, _DIFFERENT_IN, inside, networks=networks, limit=20)
     now = {facet: dict(found.values) for facet, found in tops.items()}
     asked = {facet: list(values) for facet, values in now.items()}
-    usual = facet_sums.of_values(engine, keyword_id, asked, week)
+    usual = facet_sums.of_values(engine, keyword_id, asked, week, networks=networks)
     counts = _Counts(now=now, size=spike.total, before=usual, size_before=max(before, 1))
     sampled = samples.sample(engine, keyword_id, inside, pieces=2, limit=100)
-    return _made(engine, spike, counts, sampled, before)
+    sampled = [post for post in sampled if sums.counts(post.network, networks)]
+    return msgspec.structs.replace(_made(engine, spike, counts, sampled), before=before)
 
 
-def _narrowed_card(engine: Engine, keyword_id: int, question: Question, spike: Spike) -> _Found:
-    """Of those that the filters let through: counted from the newest of them."""
-    spans = (spike.since, spike.until), (spike.since - WEEK, spike.since)
-    found = [behind.newest(engine, keyword_id, question, times, SAMPLED) for times in spans]
-    now, before = (one.rows if one is not None else [] for one in found)
+def _narrowed_card(
+    engine: Engine, keyword_id: int, question: Question, spike: Spike, deadline: float
+) -> _Found | None:
+    """Of those that the filters let through: counted from the newest of them. None: not in time."""
+    found = []
+    for times in ((spike.since, spike.until), (spike.since - WEEK, spike.since)):
+        newest = behind.newest(
+            engine, keyword_id, question, times, limit=SAMPLED, deadline=deadline
+        )
+        if newest is None or not (newest.are_all or len(newest.rows) == SAMPLED):
+            return None
+        found.append([row for row in newest.rows if behind.passes(question, row)])
+    now, before = found
     counts = _Counts(
         now=_facets(now), size=len(now), before=_facets(before), size_before=max(len(before), 1)
     )
     sampled = [Sampled(*(row[name] for name in Sampled.__struct_fields__)) for row in now]
-    return _made(engine, spike, counts, sampled, len(before))
+    made = _made(engine, spike, counts, sampled)
+    compared = len(now), len(before)
+    return msgspec.structs.replace(made, card=msgspec.structs.replace(made.card, compared=compared))
 
 
 def _facets(rows: Sequence[Mapping[Any, Any]]) -> dict[str, Counter[str]]:
@@ -122,9 +156,7 @@ def _facets(rows: Sequence[Mapping[Any, Any]]) -> dict[str, Counter[str]]:
     return found
 
 
-def _made(
-    engine: Engine, spike: Spike, counts: _Counts, sampled: Sequence[Sampled], before: int
-) -> _Found:
+def _made(engine: Engine, spike: Spike, counts: _Counts, sampled: Sequence[Sampled]) -> _Found:
     different: list[tuple[str, str, Term]] = []
     for facet in _DIFFERENT_IN:
         now, usual = counts.now[facet], counts.before[facet]
@@ -140,7 +172,7 @@ def _made(
         same_text=repeated / len(sampled) if sampled else 0.0,
         looked_at=len(sampled),
     )
-    return _Found(card=card, before=before, examples=_examples(sampled, card.different))
+    return _Found(card=card, examples=_examples(sampled, card.different))
 
 
 EXAMPLES = 3

@@ -308,7 +308,7 @@ def _insert(
     search_texts.add(connection, [r for r in rows if (r["network"], r["key"]) in ids], words)
     by_name = {(row["network"], row["key"]): row for row in rows}
     new = [(by_name[p.network, p.key], p, found) for p, found in items if (p.network, p.key) in ids]
-    sums = batch.sums if work.is_all_new and _are_as_made(new, batch) else None
+    sums = batch.sums if work.is_all_new and _are_as_made(work, new, batch) else None
     matches.add_new(connection, [(row, found) for row, _, found in new], sums)
     aliases = [{"network": p.network, "alias": p.alias, "key": p.key} for p, _ in items if p.alias]
     insert_new(connection, post_aliases, aliases, unique=("network", "alias"))
@@ -316,10 +316,14 @@ def _insert(
     return [("post", row["id"]) for row, _, _ in new if not row["hidden"]], there
 
 
-def _are_as_made(new: Sequence[tuple[Any, Post, tuple[Match, ...]]], batch: Batch) -> bool:
-    """Whether the posts that were inserted are all that were prepared, as they were."""
-    made = batch.made
-    return len(new) == len(made) and all(row is made[p.network, p.key][1] for row, p, _ in new)
+def _are_as_made(
+    work: _Work, new: Sequence[tuple[Any, Post, tuple[Match, ...]]], batch: Batch
+) -> bool:
+    """Whether all posts were inserted, and are those that were prepared, as they were."""
+    if not len(work.fresh) == len(new) == len(batch.made):
+        return False
+    nothing = None, None
+    return all(row is batch.made.get((post.network, post.key), nothing)[1] for row, post, _ in new)
 
 
 def _update(

@@ -95,8 +95,10 @@ class Sums:
                     found[its] = found.get(its, 0) + sign
 
     def close(self) -> None:
-        """Make the rows now, before a lock is held for them: nothing is counted any more."""
+        """Make the rows now, before a lock is held for them: nothing may be counted any more."""
         self._rows = self._made()
+        for counted in (self._matches, self._seen, self._gone, self._facets):
+            counted.clear()  # the rows say it all
 
     def take_over(self, closed: "Sums") -> None:
         """Write those; nothing else may be counted in this transaction."""
