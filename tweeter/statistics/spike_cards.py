@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from tweeter.statistics import association, behind
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER
+from tweeter.statistics.narrowed import AGAIN_S
 from tweeter.statistics.panels import label_of
 from tweeter.statistics.spans import WEEK
 from tweeter.statistics.spikes import Spike
@@ -84,14 +85,13 @@ def _kept_card(
     engine: Engine, keyword_id: int, question: Question, spike: Spike, deadline: float
 ) -> _Found:
     key = str(engine.url), keyword_id, "spike", question.narrow, question.which, spike.since
-    ages_s = KEPT_S, 2 * KEPT_S
     if question.narrow == Narrow(network=question.narrow.network) and not question.which[0]:
         found = KEEPER.answer(
             key,
             spike,
             partial(_card, engine, keyword_id, question, spike),
             is_much=lambda found: found.before >= MANY,
-            ages_s=ages_s,
+            ages_s=(KEPT_S, 2 * KEPT_S),
         )
     else:
         card = partial(_narrowed_card, engine, keyword_id, question, spike)
@@ -99,8 +99,8 @@ def _kept_card(
             key,
             spike,
             partial(card, deadline),
-            is_much=lambda found: found is not None,
-            ages_s=ages_s,
+            is_much=lambda _: True,
+            ages_s=(AGAIN_S, 2 * KEPT_S),
             behind=lambda: card(time.monotonic() + behind.BEHIND_S),
         ) or _Found(card=SpikeCard(spike=spike, different=[], same_text=0.0, looked_at=0))
     return msgspec.structs.replace(found, card=msgspec.structs.replace(found.card, spike=spike))
