@@ -454,8 +454,9 @@ class Official:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
+        while not self.task.done():  # what it waits for may lose one: wait_for of 3.11 does
+            self.task.cancel()
+            await asyncio.wait([self.task], timeout=1)
 
     def said(self) -> list[str]:
         return [message.py_type.rpartition("#")[2] for message in self.heard]
