@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 from tests.store.posts import AT, take
 from tests.store.test_rollups import commit, said
 from tests.views.conftest import app, client  # noqa: F401 (fixtures)
+from tweeter import moments
 from tweeter.records import AccountChange, Removal
 from tweeter.store import keywords
 from tweeter.store.cells import US
@@ -51,7 +52,7 @@ def run(engine: Engine, name: str, keyword_id: int) -> list[tuple[Any, ...]]:
 
 
 def iso(second: int) -> str:
-    return show.iso(second * US)
+    return moments.iso(second * US)
 
 
 def test_the_sql_of_the_page_gives_what_the_api_says(

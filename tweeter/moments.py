@@ -17,6 +17,13 @@ def clock(moment: int, form: str = "%H:%M:%S UTC") -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime(form)
 
 
+def iso(moment: int) -> str:
+    """Microseconds as ISO 8601, UTC, to the second; "" for 0."""
+    if not moment:
+        return ""
+    return f"{datetime.fromtimestamp(moment // 1_000_000, UTC).isoformat()[:19]}Z"
+
+
 _TIME = say("The time")
 
 

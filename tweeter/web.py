@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import IntegerConverter, Map
 
-from tweeter import __version__, cards
+from tweeter import __version__, cards, moments
 from tweeter.columns import BadColumn
 from tweeter.config import Config, secret_key
 from tweeter.errors import Held, MustEnd, StoreError
@@ -96,7 +96,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
         with_marks=cards.with_marks,
         harmless=harmless,
         host=cards.host,
-        iso=show.iso,
+        iso=moments.iso,
         iso_exact=show.exact,
         number=show.number,
     )

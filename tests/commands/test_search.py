@@ -11,9 +11,9 @@ from tests.commands.conftest import Person, follow
 from tests.store.posts import AT, post, store
 from tests.views.test_search import fill
 from tweeter import config
+from tweeter.moments import iso
 from tweeter.store import keywords, workers
 from tweeter.store.leases import owner
-from tweeter.views.show import iso
 from tweeter.web import create_app
 
 

@@ -1,11 +1,19 @@
 """Pages in a real browser, watched for faults; and their pictures."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
+from werkzeug.serving import make_server
+
 from tests.conftest import ROOT
+from tweeter import config
+from tweeter.store import migrate
+from tweeter.store.engine import make_engine
+from tweeter.web import create_app
 
 HOSTILE = [
     "storm <script>document.title='gone'</script>",
@@ -17,6 +25,19 @@ HOSTILE = [
     "storm </script><svg onload=document.title='gone'>{{7*7}}${7*7}",
     "storm عربى ١٢٣ \u2067rtl\u2069",
 ]
+
+
+@contextmanager
+def pages_alone(folder: Path) -> Iterator[tuple[Engine, str]]:
+    """A new database and the address of its pages, which nothing else runs beside."""
+    found = config.load({"TWEETER_DATA_DIR": str(folder), "TWEETER_BLUESKY_URL": ""})
+    engine = make_engine(f"sqlite:///{folder / 'tweeter.db'}")
+    migrate.upgrade(engine)
+    server = make_server("127.0.0.1", 0, create_app(found, engine), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield engine, f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    engine.dispose()
 
 
 @contextmanager

@@ -1,21 +1,15 @@
 """A keyword's charts in a real browser: what they are compared with, and in which zone they are."""
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
 
-from tests.integration.browsers import shot, watched
+from tests.integration.browsers import pages_alone, shot, watched
 from tests.store.posts import post, store, take
-from tweeter import config
 from tweeter.records import now_us
-from tweeter.store import keywords, migrate
-from tweeter.store.engine import make_engine
-from tweeter.web import create_app
+from tweeter.store import keywords
 
 HOUR_US = 3_600_000_000
 
@@ -23,20 +17,13 @@ HOUR_US = 3_600_000_000
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The pages alone: a keyword with posts, and twelve others."""
-    folder: Path = tmp_path_factory.mktemp("charts")
-    found = config.load({"TWEETER_DATA_DIR": str(folder), "TWEETER_BLUESKY_URL": ""})
-    engine = make_engine(f"sqlite:///{folder / 'tweeter.db'}")
-    migrate.upgrade(engine)
-    for expression in ("storm", "nothing at all", *(f"other {n}" for n in range(11))):
-        keywords.add(engine, expression)
-    hour = now_us() // HOUR_US * HOUR_US
-    some = [post(n, f"storm {n}", occurred_at=hour - n * HOUR_US) for n in range(1, 60)]
-    store(engine, take(engine), *some)
-    server = make_server("127.0.0.1", 0, create_app(found, engine), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    engine.dispose()
+    with pages_alone(tmp_path_factory.mktemp("charts")) as (engine, address):
+        for expression in ("storm", "nothing at all", *(f"other {n}" for n in range(11))):
+            keywords.add(engine, expression)
+        hour = now_us() // HOUR_US * HOUR_US
+        some = [post(n, f"storm {n}", occurred_at=hour - n * HOUR_US) for n in range(1, 60)]
+        store(engine, take(engine), *some)
+        yield address
 
 
 def fits(page: Any, name: str) -> None:

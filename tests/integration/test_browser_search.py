@@ -1,21 +1,16 @@
 """Search in a real browser without JavaScript: found, narrowed, kept, followed."""
 
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
 
-from tests.integration.browsers import shot, watched
+from tests.integration.browsers import pages_alone, shot, watched
 from tests.store.posts import AT, post, store, take
-from tweeter import config
 from tweeter.records import Link
-from tweeter.store import keywords, migrate
-from tweeter.store.engine import make_engine
-from tweeter.web import create_app
+from tweeter.store import keywords
 
 HOUR_US = 3_600_000_000
 LANGUAGES = ("en", "en-GB", "pt", "ja", "")
@@ -29,28 +24,24 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def served(folder: Path, *, indexed: bool) -> Iterator[str]:
-    found = config.load({"TWEETER_DATA_DIR": str(folder), "TWEETER_BLUESKY_URL": ""})
-    engine = make_engine(f"sqlite:///{folder / 'tweeter.db'}")
-    migrate.upgrade(engine)
-    keywords.add(engine, "storm OR harbour")
-    found_posts = []
-    for number in range(180):
-        text = f"A storm over the harbour, the {number}th. <b>香港</b> " + "w" * (number % 7) * 30
-        fields: dict[str, Any] = {
-            "occurred_at": AT - number * HOUR_US,
-            "lang": LANGUAGES[number % 5],
-        }
-        fields |= {"tags": ("weather", "猫")} if number % 4 == 0 else {}
-        fields |= {"kind": "reply"} if number % 3 == 0 else {"links": (LINK,)}
-        fields |= {"network": ("bluesky", "mastodon", "x")[number % 3]}
-        found_posts.append(post(number, text, author_name=f"Name {number % 9}", **fields))
-    surge = post(999, "<script>alert(1)</script> only once: <i>storm</i> surge")
-    store(engine, take(engine), *found_posts, surge, indexed=indexed)
-    server = make_server("127.0.0.1", 0, create_app(found, engine), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    engine.dispose()
+    with pages_alone(folder) as (engine, address):
+        keywords.add(engine, "storm OR harbour")
+        found_posts = []
+        for number in range(180):
+            text = (
+                f"A storm over the harbour, the {number}th. <b>香港</b> " + "w" * (number % 7) * 30
+            )
+            fields: dict[str, Any] = {
+                "occurred_at": AT - number * HOUR_US,
+                "lang": LANGUAGES[number % 5],
+            }
+            fields |= {"tags": ("weather", "猫")} if number % 4 == 0 else {}
+            fields |= {"kind": "reply"} if number % 3 == 0 else {"links": (LINK,)}
+            fields |= {"network": ("bluesky", "mastodon", "x")[number % 3]}
+            found_posts.append(post(number, text, author_name=f"Name {number % 9}", **fields))
+        surge = post(999, "<script>alert(1)</script> only once: <i>storm</i> surge")
+        store(engine, take(engine), *found_posts, surge, indexed=indexed)
+        yield address
 
 
 @pytest.fixture

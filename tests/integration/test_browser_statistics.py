@@ -14,7 +14,7 @@ import pytest
 from tests.integration.browsers import HOSTILE, shot, shots, watched
 from tests.integration.running import Running
 from tests.simulators.jetstream import now_us, post_event
-from tweeter.views import show
+from tweeter import moments
 
 HOUR_US = 3_600_000_000
 HOURS = 24 * 20
@@ -408,4 +408,4 @@ def noted(page: Any, words: str, at: str) -> None:
 
 
 def iso(moment: int) -> str:
-    return show.iso(moment)
+    return moments.iso(moment)

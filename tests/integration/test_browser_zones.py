@@ -1,22 +1,16 @@
 """Tables, and words that show when the pointer rests on a mark, in the zone of the frame."""
 
 import re
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from werkzeug.serving import make_server
 
 from tests.commands.conftest import follow
-from tests.integration.browsers import shot, watched
+from tests.integration.browsers import pages_alone, shot, watched
 from tests.store.posts import AT, post, store
-from tweeter import config
-from tweeter.store import annotations, keywords, migrate
-from tweeter.store.engine import make_engine
-from tweeter.views.show import iso
-from tweeter.web import create_app
+from tweeter.moments import iso
+from tweeter.store import annotations, keywords
 
 HOUR_US = 3_600_000_000
 MINUTE_US = 60_000_000
@@ -70,27 +64,22 @@ class Abroad(NamedTuple):
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The pages alone: a keyword with posts, an edit, a note and a gap; and another."""
-    folder: Path = tmp_path_factory.mktemp("zones")
-    found = config.load({"TWEETER_DATA_DIR": str(folder), "TWEETER_BLUESKY_URL": ""})
-    engine = make_engine(f"sqlite:///{folder / 'tweeter.db'}")
-    migrate.upgrade(engine)
-    for expression in ("storm", "flood"):
-        keywords.add(engine, expression)
-    keywords.edit(engine, 1, "storm OR gale")
-    lease = follow(engine, gap_s=(36_000, 39_600))
-    note = (FIRST + 5 * HOUR_US, FIRST + 6 * HOUR_US)
-    annotations.add(engine, 1, "Landfall at 24 Nov 2026 05:00:00 UTC", *note)
-    some = [post(n, f"storm {n}", occurred_at=FIRST + n * 20 * MINUTE_US) for n in range(72)]
-    some += [post(n, f"storm {n}", occurred_at=SPRING + (n - 95) * HOUR_US) for n in range(80, 110)]
-    some += [
-        post(n, f"storm {n}", occurred_at=AUTUMN + (n - 125) * HOUR_US) for n in range(110, 140)
-    ]
-    store(engine, lease, *some)
-    server = make_server("127.0.0.1", 0, create_app(found, engine), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    engine.dispose()
+    with pages_alone(tmp_path_factory.mktemp("zones")) as (engine, address):
+        for expression in ("storm", "flood"):
+            keywords.add(engine, expression)
+        keywords.edit(engine, 1, "storm OR gale")
+        lease = follow(engine, gap_s=(36_000, 39_600))
+        note = (FIRST + 5 * HOUR_US, FIRST + 6 * HOUR_US)
+        annotations.add(engine, 1, "Landfall at 24 Nov 2026 05:00:00 UTC", *note)
+        some = [post(n, f"storm {n}", occurred_at=FIRST + n * 20 * MINUTE_US) for n in range(72)]
+        some += [
+            post(n, f"storm {n}", occurred_at=SPRING + (n - 95) * HOUR_US) for n in range(80, 110)
+        ]
+        some += [
+            post(n, f"storm {n}", occurred_at=AUTUMN + (n - 125) * HOUR_US) for n in range(110, 140)
+        ]
+        store(engine, lease, *some)
+        yield address
 
 
 @pytest.fixture(params=ZONES, ids=lambda zone: zone[0].partition("/")[2])

@@ -128,7 +128,7 @@ def decoded(body: bytes, at: int) -> Event:
 
 
 def _iso(at: int) -> str:
-    from tweeter.views.show import iso
+    from tweeter.moments import iso
 
     return iso(at).replace("Z", ".000Z")
 

@@ -11,9 +11,10 @@ from sqlalchemy import Engine
 
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, store
+from tweeter.moments import iso
 from tweeter.store import annotations, keywords
 from tweeter.store.annotations import EVERY
-from tweeter.views.show import exact, iso
+from tweeter.views.show import exact
 
 HOUR = 3_600_000_000
 SINCE = AT // HOUR * HOUR

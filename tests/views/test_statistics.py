@@ -16,6 +16,7 @@ from sqlalchemy import Engine, delete, event, update
 
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, removal, store
+from tweeter.moments import iso
 from tweeter.records import Link
 from tweeter.statistics import behind, narrowed, report, spans
 from tweeter.statistics.keeping import KEEPER
@@ -31,7 +32,6 @@ from tweeter.store.schema import keywords as keyword_table
 from tweeter.store.schema import matches, totals
 from tweeter.store.schema import posts as post_table
 from tweeter.views import charts, pages, posts_behind
-from tweeter.views.show import iso
 
 US = 1_000_000
 HOUR_US = 3_600 * US

@@ -6,13 +6,13 @@ from sqlalchemy import Engine, update
 
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, store
+from tweeter.moments import iso
 from tweeter.statistics import spans, voice
 from tweeter.store import keyword_ledger, keywords
 from tweeter.store.coverage import Coverage, Stretch
 from tweeter.store.engine import writing
 from tweeter.store.keywords import Options
 from tweeter.store.schema import keywords as keyword_table
-from tweeter.views.show import iso
 
 US = 1_000_000
 HOUR = 3_600

@@ -5,7 +5,7 @@ each of the values of a panel): a host with the sites below it, a name with thos
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,14 +16,13 @@ from tweeter.choices import NO_LANGUAGE
 from tweeter.errors import TweeterError
 from tweeter.filters import Filter
 from tweeter.statistics.volume import Question
-from tweeter.store import cells, questions, samples, sums
-from tweeter.store.cells import US
+from tweeter.store import questions, samples, sums
+from tweeter.store.cells import US, Made, Volume
 from tweeter.store.sums import SERIES
 
 ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keyword language
 LIMIT_S = 0.5  # for looking for them while somebody waits
 BEHIND_S = 10.0  # while nobody does
-_ISO = "%Y-%m-%dT%H:%M:%SZ"
 _ACCOUNT = re.compile(r"https://([^/?#]+)/(?:@|users/)([\w.-]+)")  # of Mastodon
 
 
@@ -58,11 +57,8 @@ def filter_of(
         chosen.read()
     except TweeterError:
         return None
-    times = {
-        name: moments.clock(at * US, _ISO) if at else ""
-        for name, at in zip(("since", "until"), (since, until), strict=True)
-    }
-    return msgspec.structs.replace(chosen, **times)
+    times = moments.iso(since * US), moments.iso(until * US)
+    return msgspec.structs.replace(chosen, since=times[0], until=times[1])
 
 
 class Newest(NamedTuple):
@@ -111,12 +107,23 @@ def _as_good_as(keyword_id: int, question: Question, times: tuple[int, int]) -> 
     return found or filter_of(keyword_id, without, since=since, until=until)
 
 
-def passes(question: Question, row: Mapping[Any, Any]) -> bool:
+def passes(question: Question, row: Made) -> bool:
     """Whether a post passes all filters, as the statistics count it."""
-    counted, narrow = cells.volume(row), question.narrow
-    if any(not sums.counts(getattr(counted, name), getattr(narrow, name)) for name in SERIES):
-        return False
+    return not lacking(question, row.volume) and has_value(question, row.facets)
+
+
+def lacking(question: Question, counted: Volume) -> list[str]:
+    """The names of the series by which it does not pass."""
+    return [
+        name
+        for name in SERIES
+        if not sums.counts(getattr(counted, name), getattr(question.narrow, name))
+    ]
+
+
+def has_value(question: Question, found: Set[tuple[str, str]]) -> bool:
+    """Whether it passes with these values of facets."""
     facet, value = question.which
     if not facet:
         return True
-    return ((facet, value.removeprefix("!")) in cells.facets(row)) != value.startswith("!")
+    return ((facet, value.removeprefix("!")) in found) != value.startswith("!")

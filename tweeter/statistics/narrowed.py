@@ -120,10 +120,7 @@ class _Counted:
     """The posts of a stretch, while they are counted."""
 
     def __init__(self, question: Question) -> None:
-        facet, value = question.which
-        self._value = (facet, value.removeprefix("!"))
-        self._is_not = value.startswith("!")
-        self._narrow = question.narrow
+        self._question = question
         self.posts = self.looked_at = 0
         self.values = {name: Counter[str]() for name in FACETS}
         self.shares = {name: Counter[str]() for name in SERIES}
@@ -132,16 +129,12 @@ class _Counted:
     def add(self, row: Mapping[Any, Any]) -> None:
         self.looked_at += 1
         counted = cells.volume(row)
-        lacking = [
-            name
-            for name in SERIES
-            if not sums.counts(getattr(counted, name), getattr(self._narrow, name))
-        ]
-        if len(lacking) > 1 or (lacking and not self._value[0]):  # what is in it is not asked
+        lacking = behind.lacking(self._question, counted)
+        if len(lacking) > 1 or (lacking and not self._question.which[0]):  # nobody asks what it has
             self._share(counted, lacking)
             return
         found = cells.facets(row)
-        if self._value[0] and (self._value in found) == self._is_not:
+        if not behind.has_value(self._question, found):
             return
         self._share(counted, lacking)
         if lacking:

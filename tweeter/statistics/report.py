@@ -143,7 +143,7 @@ def of_keyword(
     found = spikes.find(before.hours, span.asked[0], span.asked[1], before.skip)
     # Of what panels count: they are narrowed by networks alone.
     of_panels = Narrow(network=question.narrow.network)
-    is_drawn = question.narrow == of_panels and not question.which[0]
+    is_drawn = question.is_of_networks
     times = span.since, span.until
     known = drawn.total if is_drawn else sums.total(engine, keyword_id, times, of_panels)
     passing = narrowed.of_posts(engine, keyword_id, question)

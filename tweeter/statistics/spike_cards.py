@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import msgspec
 from sqlalchemy import Engine
@@ -17,10 +16,10 @@ from tweeter.statistics.panels import label_of
 from tweeter.statistics.spans import WEEK
 from tweeter.statistics.spikes import Spike
 from tweeter.statistics.volume import Question
-from tweeter.store import cells, facet_sums, posts, samples, sums
+from tweeter.store import facet_sums, posts, samples, sums
+from tweeter.store.cells import Made
 from tweeter.store.posts import StoredPost
 from tweeter.store.samples import Sampled
-from tweeter.store.sums import Narrow
 
 SHOWN = 5  # spikes, the highest
 MANY = 20_000  # posts of a week: what is different in the spike is kept
@@ -85,7 +84,7 @@ def _kept_card(
     engine: Engine, keyword_id: int, question: Question, spike: Spike, deadline: float
 ) -> _Found:
     key = str(engine.url), keyword_id, "spike", question.narrow, question.which, spike.since
-    if question.narrow == Narrow(network=question.narrow.network) and not question.which[0]:
+    if question.is_of_networks:
         found = KEEPER.answer(
             key,
             spike,
@@ -136,7 +135,8 @@ def _narrowed_card(
         )
         if newest is None or not (newest.are_all or len(newest.rows) == SAMPLED):
             return None
-        found.append([row for row in newest.rows if behind.passes(question, row)])
+        rows = map(Made, newest.rows)
+        found.append([row for row in rows if behind.passes(question, row)])
     now, before = found
     counts = _Counts(
         now=_facets(now), size=len(now), before=_facets(before), size_before=max(len(before), 1)
@@ -147,10 +147,10 @@ def _narrowed_card(
     return msgspec.structs.replace(made, card=msgspec.structs.replace(made.card, compared=compared))
 
 
-def _facets(rows: Sequence[Mapping[Any, Any]]) -> dict[str, Counter[str]]:
+def _facets(rows: Sequence[Made]) -> dict[str, Counter[str]]:
     found = {facet: Counter[str]() for facet in _DIFFERENT_IN}
     for row in rows:
-        for facet, value in cells.facets(row):
+        for facet, value in row.facets:
             if facet in found:
                 found[facet][value] += 1
     return found

@@ -46,6 +46,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.which[0]) or self.narrow != EVERY
 
     @property
+    def is_of_networks(self) -> bool:
+        """Whether no filter but networks is on: the sums of everything know it."""
+        return not self.which[0] and self.narrow.has_total()
+
+    @property
     def of_chart(self) -> "Question":
         """With those filters alone that the chart follows: of a value it knows the networks."""
         if not self.which[0]:

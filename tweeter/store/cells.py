@@ -36,7 +36,7 @@ class Volume(NamedTuple):
 
 
 class Made(dict[str, Any]):
-    """A row of `posts` that is not stored yet, with what it adds, worked out once."""
+    """A row of `posts`, with what it adds, worked out once."""
 
     def __init__(self, row: Mapping[str, Any]) -> None:
         super().__init__(row)

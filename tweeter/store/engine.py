@@ -185,12 +185,12 @@ def one_moment(engine: Engine) -> Iterator[None]:
 @contextmanager
 def apart() -> Iterator[None]:
     """What is read here is of a transaction of its own, also inside `one_moment`."""
-    before = dict(_moment.__dict__)
+    before = dict(vars(_moment))
     _moment.connection = None
     try:
         yield
     finally:
-        _moment.__dict__.update(before or {"connection": None})
+        vars(_moment).update(before)
 
 
 def once(connection: Connection, key: Hashable, ask: Callable[[], T]) -> T:

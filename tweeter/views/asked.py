@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus, urlencode
 from flask import g, request, url_for
 
 from tweeter.errors import BadQuestion, TweeterError
-from tweeter.moments import BadMoment
+from tweeter.moments import BadMoment, iso
 from tweeter.statistics import questions
 from tweeter.statistics.volume import Question
 from tweeter.store import expressions
@@ -18,7 +18,6 @@ from tweeter.store.cells import US
 from tweeter.views import pills
 from tweeter.views.pages import engine
 from tweeter.views.pills import Pill
-from tweeter.views.show import iso
 
 _VIEW = ("range", "from", "to", "bucket", "by", "compare", "with", "scale")
 STATE = (*_VIEW, *pills.NAMES, pills.OFF, pills.PIN)

@@ -8,11 +8,11 @@ import msgspec
 
 from tweeter.choices import KINDS
 from tweeter.harmless import cell
+from tweeter.moments import iso
 from tweeter.statistics.volume import OTHER, Volume
 from tweeter.store.annotations import Annotation
 from tweeter.store.cells import US
 from tweeter.texts import say
-from tweeter.views.show import iso
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,9 +11,10 @@ from markupsafe import Markup
 
 from tweeter.cards import Part
 from tweeter.harmless import harmless
+from tweeter.moments import iso
 from tweeter.views.asked import page_of
 from tweeter.views.output import written
-from tweeter.views.show import clock, iso
+from tweeter.views.show import clock
 from tweeter.views.words import word
 
 

@@ -73,10 +73,9 @@ def address(row: KeywordRow, question: Question, times: dict[str, str], **more: 
     """The posts behind the chart, in a stretch of time."""
     args: dict[str, Any] = behind.args(row.id, question)
     args |= {"since": times["from"], "until": times["to"]}
+    both = {"q": "{} ({})", "without": "{} OR {}"}
     for name, expression in more.items():
-        if name == "q" and "q" in args:
-            expression = f"{args['q'][0]} ({expression})"
-        args[name] = " OR ".join([*args.get(name, ()), expression]) if name != "q" else expression
+        args[name] = both[name].format(*args[name], expression) if name in args else expression
     return url_for("pages.search", **args)
 
 

@@ -10,13 +10,14 @@ from flask import url_for
 from tweeter.choices import NO_LANGUAGE
 from tweeter.columns import BadColumn, Column
 from tweeter.filters import MANY, Filter
+from tweeter.moments import iso
 from tweeter.statistics.volume import Band
 from tweeter.store.cells import US
 from tweeter.store.search import Counts, Histogram
 from tweeter.store.searches import SavedSearch, query_of
 from tweeter.texts import counted, say
 from tweeter.views.charts import Region, regions
-from tweeter.views.show import duration, hour, iso
+from tweeter.views.show import duration, hour
 
 WIDTH, HEIGHT = 600, 80  # of the histogram, in its own units
 TITLES: dict[str, str] = {

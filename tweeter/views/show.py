@@ -8,13 +8,6 @@ from tweeter.store.search import Counts
 from tweeter.texts import counted, say
 
 
-def iso(moment: int) -> str:
-    """Microseconds as ISO 8601, UTC, to the second; "" for 0."""
-    if not moment:
-        return ""
-    return f"{datetime.fromtimestamp(moment // 1_000_000, UTC).isoformat()[:19]}Z"
-
-
 def exact(moment: int | None) -> str | None:
     """Microseconds as ISO 8601, UTC, with nothing lost; None for 0 and None."""
     if not moment:
