@@ -11,7 +11,7 @@ help:
 	@echo "make check         formatting, lint, types"
 	@echo "make prove         the promises under faults (NAME=limits: one of them)"
 	@echo "make setup         the virtual environment, with what development needs"
-	@echo "make bench         measure the product, beside others (ARGS=--quick: in about a minute)"
+	@echo "make bench         measure the product, beside others (ARGS=--quick: in a few minutes)"
 	@echo "make bench-pages   how long pages take on a large database"
 	@echo "make pictures      pictures of every page, with invented data"
 	@echo "make words         collect the texts to translate (build/words.pot)"

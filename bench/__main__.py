@@ -50,7 +50,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=" ".join(works.WORKS))
-    parser.add_argument("--quick", action="store_true", help="small and few, about a minute")
+    parser.add_argument("--quick", action="store_true", help="small and few, a few minutes")
     parser.add_argument("--docs", action="store_true", help="write the table, measure nothing")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in works.WORKS]

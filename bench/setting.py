@@ -28,7 +28,7 @@ class Sizes(NamedTuple):
     stage: int  # events for a stage in memory
 
 
-FULL = Sizes(5, 50_000, 100_000, 50_000, 2_000, 50_000, 50_000)
+FULL = Sizes(3, 50_000, 100_000, 30_000, 1_500, 20_000, 50_000)
 QUICK = Sizes(3, 8_000, 10_000, 4_000, 300, 6_000, 8_000)
 
 
