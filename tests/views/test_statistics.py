@@ -15,9 +15,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, delete, event, update
 
 from tests.commands.conftest import follow
-from tests.store.posts import AT, post, removal, store
+from tests.store.posts import AT, post, removal, store, take
 from tweeter.moments import iso
-from tweeter.records import Link
+from tweeter.records import Link, now_us
 from tweeter.statistics import behind, narrowed, report, spans
 from tweeter.statistics.keeping import KEEPER
 from tweeter.statistics.panels import PANELS
@@ -71,7 +71,7 @@ def test_compared_series_are_indexed_to_their_own_means(
     engine: Engine, client: FlaskClient
 ) -> None:
     storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "=flood <b>").id
-    lease, since = follow(engine), AT // HOUR_US * HOUR_US
+    lease, since = follow(engine), (AT // HOUR_US + 1) * HOUR_US
     numbers = iter(range(100))
     for hour, count in enumerate((2, 4, 6, 8)):
         at = since + hour * HOUR_US
@@ -98,6 +98,27 @@ def test_compared_series_are_indexed_to_their_own_means(
     assert "indexes" in client.get(f"/api/v1/keywords/{storm}/statistics?{times}").text
     empty = client.get(f"/keywords/{storm}?range=hour&with={flood}&scale=index")
     assert "no post to compare with" in empty.text
+
+
+def test_an_earlier_time_and_keywords_are_compared_together(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "flood").id
+    since = (AT // HOUR_US + 1) * HOUR_US
+    hourly(engine, since - 3 * HOUR_US, (1, 2, 0, 3, 0, 4))
+    times = f"from={iso(since)}&to={iso(since + 3 * HOUR_US)}&bucket=3600"
+    asked = f"{times}&compare=previous&with={flood}&with={flood}"
+    others = statistics(client, storm, asked)["volume"]["others"]
+    assert [(one["name"], one["posts"]) for one in others] == [
+        ("the time before", [1, 2, 0]),
+        (str(flood), [3, 0, 4]),
+    ]
+    page = client.get(f"/keywords/{storm}?{asked}").text
+    legend = page.partition('class="legend"')[2].partition("</ul>")[0]
+    assert f'href="/keywords/{flood}"' in legend
+    assert legend.index("the time before") < legend.index("flood")
+    indexes = statistics(client, storm, f"{asked}&scale=index")["volume"]["indexes"]
+    assert [one["name"] for one in indexes] == ["", "the time before", str(flood)]
 
 
 def test_the_words_to_copy_name_the_networks(engine: Engine, client: FlaskClient) -> None:
@@ -464,6 +485,46 @@ def test_what_is_not_known_is_drawn_as_no_zero(engine: Engine, client: FlaskClie
     assert data[2] == f"{iso(since + HOUR_US)},,,wholly,"
 
 
+def test_time_before_it_was_followed_is_no_zero_and_the_words_say_so(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm = keywords.add(engine, "storm").id
+    since = (AT // HOUR_US + 1) * HOUR_US
+    hourly(engine, since, (2, 0, 2))
+    before = since - 2 * HOUR_US  # AT, where the stream begins, lies in the next hour
+    times = f"from={iso(before)}&to={iso(since + 3 * HOUR_US)}&bucket=3600"
+    volume = statistics(client, storm, times)["volume"]
+    assert volume["stacks"][0]["unknown"] == [0]
+    (nobody,) = volume["unfollowed"]
+    assert (nobody["since"][:19], nobody["until"][:19]) == (iso(before)[:19], iso(AT)[:19])
+    data = client.get(f"/api/v1/keywords/{storm}/chart.csv?{times}").text.splitlines()
+    assert [line.split(",")[1] for line in data[1:]] == ["", "0", "2", "0", "2"]
+    page = client.get(f"/keywords/{storm}?{times}").text
+    words = page.partition('class="methods">')[2].partition("</p>")[0]
+    assert "No stretch of this time" not in words
+    assert "was not followed" in words
+    inside = f"from={iso(since)}&to={iso(since + 3 * HOUR_US)}"
+    words = client.get(f"/keywords/{storm}?{inside}").text.partition('class="methods">')[2]
+    assert "No stretch of this time is known to be missing." in words.partition("</p>")[0]
+
+
+def test_the_last_hour_is_of_now_whatever_time_is_shown(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm = keywords.add(engine, "storm").id
+    lease, now = take(engine), now_us()
+    hour = now // HOUR_US * HOUR_US - HOUR_US
+    store(engine, lease, *(post(n, occurred_at=hour + n) for n in range(3)))
+    for query in ("range=hour", "range=week", "from=2020-01-04&to=2021-06-03", "from=20d&to=10d"):
+        rate = statistics(client, storm, query)["rate"]
+        assert (rate["posts"], rate["learned_days"]) == (3, 0), query
+    later = f"from={iso(now + HOUR_US)}&to={iso(now + 3 * HOUR_US)}"
+    assert statistics(client, storm, later)["rate"]["posts"] == 3
+    page = client.get(f"/keywords/{storm}?{later}").text
+    assert "-100" not in page
+    assert "is not over" in page
+
+
 def test_the_form_keeps_the_range_and_nothing_leads_into_the_future(
     engine: Engine, client: FlaskClient
 ) -> None:
@@ -605,13 +666,19 @@ def test_the_usual_is_the_same_whatever_range_is_shown(engine: Engine) -> None:
     at = [(hour * US + n, n) for hour in hours for n in range(3)]
     store(engine, lease, *(post(n, occurred_at=moment) for n, (moment, _) in enumerate(at)))
     found = []
-    for length in (HOUR, DAY, 7 * DAY):
-        span = spans.cut(now - length, now)
-        by_hour = sums.hours(engine, storm, 0, now)
-        known = report.past(by_hour, span, report.seen(engine, row, span))
-        assert not any(hour % HOUR for hour in known.hours)
-        found.append(report.rate(known, now))
-    assert found[0].usual == found[1].usual == found[2].usual == 0
+    for since, until in (
+        (now - HOUR, now),
+        (now - DAY, now),
+        (now - 7 * DAY, now),
+        (now - 50 * DAY, now - 40 * DAY),
+        (now + DAY, now + 2 * DAY),
+    ):
+        span = spans.cut(since, until)
+        covered = report.seen(engine, row, span)
+        by_hour = sums.hours(engine, storm, 0, until)
+        assert not any(hour % HOUR for hour in report.past(by_hour, span, covered).hours)
+        found.append(report.rate(engine, row, span, by_hour, covered, now))
+    assert {one.usual for one in found} == {0}
     assert found[0].learned_days >= 14
 
 

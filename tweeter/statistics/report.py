@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter import texts
-from tweeter.statistics import narrowed, spikes
+from tweeter.statistics import narrowed, spans, spikes
 from tweeter.statistics.keeping import Keeper
 from tweeter.statistics.narrowed import Narrowed
 from tweeter.statistics.panels import (
@@ -22,8 +22,9 @@ from tweeter.statistics.panels import (
 )
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.spike_cards import SpikeCard, spike_cards
+from tweeter.statistics.unseen import bands
 from tweeter.statistics.voice import Voice
-from tweeter.statistics.volume import Question, Volume, bands, by_hour, volume
+from tweeter.statistics.volume import Question, Volume, by_hour, volume
 from tweeter.store import coverage, sums
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage
@@ -85,10 +86,24 @@ def past(by_hour: Mapping[int, int], span: Span, covered: Seen) -> Past:
     return Past(hours=hours, skip=frozenset(skip))
 
 
-def rate(known: Past, now_s: int) -> Rate:
-    """The last full hour against its usual."""
+def rate(
+    engine: Engine,
+    row: KeywordRow,
+    span: Span,
+    by_hour: Mapping[int, int],
+    covered: Seen,
+    now_s: int,
+) -> Rate:
+    """The last full hour against its usual, whatever time is looked at.
+
+    by_hour and covered: of `span`; they are asked for again where it does not know that hour.
+    """
     hour = now_s - now_s % HOUR - HOUR
-    posts = known.hours.get(hour, 0)
+    if not span.since - HOUR <= hour <= span.asked[1] - HOUR:
+        span = spans.cut(hour, hour + HOUR, HOUR)
+        covered = seen(engine, row, span)
+        by_hour = sums.hours(engine, row.id, min(covered.learned_from, hour), hour + HOUR)
+    known, posts = past(by_hour, span, covered), by_hour.get(hour, 0)
     learned = spikes.learned_days(known.hours, hour)
     normal = spikes.usual(known.hours, hour, known.skip)
     if learned < spikes.LEARNED_DAYS or not normal.hours:
@@ -138,7 +153,8 @@ def of_keyword(
     span = question.span
     covered = seen(engine, row, span) if covered is None else covered
     drawn = volume(engine, keyword_id, created_s, question, covered.asked)
-    hours, every = _hours(engine, keyword_id, question, covered)
+    now = int(now_s())
+    hours, every = _hours(engine, keyword_id, question, covered, now)
     before = past(hours, span, covered)
     found = spikes.find(before.hours, span.asked[0], span.asked[1], before.skip)
     # Of what panels count: they are narrowed by networks alone.
@@ -159,7 +175,7 @@ def of_keyword(
         panels=list(panels(engine, keyword_id, question, known, in_panels).values()),
         terms=terms(engine, keyword_id, expression, span, passing),
         hours=hours_of_week(span, hours),
-        rate=rate(before if every is hours else past(every, span, covered), int(now_s())),
+        rate=rate(engine, row, span, every, covered, now),
         spikes=spike_cards(engine, keyword_id, question, found),
     )
 
@@ -169,12 +185,14 @@ _EARLIER = Keeper(most=100)  # each of thousands of hours
 
 
 def _hours(
-    engine: Engine, keyword_id: int, question: Question, covered: Seen
+    engine: Engine, keyword_id: int, question: Question, covered: Seen, now_s: int
 ) -> tuple[dict[int, int], dict[int, int]]:
     """The chart's posts by hour, of the stretch and of what it is judged by; and all posts."""
     span = question.span
     first, last = whole_hours(span)
-    begin, end = min(first, covered.learned_from), max(last, span.asked[1])
+    # The last full hour may have begun before the keyword was followed.
+    hour = min(span.since, now_s) // HOUR * HOUR - HOUR
+    begin, end = min(first, covered.learned_from, hour), max(last, span.asked[1])
     every = sums.hours(engine, keyword_id, begin, end)
     if not question.has_filters:
         return every, every
@@ -230,6 +248,10 @@ def plain(value: Any) -> Any:
             found[name] = item
         elif name == "asked":
             found["asked"] = {"since_us": item[0] * US, "until_us": item[1] * US}
+        elif name == "unfollowed":
+            found[name] = [
+                {"since_us": since * US, "until_us": until * US} for since, until in item
+            ]
         elif name == "edits":
             found["edits"] = [
                 {"at_us": at * US, "version": version, "expression": expression}

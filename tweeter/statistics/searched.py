@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter.filters import Filter, choices, span
-from tweeter.statistics.volume import Band, bands
+from tweeter.statistics.unseen import Band, bands
 from tweeter.store import coverage, figures
 from tweeter.store.cells import US
 from tweeter.store.figures import Figure

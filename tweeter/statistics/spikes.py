@@ -98,7 +98,7 @@ def _median(values: Sequence[float]) -> float:
 
 def learned_days(hours: Mapping[int, int], until: int) -> int:
     """Days of the past that are known at `until`."""
-    return (until - min(hours)) // (24 * HOUR) if hours else 0
+    return max(until - min(hours), 0) // (24 * HOUR) if hours else 0
 
 
 def find(

@@ -1,9 +1,7 @@
 """Posts over time: stacked, beside others, with what was not covered and what was edited."""
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from itertools import accumulate
 
 import msgspec
 from sqlalchemy import Engine
@@ -11,13 +9,14 @@ from sqlalchemy import Engine
 from tweeter.statistics import indexed
 from tweeter.statistics.indexed import Indexed
 from tweeter.statistics.spans import WEEK, Span
+from tweeter.statistics.unseen import Band, as_times, bands, blank, pauses, unfollowed
 from tweeter.store import annotations, coverage, facet_sums, figures, keywords, sums
 from tweeter.store.annotations import Annotation
 from tweeter.store.cells import HOUR, US
-from tweeter.store.coverage import Coverage, Stretch
+from tweeter.store.coverage import Coverage
 from tweeter.store.figures import Figure
 from tweeter.store.sums import EVERY, Cell, Grid, Narrow
-from tweeter.texts import counted, joined, say
+from tweeter.texts import say
 
 SERIES_SHOWN = 7  # the commonest; the rest is one series, OTHER
 OTHER = "other"
@@ -46,6 +45,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.which[0]) or self.narrow != EVERY
 
     @property
+    def others(self) -> list[int]:
+        """The keywords that it is compared with, each once."""
+        return list(dict.fromkeys(self.keywords))
+
+    @property
     def is_of_networks(self) -> bool:
         """Whether no filter but networks is on: the sums of everything know it."""
         return not self.which[0] and self.narrow.has_total()
@@ -72,15 +76,6 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self.posts)
 
 
-class Band(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch that was not covered: seconds; whole: on no stream at all."""
-
-    since: int
-    until: int
-    whole: bool
-    words: str
-
-
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
     """Posts over time, stacked; others are lines beside them. gone: removed since, in all.
 
@@ -97,6 +92,9 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     figure: Figure
     bands: list[Band]
     pauses: list[Band]  # in which a person had it paused or removed
+    unfollowed: list[
+        tuple[int, int]
+    ]  # seconds in which no stream was to look for it: (since, until)
     followed_since: int  # seconds; before it nothing was looked for
     edits: list[tuple[int, int, str]]
     annotations: list[Annotation]  # in microseconds
@@ -118,9 +116,9 @@ def volume(
     """The chart's numbers: stacks, comparisons, and what was not covered of the span."""
     span = question.span
     found = cells(engine, keyword_id, span.grid, question)
-    missed, paused = bands(covered), pauses(covered)
-    blank = _blank(span, [*missed, *paused])
-    stacks = [_known(one, blank) for one in _series(found, span)]
+    missed, nobody = bands(covered), unfollowed(covered)
+    gaps = blank(span, missed, nobody)
+    stacks = [_known(one, gaps) for one in _series(found, span)]
     others = _others(engine, keyword_id, created_s, question)
     previous = span.before()
     if question.which[0]:
@@ -138,13 +136,14 @@ def volume(
         before=before,
         figure=figures.of_coverage(covered),
         bands=missed,
-        pauses=paused,
+        pauses=pauses(covered),
+        unfollowed=nobody,
         followed_since=created_s,
         edits=sums.edits(engine, keyword_id, (span.since, span.until)),
         annotations=annotations.between(
             engine, span.since * US, span.until * US, keyword_id=keyword_id
         ),
-        indexes=_indexes(stacks, others, question, [*missed, *paused])
+        indexes=_indexes(stacks, others, question, [*as_times(missed), *nobody])
         if question.scale == "index"
         else [],
     )
@@ -168,17 +167,17 @@ def _indexes(
     stacks: Sequence[Series],
     others: Sequence[Series],
     question: Question,
-    missed: Sequence[Band],
+    missed: Sequence[tuple[int, int]],
 ) -> list[Indexed]:
     """Each series against its own mean. What was missed now says nothing of an earlier time."""
     span = question.span
     found = _compared(stacks, others, span, as_index=True)
-    now = indexed.judged(span, [(band.since, band.until) for band in missed])
+    now = indexed.judged(span, missed)
     before = indexed.judged(span, [])
-    of_before = len(found) - len(others) if question.compare else len(found)
+    of_before = len(found) - len(others) if question.compare else None
     return [
         indexed.against_mean(
-            one.name, one.posts, _without(now if n < of_before else before, one.unknown)
+            one.name, one.posts, _without(before if n == of_before else now, one.unknown)
         )
         for n, one in enumerate(found)
     ]
@@ -250,38 +249,30 @@ def _series(cells: Sequence[Cell], span: Span) -> list[Series]:
 
 
 def _others(engine: Engine, keyword_id: int, created_s: int, question: Question) -> list[Series]:
+    """An earlier time of the keyword first, if that is compared; then the other keywords."""
     span = question.span
-    if question.compare in ("previous", "week"):
-        earlier = span.before(WEEK if question.compare == "week" else 0)
-        together = msgspec.structs.replace(question, by="")
-        counted = cells(engine, keyword_id, earlier.grid, together)
-        name = say("a week before") if question.compare == "week" else say("the time before")
-        line = Series(name=name, posts=_line(counted, earlier))
-        return [_known(line, _blank(earlier, _missed(engine, keyword_id, earlier), created_s))]
     together = msgspec.structs.replace(question, by="")
     found = []
-    for number in dict.fromkeys(question.keywords):
+    if question.compare:
+        earlier = span.before(WEEK if question.compare == "week" else 0)
+        name = say("a week before") if question.compare == "week" else say("the time before")
+        line = Series(
+            name=name, posts=_line(cells(engine, keyword_id, earlier.grid, together), earlier)
+        )
+        found.append(_known(line, _unknown(engine, keyword_id, earlier, created_s)))
+    for number in question.others:
         posts = _line(cells(engine, number, span.grid, together), span)
         since = keywords.get(engine, number).created_at // US
-        blank = _blank(span, _missed(engine, number, span), since)
-        found.append(_known(Series(name=str(number), posts=posts), blank))
+        gaps = _unknown(engine, number, span, since)
+        found.append(_known(Series(name=str(number), posts=posts), gaps))
     return found
 
 
-def _missed(engine: Engine, keyword_id: int, span: Span) -> list[Band]:
+def _unknown(engine: Engine, keyword_id: int, span: Span, created_s: int) -> list[int]:
+    """The buckets of another time, or another keyword, in which nothing was covered."""
     since, until = (moment * US for moment in span.asked)
     found = coverage.of_keyword(engine, keyword_id, since, until)
-    return [*bands(found), *pauses(found)]
-
-
-def _blank(span: Span, missed: Sequence[Band], followed_since: int = 0) -> list[int]:
-    """The buckets in which nothing was covered, or not followed yet."""
-    nothing = [(0, followed_since), *((band.since, band.until) for band in missed if band.whole)]
-    return [
-        bucket
-        for bucket, start in enumerate(span.starts())
-        if any(since <= start and start + span.size <= until for since, until in nothing)
-    ]
+    return blank(span, bands(found), [(0, created_s), *unfollowed(found)])
 
 
 def _known(one: Series, blank: Sequence[int]) -> Series:
@@ -295,60 +286,3 @@ def _line(cells: Sequence[Cell], span: Span) -> list[int]:
     for cell in cells:
         line[(cell.start - span.since) // span.size] += cell.posts
     return line
-
-
-def bands(found: Sequence[Coverage]) -> list[Band]:
-    """Where posts may be missing: each stretch in which some stream missed what it should have."""
-    edges: list[tuple[int, int, str]] = []
-    followed: list[tuple[int, int]] = []
-    for one in found:
-        for stretch in one.stretches:
-            if stretch.verdict == "missed":
-                cause = joined(f"{one.stream}:", stretch.words)
-                edges.append((stretch.since // US, -(-stretch.until // US), cause))
-            elif stretch.verdict == "covered":
-                followed.append((stretch.since // US, stretch.until // US))
-    runs: list[tuple[int, int, list[str]]] = []
-    for since, until, words in sorted(edges):
-        if runs and since <= runs[-1][1]:
-            start, end, said = runs[-1]
-            runs[-1] = start, max(end, until), [*said, words]
-        else:
-            runs.append((since, until, [words]))
-    followed.sort()
-    ends = [0, *accumulate((end for _, end in followed), max)]
-
-    def last_followed(moment: int) -> int:
-        """The last moment covered by what had begun before this one."""
-        return ends[bisect_left(followed, (moment,))]
-
-    return [
-        Band(
-            since=since,
-            until=until,
-            whole=last_followed(until - 1) <= since + 1,
-            words=joined(*said[:3], _more(len(said) - 3)),
-        )
-        for since, until, said in runs
-    ]
-
-
-def _more(count: int) -> str:
-    return counted("And %(count)s more.", "And %(count)s more.", count) if count > 0 else ""
-
-
-def pauses(found: Sequence[Coverage]) -> list[Band]:
-    """Where a person had the keyword paused or removed, on all of its streams."""
-    first, *rest = [
-        [stretch for stretch in one.stretches if stretch.state in ("paused", "removed")]
-        for one in found
-    ] or [[]]
-    return [
-        Band(since=-(-pause.since // US), until=pause.until // US, whole=True, words=pause.words)
-        for pause in first
-        if all(any(_overlap(pause, other) for other in others) for others in rest)
-    ]
-
-
-def _overlap(one: Stretch, other: Stretch) -> bool:
-    return one.since < other.until and other.since < one.until

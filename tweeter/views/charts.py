@@ -13,8 +13,9 @@ import msgspec
 from tweeter.statistics.indexed import HUNDRED
 from tweeter.statistics.spans import Span
 from tweeter.statistics.spikes import Spike
+from tweeter.statistics.unseen import Band
 from tweeter.statistics.voice import Voice
-from tweeter.statistics.volume import Band, Volume
+from tweeter.statistics.volume import Volume
 from tweeter.store.annotations import Annotation
 from tweeter.store.cells import DAY, HOUR, US
 from tweeter.texts import say

@@ -11,7 +11,7 @@ from tweeter.choices import NO_LANGUAGE
 from tweeter.columns import BadColumn, Column
 from tweeter.filters import MANY, Filter
 from tweeter.moments import iso
-from tweeter.statistics.volume import Band
+from tweeter.statistics.unseen import Band
 from tweeter.store.cells import US
 from tweeter.store.search import Counts, Histogram
 from tweeter.store.searches import SavedSearch, query_of

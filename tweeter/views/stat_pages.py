@@ -87,6 +87,8 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "heads": heads,
         "legend": _legend(question, volume, heads),
         "missed_s": sum(band.until - band.since for band in volume.bands),
+        "unfollowed_s": sum(until - since for since, until in volume.unfollowed),
+        "is_ahead": span.asked[1] > now_us() // US + MINUTE,
         "spikes": charts.spike_marks(span, [card.spike for card in found.spikes]),
         "word": partial(posts_behind.having_word, row, question),
         "hours": grids.hours(
@@ -117,11 +119,12 @@ def _legend(question: Question, found: Volume, heads: list[str]) -> list[dict[st
     keyword: the number of a keyword that it is compared with, else 0.
     """
     own = len(found.drawn) - len(found.others)
+    keywords = len(found.drawn) - len(question.others)  # they come last
     return [
         {
             "name": head,
             "total": series.total,
-            "keyword": int(series.name) if n >= own and question.keywords else 0,
+            "keyword": question.others[n - keywords] if n >= keywords else 0,
             "is_line": bool(found.indexes) or n >= own,
             "mean": found.indexes[n].mean if found.indexes else None,
         }
