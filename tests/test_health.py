@@ -86,8 +86,10 @@ def test_gaps_quarantine_and_jobs_are_counted(engine: Engine, client: FlaskClien
     workers.beat(engine, owner(), "w")
     lease = take(engine)
     now = time.time_ns() // 1000
-    for state, at in (("live", now - 50), ("down", now - 40), ("live", now - 10)):
-        turn = Turn(state=state, cause="x", at=at, outcome="lost")
+    outcomes = ("", "", "", "lost")  # before its first connection it was not followed
+    states = (("down", now - 60), ("live", now - 50), ("down", now - 40), ("live", now - 10))
+    for (state, at), outcome in zip(states, outcomes, strict=True):
+        turn = Turn(state=state, cause="x", at=at, outcome=outcome)
         ledger.enter(engine, lease.stream_id, turn)
     with writing(engine) as connection:
         jobs.start_rematch(connection, keyword.id, 1, now - 3_600_000_000)

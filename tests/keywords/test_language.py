@@ -10,10 +10,19 @@ from hypothesis import strategies as st
 
 from tests.keywords.posts import post
 from tweeter.errors import KeywordSyntaxError
-from tweeter.keywords import Matcher, NotForX, compile_for_x, haystack, parse, print_expression
+from tweeter.keywords import (
+    Matcher,
+    NotForX,
+    canonical,
+    compile_for_x,
+    haystack,
+    parse,
+    print_expression,
+)
 from tweeter.keywords.features import features
 from tweeter.keywords.nodes import And, Field, Mention, Node, Not, Or, Prefix, Tag, Word, holds
 from tweeter.keywords.normalise import _APOSTROPHES, _EVEN, _INVISIBLE, normalise
+from tweeter.keywords.parse import in_order
 from tweeter.records import Keyword, Link, Post
 
 # Few letters, so that words meet; with what makes boundaries hard.
@@ -81,6 +90,28 @@ def test_what_is_printed_parses_to_the_same(expression: str) -> None:
     node = parsed(expression)
     if node is not None:
         assert parse(print_expression(node)) == node
+
+
+@given(expressions, posts)
+def test_operands_in_order_match_the_same(expression: str, seen: Post) -> None:
+    node = parsed(expression)
+    if node is not None:
+        hay, traits = haystack(seen), features(seen)
+        assert holds(in_order(node), hay, traits) == holds(node, hay, traits)
+        assert canonical(print_expression(in_order(node))) == canonical(expression)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("climate OR #climate", "#Climate OR climate OR CLIMATE"),
+        ("cat (dog OR NOT bird)", "(NOT bird OR dog) cat cat"),
+        ('"new york" lang:en', 'lang:en "New York"'),
+    ],
+)
+def test_order_and_repetition_make_no_other_keyword(one: str, other: str) -> None:
+    assert canonical(one) == canonical(other)
+    assert canonical("cat OR dog") != canonical("cat dog")
 
 
 @given(st.text(max_size=60) | expressions)

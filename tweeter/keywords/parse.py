@@ -353,6 +353,25 @@ def print_expression(node: Node) -> str:
     return node.text if _is_bare(node.text) else _quoted(node.text)
 
 
+def canonical(expression: str) -> str:
+    """Equal for expressions that differ in case, order, repetition and writing alone.
+
+    Raises KeywordSyntaxError.
+    """
+    return print_expression(in_order(parse(expression))).casefold()
+
+
+def in_order(node: Node) -> Node:
+    """The operands of AND and OR, each once, in the order of how they are printed."""
+    if isinstance(node, Not):
+        return Not(in_order(node.node))
+    if not isinstance(node, And | Or):
+        return node
+    printed = {print_expression(one).casefold(): one for one in map(in_order, node.nodes)}
+    nodes = tuple(printed[text] for text in sorted(printed))
+    return nodes[0] if len(nodes) == 1 else type(node)(nodes)
+
+
 def _grouped(node: Node, kinds: object) -> str:
     text = print_expression(node)
     return f"({text})" if isinstance(node, kinds) else text  # type: ignore[arg-type]

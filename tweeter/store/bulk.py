@@ -9,11 +9,11 @@ import msgspec
 from sqlalchemy import Connection, Engine, insert, select
 
 from tweeter.errors import KeywordSyntaxError, TweeterError
-from tweeter.keywords import accounts
+from tweeter.keywords import accounts, canonical
 from tweeter.store import followed, jobs, keyword_ledger
 from tweeter.store.engine import chunks, db_now, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
-from tweeter.store.keywords import Options, bump, canonical, insert_row, pending_at_x
+from tweeter.store.keywords import Options, bump, insert_row, pending_at_x
 from tweeter.store.schema import keyword_versions, keywords
 from tweeter.texts import say
 

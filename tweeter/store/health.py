@@ -271,9 +271,14 @@ def _gaps(connection: Connection, now: int) -> Gaps:
     ended = func.coalesce(intervals.c.ended_at, now)
     began = case((intervals.c.started_at < midnight, midnight), else_=intervals.c.started_at)
     lost = case((intervals.c.outcome == "lost", 1), else_=0)
+    # What ended without an outcome was before the stream's first connection: it was not followed.
+    is_gap = (intervals.c.outcome != "") | intervals.c.ended_at.is_(None)
     row = connection.execute(
         select(func.count(), func.sum(ended - began), func.sum(lost)).where(
-            intervals.c.state.not_in(NOT_WANTED), ended > midnight, ended > intervals.c.started_at
+            intervals.c.state.not_in(NOT_WANTED),
+            is_gap,
+            ended > midnight,
+            ended > intervals.c.started_at,
         )
     ).one()
     missed_s = round(int(row[1] or 0) / 1e6, 1)

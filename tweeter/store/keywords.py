@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from tweeter.errors import KeywordSyntaxError, TweeterError
-from tweeter.keywords import parse, print_expression
+from tweeter.keywords import canonical
 from tweeter.records import Keyword
 from tweeter.store import followed, jobs, keyword_ledger, known
 from tweeter.store.engine import db_now, reading, repeated, writing
@@ -93,11 +93,6 @@ class KeywordExists(TweeterError):
 
 class TooManyKeywords(TweeterError):
     """The installation's limit is reached."""
-
-
-def canonical(expression: str) -> str:
-    """The expression printed from its tree, case folded; raises KeywordSyntaxError."""
-    return print_expression(parse(expression)).casefold()
 
 
 def _row(row: Mapping[Any, Any]) -> KeywordRow:

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Engine, func, select
 
-from tweeter.keywords import Matcher, haystack, print_expression, tree
+from tweeter.keywords import Matcher, canonical, haystack, print_expression, tree
 from tweeter.keywords.features import features
 from tweeter.keywords.highlight import marks
 from tweeter.keywords.nodes import And, Node, Or, holds
 from tweeter.records import Keyword, Post
 from tweeter.store.engine import reading
 from tweeter.store.followed import NONE, Answers
-from tweeter.store.keywords import canonical, one
+from tweeter.store.keywords import one
 from tweeter.store.posts import as_post
 from tweeter.store.schema import keywords, matches, posts
 
