@@ -2,13 +2,16 @@
 
 import gzip
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tweeter import jsonlines
+from tweeter.errors import SourceError
 from tweeter.jsonlines import Blocks
 from tweeter.recordings import Part, Reader, open_file, position_after, read
 from tweeter.records import RawEvent
@@ -79,3 +82,34 @@ def test_lines_before_the_damage_are_given(tmp_path: Path) -> None:
         with pytest.raises(jsonlines.DAMAGED):
             count()
     assert blocks.at == found > 5_000
+
+
+def in_two(data: bytes) -> bytes:
+    """As two programs that wrote into one file leave it: two frames."""
+    half = len(data) // 2
+    return zstandard.compress(data[:half]) + zstandard.compress(data[half:])
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress, in_two])
+def test_a_packed_file_that_was_cut_off_is_damaged(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "posts.packed"
+    whole = b"".join(b'{"n": %d, "is": "%x"}\n' % (n, n**9) for n in range(20_000))
+    packed = pack(whole)
+    file.write_bytes(packed)
+    assert sum(len(list(one)) for one in read(file, Part(0, 0), 0)) == 20_000
+    for size in (len(packed) * 3 // 4, len(packed) - 1):
+        file.write_bytes(packed[:size])
+        with pytest.raises(SourceError, match="is damaged after line"):
+            list(read(file, Part(0, 0), 0))
+
+
+def test_parts_of_a_zstd_file_that_hold_nothing_to_read_are_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "posts.zst"
+    skipped = b"\x50\x2a\x4d\x18\x05\x00\x00\x00hello"  # a skippable frame: RFC 8878, 3.1.2
+    empty = zstandard.compress(b"")
+    one, other = zstandard.compress(b'{"n": 1}\n'), zstandard.compress(b'{"n": 2}\n')
+    file.write_bytes(one + skipped + empty + other + skipped)
+    events = [event.body for block in read(file, Part(0, 0), 0) for event in block]
+    assert events == [b'{"n": 1}', b'{"n": 2}']

@@ -9,7 +9,7 @@ import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import zstandard
 
@@ -21,6 +21,7 @@ BLOCK_EVENTS = 512
 SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
 LEAST_BYTES = 32 * 1024 * 1024  # between two parts a reader's helpers have nothing to do
 MOST_PARTS = 64
+PACKED_BYTES = 16 * 1024  # unpacked at a time: they may hold a thousand times as much
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # how packed files begin
 
 
@@ -101,11 +102,49 @@ def open_file(path: Path) -> File:
     start = file.read(4)
     file.seek(0)
     if start.startswith(GZIP):
-        return gzip.GzipFile(fileobj=file)
+        file.close()  # GzipFile closes only what it has opened itself
+        return gzip.GzipFile(path)
     if start == ZSTD:
-        unpacked = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        return io.BufferedReader(unpacked, 1 << 20)  # type: ignore[type-var]
+        return io.BufferedReader(_Frames(file), 1 << 20)
     return file
+
+
+class _Frames(io.RawIOBase):
+    """What is in a file of zstd frames. zstandard's own reader says nothing at one that ends too
+    early; here, as with gzip, that is an EOFError."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file = file
+        self._packed = b""
+        self._unpacked = memoryview(b"")
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._unpacked:
+            if not self._unpack():
+                return 0
+        size = min(len(buffer), len(self._unpacked))
+        buffer[:size], self._unpacked = self._unpacked[:size], self._unpacked[size:]
+        return size
+
+    def _unpack(self) -> bool:
+        """Some more, maybe nothing; False at the end."""
+        packed = self._packed or self._file.read(PACKED_BYTES)
+        if not packed:
+            if self._frame is not None:
+                raise EOFError("it ends in the middle of a frame")
+            return False
+        frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+        self._unpacked = memoryview(frame.decompress(packed))
+        self._packed, self._frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+        return True
 
 
 class Reader:
