@@ -19,6 +19,7 @@ from typing import Self
 
 from tweeter.texts import joined, say
 
+LONGEST_WAIT_US = 86_400_000_000  # that a network can ask for: beyond it its clock is wrong
 MUST_END = 78  # exit code: starting again cannot help (EX_CONFIG of sysexits.h)
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import moments
-from tweeter.errors import Held, LeaseLost, MustEnd, SourceError
+from tweeter.errors import LONGEST_WAIT_US, Held, LeaseLost, MustEnd, SourceError
 from tweeter.line import Line, Unsaid
 from tweeter.pipeline import Pipeline
 from tweeter.records import Keyword, RawEvent, now_us
@@ -33,7 +33,6 @@ log = logging.getLogger("tweeter.follow")
 
 HELD_S = 1.0  # between tries to keep events while the disk is full
 SETTLED_S = 2.0  # after a pause: then what lay in buffers has been read
-LONGEST_WAIT_US = 86_400_000_000  # that a network can ask for: beyond it its clock is wrong
 LIVE_AFTER_S = 60.0  # a connection that lasted so long clears the count of failures
 STATES = {"refused": "needs_attention", "limited": "limited", "occupied": "limited"}
 STATES["waiting"] = "waiting"

@@ -1,7 +1,8 @@
-"""Bluesky's app view: app.bsky.feed.getPosts and app.bsky.actor.getProfiles.
+"""Bluesky's app view: app.bsky.feed.getPosts, app.bsky.actor.getProfiles, and one of each.
 
 Wire facts: lexicons of bluesky-social/atproto: at most 25 names a call; what is not there, or is
-of an account that is not shown, is left out of the answer.
+of an account that is not shown, is left out of the answer. Asked for alone (getPostThread,
+getProfile) it is a 400 with an error.
 """
 
 import json
@@ -18,7 +19,7 @@ class BlueskyPostsSimulator(Hosted):
     """`url` is there after `start`. Publish Jetstream's events (as JSON) of posts.
 
     deleted: at-uris; hidden: accounts that are not shown; answers: (status, headers, body) for
-    the next requests.
+    the next requests; forgetful: several posts asked for together are all left out.
     """
 
     def __init__(self, *, port: int = 0) -> None:
@@ -27,12 +28,15 @@ class BlueskyPostsSimulator(Hosted):
         self.deleted: set[str] = set()
         self.hidden: set[str] = set()
         self.answers: list[tuple[int, dict[str, str], Any]] = []
+        self.forgetful = False
         self.asked: list[list[str]] = []
 
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/xrpc/app.bsky.feed.getPosts", self._posts)
+        app.router.add_get("/xrpc/app.bsky.feed.getPostThread", self._thread)
         app.router.add_get("/xrpc/app.bsky.actor.getProfiles", self._profiles)
+        app.router.add_get("/xrpc/app.bsky.actor.getProfile", self._one_profile)
         return app
 
     def keep(self, event: dict[str, Any] | bytes) -> str:
@@ -44,7 +48,23 @@ class BlueskyPostsSimulator(Hosted):
         return uri
 
     async def _posts(self, request: web.Request) -> web.Response:
-        return self._answer(request, "uris", "posts", self._view)
+        view = (lambda uri: None) if self.forgetful else self._view
+        return self._answer(request, "uris", "posts", view)
+
+    async def _thread(self, request: web.Request) -> web.Response:
+        view = self._view(request.query["uri"])
+        if view is None:
+            words = f"Post not found: {request.query['uri']}"
+            return web.json_response({"error": "NotFound", "message": words}, status=400)
+        post = {"$type": "app.bsky.feed.defs#threadViewPost", "post": view, "replies": []}
+        return web.json_response({"thread": post})
+
+    async def _one_profile(self, request: web.Request) -> web.Response:
+        profile = self._profile(request.query["actor"])
+        if profile is None:
+            body = {"error": "AccountTakedown", "message": "Account has been suspended"}
+            return web.json_response(body, status=400)
+        return web.json_response(profile)
 
     async def _profiles(self, request: web.Request) -> web.Response:
         return self._answer(request, "actors", "profiles", self._profile)

@@ -64,8 +64,9 @@ class MastodonSimulator:
     are open; sockets=False: WebSocket handshakes get 502; subscribes_s: so long after it is asked
     for, a subscription works (by WebSocket; nothing says when);
     split: bytes a chunk of SSE; answers: (status, headers, body) for the next requests of any
-    kind; disabled: feeds that the server says it has switched off; many=False: a server older
-    than 4.3, which gives statuses one by one only; calls_left of calls: of the general limit.
+    kind; instead: (status, content type, text) for every request, as of a proxy before a server
+    that is away; disabled: feeds that the server says it has switched off; many=False: a server
+    older than 4.3, which gives statuses one by one only; calls_left of calls: of the general limit.
     connects holds (monotonic, path) of what streamed.
     """
 
@@ -80,6 +81,7 @@ class MastodonSimulator:
         self.sockets = True
         self.split = 0
         self.answers: list[tuple[int, dict[str, str], Any]] = []
+        self.instead: tuple[int, str, str] | None = None
         self.disabled: tuple[str, ...] = ()
         self.statuses: list[dict[str, Any]] = []
         self.deleted: set[str] = set()
@@ -194,6 +196,9 @@ class MastodonSimulator:
     @web.middleware
     async def _outer(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.requests.append(request.path_qs)
+        if self.instead:
+            code, kind, text = self.instead
+            return web.Response(status=code, content_type=kind, text=text)
         if self.answers:
             code, headers, body = self.answers.pop(0)
             return web.json_response(body, status=code, headers=headers)

@@ -3,10 +3,14 @@
 Wire facts: docs.x.com, "post lookup" (100 ids; what is missing comes in `errors`);
 docs.joinmastodon.org, methods/statuses (`id[]` since 4.3, which leaves out what is gone);
 docs.bsky.app, app.bsky.feed.getPosts and app.bsky.actor.getProfiles (25, likewise).
+
+That an answer leaves something out proves nothing: a proxy, or a server in trouble, may have sent
+it. What is left out is asked for by itself, and is gone when the network's own error says so.
 """
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -16,17 +20,20 @@ import msgspec
 
 from tweeter.config import Config
 from tweeter.decode import times
-from tweeter.errors import SourceError
+from tweeter.errors import LONGEST_WAIT_US, SourceError
 from tweeter.keywords.x_limits import LOOK_UP_POSTS
 from tweeter.records import RawEvent, now_us
 from tweeter.sources.clock import skew_s
-from tweeter.sources.mastodon_rest import Rest, open_rest, refusal
+from tweeter.sources.mastodon_rest import Rest, error_of, open_rest, refusal
 from tweeter.sources.past import server_named
 from tweeter.sources.x_client import FIELDS, XClient, open_client
 
 TIMEOUT_S = 15.0
+ONE_BY_ONE_S = 5.0  # then the rest of a page is told another time: below the lease of a job
 NOT_FOUND = "not found"
 REASONS = (NOT_FOUND, "suspended", "protected")  # why a looked-up post is gone
+NO_POST = ("NotFound",)
+NO_PROFILE = ("InvalidRequest", "AccountTakedown", "AccountDeactivated")
 UNAVAILABLE = "unavailable"  # status of an account that its network does not show
 
 
@@ -142,7 +149,11 @@ def _pause_of(headers: Mapping[str, str]) -> int:
     reset = headers.get("x-rate-limit-reset", "")
     if headers.get("x-rate-limit-remaining", "") != "0" or not reset.isdigit():
         return 0
-    return int((int(reset) + (skew_s(headers) or 0.0)) * 1e6)
+    return _capped(int((int(reset) + (skew_s(headers) or 0.0)) * 1e6))
+
+
+def _capped(moment: int) -> int:
+    return min(moment, now_us() + LONGEST_WAIT_US)
 
 
 def x_events(answer: Mapping[str, Any]) -> list[RawEvent]:
@@ -169,28 +180,55 @@ class MastodonLooker:
 
     async def look_up(self, authors: Mapping[str, str]) -> Answered:
         """The posts, named by this server's ids."""
-        found = Answered()
-        if not self._one_by_one:
-            params = [("id[]", name) for name in authors]
-            status, value = await self._get("/api/v1/statuses", params, found)
-            self._one_by_one = status != 200 or not isinstance(value, list)
-            if not self._one_by_one:
-                self._take(found, value)
-                there = {str(item.get("id")) for item in value if isinstance(item, dict)}
-                found.gone = {name: NOT_FOUND for name in authors if name not in there}
-                return found
+        found, until_s = Answered(), time.monotonic() + ONE_BY_ONE_S
+        there = await self._several(authors, found)
         for name in authors:
             found.told += 1
-            status, value = await self._get(f"/api/v1/statuses/{name}", [], found)
-            if status == 200:
-                self._take(found, [value])
-            else:
+            if name in there:
+                continue
+            item = await self._one(name, found)
+            if item is None:
                 found.gone[name] = NOT_FOUND
-            if found.wait_us:  # the rest of the page is told another time
+            else:
+                self._take(found, [item])
+            if found.wait_us or time.monotonic() > until_s:
                 break
+        if found.gone and not found.events:
+            await self._must_be_itself()
         return found
 
-    def _take(self, found: Answered, items: list[Any]) -> None:
+    async def _several(self, authors: Mapping[str, str], found: Answered) -> set[str]:
+        """Ask for all together, if the server can; returns which are there."""
+        if self._one_by_one:
+            return set()
+        params = [("id[]", name) for name in authors]
+        status, body = await self._get("/api/v1/statuses", params, found)
+        value = _json(body, self._rest.host) if status == 200 else None
+        self._one_by_one = not isinstance(value, list)
+        items = [item for item in value or [] if isinstance(item, dict)]
+        self._take(found, items)
+        return {str(item.get("id")) for item in items}
+
+    async def _one(self, name: str, found: Answered) -> dict[str, Any] | None:
+        """A post; None if the server itself says that it has none of this id."""
+        status, body = await self._get(f"/api/v1/statuses/{name}", [], found)
+        if status == 404:
+            if not error_of(body):
+                raise SourceError(
+                    "http", f"{self._rest.host} answered 404 with no word of its own."
+                )
+            return None
+        value = _json(body, self._rest.host)
+        if not isinstance(value, dict) or str(value.get("id")) != name:
+            raise SourceError("http", f"{self._rest.host} sent another thing than the post.")
+        return value
+
+    async def _must_be_itself(self) -> None:
+        """When nothing is there: whether a Mastodon server answers at all. Raises SourceError."""
+        if not (await self._rest.instance()).version:
+            raise SourceError("http", f"{self._rest.host} does not say that it is a server.")
+
+    def _take(self, found: Answered, items: list[dict[str, Any]]) -> None:
         at, host = now_us(), self._rest.host_and_port
         for item in items:
             body = json.dumps(item, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -198,16 +236,14 @@ class MastodonLooker:
 
     async def _get(
         self, path: str, params: Sequence[tuple[str, str]], found: Answered
-    ) -> tuple[int, Any]:
-        """Status 200 with its JSON, or 404. Raises SourceError for all others."""
+    ) -> tuple[int, bytes]:
+        """Status 200 or 404, and what came. Raises SourceError for all others."""
         async with self._rest.open(path, params) as response:
             body = await response.read()
             found.wait_us = max(found.wait_us, _server_pause(response.headers))
-            if response.status == 404:
-                return 404, None
-            if response.status != 200:
+            if response.status not in (200, 404):
                 raise refusal(self._rest.host, response.status, response.headers, body)
-            return 200, _json(body, self._rest.host)
+            return response.status, body
 
 
 def _server_pause(headers: Mapping[str, str]) -> int:
@@ -215,7 +251,7 @@ def _server_pause(headers: Mapping[str, str]) -> int:
     most, left = headers.get("X-RateLimit-Limit", ""), headers.get("X-RateLimit-Remaining", "")
     if not (most.isdigit() and left.isdigit()) or int(left) * 5 > int(most):
         return 0
-    return times.iso(headers.get("X-RateLimit-Reset", "")) or 0
+    return _capped(times.iso(headers.get("X-RateLimit-Reset", "")) or 0)
 
 
 def _json(body: bytes, host: str) -> Any:
@@ -226,7 +262,10 @@ def _json(body: bytes, host: str) -> Any:
 
 
 class BlueskyLooker:
-    """`app.bsky.feed.getPosts` of an app view. What it leaves out is gone, or its account is."""
+    """An app view: `getPosts`, and for what it leaves out `getPostThread` or `getProfile`.
+
+    Their errors: bluesky-social/atproto, packages/bsky/src/api/app/bsky (400 and a name).
+    """
 
     page = 25
 
@@ -243,14 +282,44 @@ class BlueskyLooker:
             if event is not None:
                 found.events.append(event)
         missing = [uri for uri in authors if uri not in there]
-        dids = sorted({authors[uri] for uri in missing})
-        if not dids:
-            return found
+        if missing:
+            await self._confirm(missing, authors, found)
+        return found
+
+    async def _confirm(
+        self, missing: Sequence[str], authors: Mapping[str, str], found: Answered
+    ) -> None:
+        """Ask for what was left out by itself, as far as the time allows."""
+        dids, until_s = sorted({authors[uri] for uri in missing}), time.monotonic() + ONE_BY_ONE_S
         value = await self._get("app.bsky.actor.getProfiles", [("actors", did) for did in dids])
         shown = {str(profile.get("did")) for profile in _list(value, "profiles")}
-        found.hidden = [did for did in dids if did not in shown]
-        found.gone = {uri: NOT_FOUND for uri in missing if authors[uri] in shown}
-        return found
+        asked: set[str] = set()
+        for place, uri in enumerate(authors):
+            did = authors[uri]
+            if uri in missing and did in shown:
+                thread = [("uri", uri), ("depth", "0"), ("parentHeight", "0")]
+                if await self._denies("app.bsky.feed.getPostThread", thread, NO_POST):
+                    found.gone[uri] = NOT_FOUND
+            elif uri in missing and did not in asked:
+                asked.add(did)
+                if await self._denies("app.bsky.actor.getProfile", [("actor", did)], NO_PROFILE):
+                    found.hidden.append(did)
+            if time.monotonic() > until_s:
+                found.told = place + 1
+                return
+
+    async def _denies(
+        self, name: str, params: Sequence[tuple[str, str]], errors: Sequence[str]
+    ) -> bool:
+        """Whether the app view answers with one of its errors. Raises SourceError for others."""
+        async with self._rest.open(f"/xrpc/{name}", params) as response:
+            body = await response.read()
+            if response.status == 400 and error_of(body) in errors:
+                return True
+            if response.status != 200:
+                raise _refused(self._rest.host, response, body)
+            _json(body, self._rest.host)
+            return False
 
     async def _get(self, name: str, params: Sequence[tuple[str, str]]) -> Any:
         async with self._rest.open(f"/xrpc/{name}", params) as response:

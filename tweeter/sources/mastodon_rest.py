@@ -37,7 +37,7 @@ class Instance(msgspec.Struct, frozen=True):
 
 def refusal(host: str, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
     """The error for an answer that is not 200, also of a handshake."""
-    said = headers.get("X-Error-Message") or _error_of(body)
+    said = headers.get("X-Error-Message") or error_of(body)
     said = f" ({said[:200]})" if said else ""
     if status == 401:
         return SourceError(
@@ -62,7 +62,8 @@ def refusal(host: str, status: int, headers: Mapping[str, str], body: bytes) -> 
     return SourceError(kind, f"{host} answered {status}{said}.")
 
 
-def _error_of(body: bytes) -> str:
+def error_of(body: bytes) -> str:
+    """What a JSON answer says under "error"; "" if it is no such answer."""
     try:
         value = json.loads(body)
     except ValueError:
@@ -158,7 +159,7 @@ class Rest:
             body = await response.read()
             if response.status in (401, 403):
                 return None
-            if response.status == 404 and _error_of(body):
+            if response.status == 404 and error_of(body):
                 return ""
             if response.status != 200:
                 raise refusal(self.host, response.status, response.headers, body)
