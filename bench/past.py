@@ -23,7 +23,7 @@ def run(bench: Bench) -> None:
     """The product is started with 10,000 keywords and asks for their past by itself."""
     posts = QUICK_POSTS if bench.quick else POSTS
     figure = bench.figure("lookback/36h", f"look back over {HOURS} h, {posts:,} posts, SQLite", "s")
-    figure.note = "the source sends 50,000/s; the last 3 s wait for more; one run"
+    figure.note = "the source sends 50,000/s; one run"
     delay = bench.figure("lookback/live_delay_p99", "its live stream meanwhile, 50/s: p99", "ms")
     delay.note = "from the frame to the commit, looked at every 50 ms"
     ready = bench.ready()

@@ -25,7 +25,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from bench.events import NETWORKS, Plan, Stream, chunk, sse_chunk, v2_frame, websocket_frame
-from tests.simulators.jetstream import Asked
+from tests.simulators.jetstream import Asked, account_event
 from tests.simulators.jetstream_v2 import EVENTS, JetstreamV2Simulator
 from tests.simulators.mastodon import MastodonSimulator
 from tests.simulators.x import XSimulator
@@ -155,6 +155,8 @@ class FastJetstream(JetstreamV2Simulator):
             await line.send([line.frame(self.made.body(number)) for number in numbers])
             ahead_s = began_s + (first - begin) / PAST_EVENTS_S - time.monotonic()
             await asyncio.sleep(max(ahead_s, 0))
+        now = json.dumps(account_event("did:plc:bench")).encode()  # no Jetstream is ever silent
+        await line.send([line.frame(now)])
 
 
 def fast(stream: Stream, past_events: int = 0) -> Any:

@@ -19,14 +19,12 @@ from tweeter.sources.backoff import exponential
 from tweeter.sources.inbox import Taken
 from tweeter.sources.past import Clamped, Piece
 from tweeter.store import past as jobs
+from tweeter.store.leases import RENEW_S
 from tweeter.store.past import Past
 
 PART_S = 30.0  # a task's length: below every time-out of the broker
 SILENT_S = 10.0  # so much later a part ends for which nothing comes
 LOOK_S = 0.5
-# A gap on Mastodon begins where we read last. What was written before, on another server or ahead
-# of a long queue, may have been streamed in the gap.
-LATE_US = 30_000_000
 
 _wait_s = exponential(5, 600, jitter=0.2)
 
@@ -40,8 +38,7 @@ def work(
     except LeaseLost:
         return True
     except SourceError as error:
-        wait_s = _wait_s(past.tries + 1)
-        jobs.pause(engine, past, error.state, wait_s=wait_s, failed=True)
+        jobs.put_off(engine, past, error, _wait_s(past.tries + 1))
         return True
 
 
@@ -50,9 +47,14 @@ async def _work(
 ) -> bool:
     """Read, and leave in time also while nothing comes."""
     reading = asyncio.create_task(_read(engine, config, past))
-    until_s = time.monotonic() + PART_S + SILENT_S
+    renewed_s = time.monotonic()
+    until_s = renewed_s + PART_S + SILENT_S
     while not (await asyncio.wait({reading}, timeout=LOOK_S))[0]:
-        if should_stop() or time.monotonic() > until_s:
+        now_s = time.monotonic()
+        if now_s - renewed_s > RENEW_S:
+            await asyncio.to_thread(jobs.renew, engine, past)
+            renewed_s = now_s
+        if should_stop() or now_s > until_s:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
             await asyncio.to_thread(jobs.pause, engine, past, "Under way.")
@@ -67,22 +69,27 @@ async def _read(engine: Engine, config: Config, past: Past) -> bool:
     pipeline = Pipeline(engine, past.lease, book, is_live=False, indexed=indexed)
     deadline = time.monotonic() + PART_S
     began_us: list[int] = []
+    noted_us = 0
     with closing(Helpers(config.helpers)) as helpers:
         async for piece in _pieces(config, past, began_us.append):
+            noted_us = await _note_clamp(engine, past, began_us, noted_us)
             taken = Taken(piece.events, 0, position=str(piece.position))
             await asyncio.to_thread(pipeline.store, taken, helpers)
             if time.monotonic() > deadline:
-                await _note_clamp(engine, past, began_us)
                 await asyncio.to_thread(jobs.pause, engine, past, "Under way.")
                 return False
-    await _note_clamp(engine, past, began_us)
+    await _note_clamp(engine, past, began_us, noted_us)
     await asyncio.to_thread(jobs.finish, engine, past)
     return True
 
 
-async def _note_clamp(engine: Engine, past: Past, began_us: list[int]) -> None:
-    if began_us:
-        await asyncio.to_thread(jobs.clamped, engine, past, max(began_us))
+async def _note_clamp(engine: Engine, past: Past, began_us: list[int], noted_us: int) -> int:
+    """Note from when on the network still had events, before what came after it is stored: the
+    part may be killed. Returns what is noted."""
+    latest = max(began_us, default=0)
+    if latest > noted_us:
+        await asyncio.to_thread(jobs.clamped, engine, past, latest)
+    return latest
 
 
 def _pieces(config: Config, past: Past, clamped: Clamped) -> AsyncIterator[Piece]:
@@ -91,6 +98,6 @@ def _pieces(config: Config, past: Past, clamped: Clamped) -> AsyncIterator[Piece
         return networks.bluesky(config, at, past.until_us, clamped)
     if past.network == "mastodon":
         at = past.position or past.until_us
-        late_us = LATE_US if past.kind == "repair" else 0
+        late_us = jobs.LATE_US if past.kind == "repair" else 0
         return networks.mastodon(config, past.stream, past.since_us - late_us, at, clamped)
     raise SourceError("refused", f"{past.network} cannot be asked for its past.")

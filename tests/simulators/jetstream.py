@@ -81,7 +81,8 @@ class JetstreamSimulator:
 
     sent holds (time_us, moment of sending) for each event that went out. faults:
     refuse (a list of (status, text) for the next handshakes), flaps (so many connections are
-    closed as soon as they are open), stalled (sends nothing), and the methods reset, close,
+    closed as soon as they are open), stalled (sends nothing), falls_silent (after how many events
+    the next connections send no more), and the methods reset, close,
     half_frame and mute for connections that are open.
     """
 
@@ -97,6 +98,7 @@ class JetstreamSimulator:
         self.refuse: list[tuple[int, str]] = []
         self.flaps = 0
         self.stalled = False
+        self.falls_silent: list[int] = []
         self.events: list[tuple[int, bytes, dict[str, Any]]] = []
         self.sent: list[tuple[int, int]] = []
         self.connects: list[tuple[float, str]] = []  # (monotonic, path with query)
@@ -229,10 +231,11 @@ class JetstreamSimulator:
         await asked.greeted.wait()
         position = self._position(asked)
         live = position == len(self.events)
+        most = self.falls_silent.pop(0) if self.falls_silent else None
         for notice in asked.notices:
             await self._send(client, asked, notice)
         while True:
-            if position >= len(self.events) or self.stalled:
+            if position >= len(self.events) or self.stalled or most == 0:
                 live = True
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._more.wait(), 0.1)
@@ -244,6 +247,7 @@ class JetstreamSimulator:
             position += 1
             frame = asked.frame(position, body, value)
             if asked.wants(value) and asked.fits(frame):
+                most = None if most is None else most - 1
                 await self._send(client, asked, frame)
                 self.sent.append((time_us, now_us()))
 

@@ -7,7 +7,8 @@ are connections of their own.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +24,10 @@ from tweeter.sources.bluesky import BlueskySource
 from tweeter.sources.mastodon_rest import open_rest
 
 CAUGHT_UP_US = 3_000_000  # an event so young: the past has become the present
-QUIET_S = 3.0  # nothing for so long: likewise
+QUIET_S = 10.0  # nothing for so long: the end, a slow line, or a server that searches its log
+FIRST_S = (
+    25.0  # likewise before the first event: the line is made, and the server goes back in time
+)
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -75,22 +79,52 @@ class _Taker:
 async def bluesky(
     config: Config, from_us: int, until_us: int, clamped: Clamped
 ) -> AsyncIterator[Piece]:
-    """Events from a moment on, oldest first, until `until_us`. Raises SourceError."""
+    """Events from a moment on, oldest first, until `until_us`. Raises SourceError.
+
+    Silence alone is not the end. It is when the server, asked again from the event after which it
+    fell silent, sends that one and nothing after it.
+    """
     source = BlueskySource(config.bluesky_url, dictionary=config.bluesky_zstd_dictionary)
+    began_us = 0
+
+    def note(moment_us: int) -> None:
+        nonlocal began_us
+        began_us = moment_us
+        clamped(moment_us)
+
+    while True:
+        reached_us = 0
+        async with aclosing(_until_quiet(source, from_us, note)) as found:
+            async for events in found:
+                moments = (source.wire.moment(event.body) for event in reversed(events))
+                reached_us = next(filter(None, moments), reached_us)
+                yield Piece(events, reached_us or from_us)
+                if reached_us >= until_us or reached_us > now_us() - CAUGHT_UP_US:
+                    return
+        if reached_us == from_us or began_us >= until_us:
+            return
+        if reached_us < from_us:
+            words = f"{source.wire.host} fell silent before it had sent all that was asked for."
+            raise SourceError("stalled", words)
+        from_us = reached_us
+
+
+async def _until_quiet(
+    source: BlueskySource, from_us: int, clamped: Clamped
+) -> AsyncGenerator[list[RawEvent], None]:
+    """Events of one connection, until it is silent. Raises SourceError if it fails."""
     sink = _Taker(str(from_us))
     reading = asyncio.create_task(source.connect(sink_of(sink)))
+    quiet_s = FIRST_S
     try:
-        while True:
-            events = await _next(sink, reading)
+        while events := await _next(sink, reading, quiet_s):
             if sink.began_us:
                 clamped(sink.began_us)
                 sink.began_us = 0
-            if not events:
-                return
-            at = source.wire.moment(events[-1].body) or from_us
-            yield Piece(events, at)
-            if at >= until_us or at > now_us() - CAUGHT_UP_US:
-                return
+            yield events
+            quiet_s = QUIET_S
+        if sink.began_us:
+            clamped(sink.began_us)
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
@@ -101,11 +135,11 @@ def sink_of(taker: _Taker) -> Sink:
     return taker
 
 
-async def _next(sink: _Taker, reading: "asyncio.Task[None]") -> list[RawEvent]:
-    """What came; [] when nothing more comes. Raises SourceError if the connection failed."""
+async def _next(sink: _Taker, reading: "asyncio.Task[None]", quiet_s: float) -> list[RawEvent]:
+    """What came; [] when nothing came for quiet_s. Raises SourceError if the connection failed."""
     waiting = asyncio.create_task(sink.pieces.get())
     try:
-        async with asyncio.timeout(QUIET_S if not reading.done() else 0):
+        async with asyncio.timeout(quiet_s if not reading.done() else 0):
             await asyncio.wait({waiting, reading}, return_when=asyncio.FIRST_COMPLETED)
     except TimeoutError:
         pass

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from tweeter.decode import times
-from tweeter.errors import SourceError
+from tweeter.errors import LONGEST_WAIT_US, SourceError
 from tweeter.records import now_us
 from tweeter.store import job_rows, ledger
 from tweeter.store.engine import db_now, reading, repeated, writing
@@ -22,6 +22,10 @@ from tweeter.store.schema import intervals, jobs, keywords, streams
 KINDS = ("look_back", "repair", "recheck")
 NETWORKS = ("bluesky", "mastodon")  # whose past is free
 TRIES = 8
+LIMITED_S = 300.0  # after a rate limit that does not say when it ends
+# A gap begins where we read last. What was written before, on its way for seconds, or on another
+# server or ahead of a long queue, may have been sent in the gap: a repair begins earlier.
+LATE_US = 30_000_000
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,6 +211,19 @@ def claim(engine: Engine, job_id: int, owner: str) -> Past | None:
 
 
 @repeated
+def renew(engine: Engine, past: Past) -> None:
+    """Keep the job while nothing comes; whatever is stored for it keeps it too."""
+    with writing(engine) as connection:
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id == past.lease.job_id, jobs.c.epoch == past.lease.epoch)
+            .where(jobs.c.owner != "")
+            .values(lease_until=now + int(LEASE_S * 1e6))
+        )
+
+
+@repeated
 def pause(
     engine: Engine, past: Past, words: str, *, wait_s: float = 0, failed: bool = False
 ) -> None:
@@ -236,9 +253,13 @@ def put_off(engine: Engine, past: Past, error: SourceError, wait_s: float) -> No
 
     A rate limit is no failure: it says when to come back.
     """
+    is_limit = error.kind == "limited"
     if error.retry_at:
-        wait_s = max(wait_s, (error.retry_at - now_us()) / 1e6)
-    pause(engine, past, error.state, wait_s=wait_s, failed=error.kind != "limited")
+        asked = min(error.retry_at - now_us(), LONGEST_WAIT_US)
+        wait_s = max(wait_s, asked / 1e6)
+    elif is_limit:
+        wait_s = max(wait_s, LIMITED_S)
+    pause(engine, past, error.state, wait_s=wait_s, failed=not is_limit)
 
 
 @repeated
