@@ -350,3 +350,20 @@ def test_two_clicks_at_once_make_one_job(engine: Engine, x_sim: Served[XSimulato
         kinds = connection.execute(select(jobs.c.kind).where(jobs.c.kind.in_(past.KINDS)))
         assert sorted(kinds.scalars()) == ["recheck", "repair"]
     assert sum("cannot be searched" in words for words in said_) == 7
+
+
+def test_a_repair_also_asks_for_what_was_on_its_way_when_the_line_broke(
+    engine: Engine, tmp_path: Path, x_sim: Served[XSimulator]
+) -> None:
+    """A gap begins where we read last; X delivers a post some seconds after it was made."""
+    sim = x_sim.it
+    stream, gap, since, _ = a_gap(engine, sim, posts=20)
+    for n, at in enumerate((since - 3_000_000, since - past.LATE_US - 1_000_000)):
+        number = id_at(at, n)
+        sim.posts[str(number)] = post(number, f"storm on its way {n}")
+    x_past.ask_repair(engine, gap)
+    assert x_search.work(engine, x_settings(tmp_path, sim), claim(engine))
+    assert [text for text in texts(engine) if "on its way" in text] == ["storm on its way 0"]
+    assert len(texts(engine)) == 21
+    (row,) = gaps(engine, stream)
+    assert (row.outcome, row.started_at) == ("repaired", since)

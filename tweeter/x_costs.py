@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from tweeter.config import Config
 from tweeter.keywords.x_limits import AS_OF, PLANS
 from tweeter.store import past_rates, reads
+from tweeter.store.past import LATE_US
 from tweeter.store.reads import EVERYTHING, Budget
 from tweeter.store.x_past import Window
 from tweeter.texts import joined, say
@@ -31,9 +32,10 @@ def of_recheck(engine: Engine, config: Config) -> Cost:
 
 
 def of_search(engine: Engine, config: Config, window: Window, keyword_id: int = 0) -> Cost:
-    """Of searching a window for a keyword, or for all that are followed (0)."""
+    """Of searching a window for a keyword, or a gap for all that are followed (0)."""
     an_hour = past_rates.x_posts_an_hour(engine, keyword_id or None)
-    posts = None if an_hour is None else round(an_hour * window.hours)
+    hours = window.hours + (0.0 if keyword_id else LATE_US / 3.6e9)
+    posts = None if an_hour is None else round(an_hour * hours)
     return _cost(engine, config, posts)
 
 

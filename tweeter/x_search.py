@@ -57,7 +57,8 @@ class _Part:
         self._config = config
         self._job = job
         self._book = KeywordBook(engine)
-        self._since_id = max(first_id(job.since_us) - 1, 0)
+        late_us = past.LATE_US if job.kind == "repair" else 0
+        self._since_id = max(first_id(job.since_us - late_us) - 1, 0)
         self._position = job.position or first_id(job.until_us)
         self._budgets = {EVERYTHING: Budget(config.x_day_posts, config.x_month_posts)}
 
@@ -87,8 +88,8 @@ class _Part:
         """The keywords, and the window as far as X's search still reaches."""
         self._book.refresh()
         oldest = x_past.oldest_us(now_us())
+        self._since_id = max(self._since_id, first_id(oldest))
         if oldest > self._job.since_us:
-            self._since_id = first_id(oldest)
             at = min(oldest, self._reached_us())
             past.clamped(self._engine, self._job, at, x_past.too_old())
 
