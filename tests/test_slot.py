@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from tweeter.store import keywords, streams
 from tweeter.store.engine import reading
 from tweeter.store.schema import posts
 
+NAME = "mastodon:server.example"
+
 
 def frame(number: int) -> RawEvent:
     body = {"event": "update", "payload": json.dumps(status(number, f"a storm {number}"))}
@@ -25,6 +29,60 @@ def frame(number: int) -> RawEvent:
 def keys(engine: Engine) -> set[str]:
     with reading(engine) as connection:
         return set(connection.execute(select(posts.c.text)).scalars())
+
+
+def opened(base: Path, folder: int) -> Journal:
+    """As another process holds it."""
+    path = base / "journal" / NAME / str(folder)
+    return Journal(path, shape="mastodon", origin="server.example", limit_bytes=1 << 20)
+
+
+@asynccontextmanager
+async def following(engine: Engine, base: Path, server: MastodonSimulator) -> AsyncIterator[None]:
+    """A slot that follows the server, from its connection on."""
+    streams.ensure(engine, NAME, "mastodon", {"url": server.url, "token": server.token})
+    environ = {"TWEETER_DATA_DIR": str(base), "TWEETER_MASTODON_URL": server.url}
+    environ["TWEETER_MASTODON_TOKEN"] = server.token
+    stop = False
+    found = Slot(engine, config.load(environ), owner="me", should_stop=lambda: stop)
+    running = asyncio.create_task(found.run())
+    async with asyncio.timeout(20):
+        while not server.subscribed:
+            await asyncio.sleep(0.05)
+    yield
+    stop = True
+    await running
+    async with asyncio.timeout(20):
+        while server.connected:
+            await asyncio.sleep(0.05)
+
+
+async def until_there(engine: Engine, *numbers: int) -> None:
+    """Wait for posts, and no others."""
+    async with asyncio.timeout(20):
+        while keys(engine) != {f"a storm {number}" for number in numbers}:
+            await asyncio.sleep(0.05)
+
+
+def test_a_folder_that_is_used_again_after_two_starts_loses_nothing(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """It is used while a paused process holds the first one, and cleared at each start."""
+
+    async def story() -> None:
+        keywords.add(engine, "storm")
+        async with MastodonSimulator() as server:
+            for said, all_said in [([1, 2, 3], [1, 2, 3]), ([4, 5], [1, 2, 3, 4, 5])]:
+                paused = opened(tmp_path, 0)
+                async with following(engine, tmp_path, server):
+                    await server.publish([status(n, f"a storm {n}") for n in said])
+                    await until_there(engine, *all_said)
+                paused.close()
+                for _ in range(2):
+                    async with following(engine, tmp_path, server):
+                        await asyncio.sleep(0.3)
+
+    asyncio.run(story())
 
 
 def test_the_journal_of_a_process_that_let_go_of_it_late_is_read(

@@ -266,6 +266,13 @@ MUTANTS: dict[str, Mutant] = {
         "damaged bytes of a journal are read as a post",
         test="tests/sources/test_journal.py::test_a_damaged_entry_is_not_read_as_a_post",
     ),
+    "a-cleared-folder-forgets-its-position": Mutant(
+        "tweeter/sources/journal.py",
+        "if not self._first or self.end > self._first[-1]:",
+        "if self._first or not self._first:",
+        "what comes when a folder of a journal is used again is deleted unread",
+        test="tests/sources/test_journal.py::test_a_folder_that_is_cleared_again_keeps_its_position",
+    ),
     "two-hold-one-journal": Mutant(
         "tweeter/sources/journal.py",
         "fcntl.LOCK_EX | fcntl.LOCK_NB",

@@ -105,6 +105,11 @@ class MastodonSimulator:
     def connected(self) -> int:
         return len(self._outs)
 
+    @property
+    def subscribed(self) -> int:
+        """Connections that follow something."""
+        return sum(bool(wanted) for _, wanted, _ in self._outs.values())
+
     async def start(self) -> None:
         app = web.Application(middlewares=[self._outer])
         app.router.add_get("/api/v2/instance", self._instance)

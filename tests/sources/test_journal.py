@@ -73,6 +73,34 @@ def test_a_damaged_entry_is_not_read_as_a_post(tmp_path: Path) -> None:
     assert everything(journal) == [0, 1]
 
 
+def test_a_folder_that_is_cleared_again_keeps_its_position(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    stored = journal.append([event(n) for n in range(20)], 0)
+    for _ in range(3):
+        journal.clear()
+        journal.close()
+        journal = opened(tmp_path)
+    assert journal.end == stored
+    journal.append([event(20)], stored)
+    assert everything(journal, stored) == [20]
+    journal.close()
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 32, b"0123"], ids=["empty", "zeros", "torn"])
+def test_an_id_that_was_not_written_is_none(tmp_path: Path, left: bytes) -> None:
+    """A full disk, or a loss of power: positions of two streams must not mix."""
+    found = set[str]()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "id").write_bytes(left)
+        for _ in range(2):
+            journal = opened(tmp_path / name)
+            found.add(journal.journal_id)
+            journal.close()
+    assert len(found) == 2
+    assert all(len(one) == 32 for one in found)
+
+
 def test_many_that_open_at_once_get_a_folder_each(tmp_path: Path) -> None:
     for number in range(30):
         base, start = tmp_path / str(number), threading.Barrier(6)

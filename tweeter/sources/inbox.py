@@ -163,6 +163,7 @@ class JournalInbox(Inbox):
 
     def __init__(self, journal: Journal, position: int) -> None:
         super().__init__()
+        journal.go_on_from(position)
         self.last_alive = journal.last_received_at
         self.journal = journal
         self._position = position

@@ -15,6 +15,7 @@ nobody holds, and hands out those that dead processes left, so that nothing stay
 import fcntl
 import io
 import os
+import re
 import struct
 import uuid
 import zlib
@@ -30,6 +31,7 @@ from tweeter.records import RawEvent
 SEGMENT_BYTES = 16 * 1024 * 1024
 PIECE_BYTES = 2 * 1024 * 1024  # read at once: a thousand posts of X
 _HEAD = struct.Struct(">IIq")
+_ID = re.compile(rb"[0-9a-f]{32}")
 
 
 class JournalFull(TweeterError):
@@ -64,10 +66,27 @@ class Journal:
             self._out = self._segment(self._first[-1]).open("ab", buffering=0)
 
     def _identity(self) -> str:
+        """The folder's own; one that a full disk or a loss of power left empty is none."""
         path = self.folder / "id"
-        if not path.exists():
-            path.write_text(uuid.uuid4().hex)
-        return path.read_text().strip()
+        if path.exists() and _ID.fullmatch(found := path.read_bytes().strip()):
+            return found.decode()
+        made = uuid.uuid4().hex
+        new = self.folder / "id.new"
+        with new.open("w") as file:
+            file.write(made)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+        self._sync_folder()
+        return made
+
+    def _sync_folder(self) -> None:
+        """The names of its files are on the disk, too."""
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _segment(self, first: int) -> Path:
         return self.folder / f"{first:020d}.log"
@@ -119,6 +138,16 @@ class Journal:
             self._out.close()
         self._out = self._segment(self.end).open("ab", buffering=0)
         self._first.append(self.end)
+        self._sync_folder()
+
+    def go_on_from(self, stored: int) -> None:
+        """Write behind the stored position, also where files that lay before it were lost.
+
+        What is written before it would never be read.
+        """
+        if stored > self.end:
+            self.end = stored
+            self._begin_segment()
 
     def read(self, position: int, *, max_events: int) -> tuple[list[RawEvent], int]:
         """Entries from `position` on, at most one segment's; returns them and the next position."""
@@ -150,8 +179,9 @@ class Journal:
             self._segment(self._first.pop(0)).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Everything is stored: only the position is kept."""
-        self._begin_segment()
+        """Everything is stored: only the position is kept, as the name of an empty file."""
+        if not self._first or self.end > self._first[-1]:
+            self._begin_segment()
         self.forget(self.end)
 
     def close(self) -> None:
