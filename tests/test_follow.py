@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from sqlalchemy import Engine, select, update
@@ -18,7 +18,7 @@ from tweeter.sources.bluesky import BlueskySource
 from tweeter.sources.inbox import JournalInbox, MemoryInbox
 from tweeter.sources.journal import Journal
 from tweeter.sources.mastodon import MastodonSource
-from tweeter.store import keywords, ledger, streams
+from tweeter.store import keywords, ledger, losses, streams
 from tweeter.store.engine import reading, writing
 from tweeter.store.ledger import Turn
 from tweeter.store.schema import intervals
@@ -81,6 +81,38 @@ def test_what_was_read_and_not_kept_lies_in_the_gap_of_a_stop(
             inbox.journal.close()
 
     asyncio.run(story())
+
+
+def test_a_damaged_journal_does_not_make_an_absent_stream_live(
+    engine: Engine, tmp_path: Path
+) -> None:
+    stream_id = streams.ensure(engine, "mastodon:sim", "mastodon", {"url": "http://127.0.0.1:9"})
+    ((stream, lease),) = streams.claim(engine, "nobody", networks=["mastodon"])
+    with closing(Journal(tmp_path, shape="mastodon", limit_bytes=1 << 20)) as journal:
+        at = now_us()
+        journal.append([RawEvent(shape="mastodon", body=b"{}", received_at=at)], 0)
+        (file,) = tmp_path.glob("*.log")
+        file.write_bytes(bytes(file.stat().st_size))
+
+        async def story() -> None:
+            pipeline = Pipeline(engine, lease, KeywordBook(engine))
+            source = MastodonSource("http://127.0.0.1:9", token="t")
+            with ThreadPoolExecutor(1) as executor:
+                inbox, writing = JournalInbox(journal, 0), Writing(executor, 100, 0.05)
+                follow = Follow(stream, lease, source, inbox, pipeline, writing=writing)
+                task = asyncio.create_task(follow.run())
+                async with asyncio.timeout(10):
+                    while losses.DAMAGED not in [one.cause for one in said()]:
+                        await asyncio.sleep(0.02)
+                assert said()[-1].state == "down"
+                assert "live" not in [one.state for one in said()]
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+        def said() -> list[ledger.Interval]:
+            return ledger.of_stream(engine, stream_id)
+
+        asyncio.run(story())
 
 
 async def _until_live(engine: Engine) -> None:

@@ -7,16 +7,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from tests.simulators.mastodon import MastodonSimulator, status
 from tweeter import config, slot
 from tweeter.records import RawEvent, now_us
 from tweeter.slot import Slot
 from tweeter.sources.journal import Journal
-from tweeter.store import keywords, streams
-from tweeter.store.engine import reading
+from tweeter.store import keywords, ledger, losses, streams
+from tweeter.store.engine import reading, writing
+from tweeter.store.ledger import Turn
 from tweeter.store.schema import posts
+from tweeter.store.schema import streams as stream_table
 
 NAME = "mastodon:server.example"
 
@@ -81,6 +83,41 @@ def test_a_folder_that_is_used_again_after_two_starts_loses_nothing(
                 for _ in range(2):
                     async with following(engine, tmp_path, server):
                         await asyncio.sleep(0.3)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("folder", [0, 1])
+def test_a_damaged_post_of_a_journal_is_in_the_ledger(
+    engine: Engine, tmp_path: Path, folder: int
+) -> None:
+    """Of the stream's own journal, and of one that another process left."""
+    opened(tmp_path, 0).close()
+    left = opened(tmp_path, folder)
+    sent = [frame(n) for n in range(1, 4)]
+    left.append(sent, 0)
+    left.close()
+    (file,) = left.folder.glob("*.log")
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b"a storm 2", b"a storm 7"))
+    since = sent[0].received_at - 60_000_000
+
+    async def story() -> None:
+        keywords.add(engine, "storm")
+        async with MastodonSimulator() as server:
+            options = {"url": server.url, "token": server.token}
+            stream_id = streams.ensure(engine, NAME, "mastodon", options)
+            ledger.enter(engine, stream_id, Turn(state="live", cause="", at=since))
+            with writing(engine) as connection:
+                connection.execute(update(stream_table).values(covered_until=since))
+            async with following(engine, tmp_path, server):
+                await until_there(engine, 1, 3)
+                async with asyncio.timeout(20):
+                    while (said := ledger.of_stream(engine, stream_id))[-1].state != "live":
+                        await asyncio.sleep(0.05)
+                (lost,) = [one for one in said if one.state == "lost"]
+                assert lost.cause == losses.DAMAGED
+                assert lost.started_at <= sent[1].received_at <= lost.ended_at
 
     asyncio.run(story())
 

@@ -22,7 +22,7 @@ from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, Taken
 from tweeter.sources.journal import JournalFull
-from tweeter.store import keyword_ledger, ledger, streams, trouble
+from tweeter.store import keyword_ledger, ledger, losses, streams, trouble
 from tweeter.store.leases import Lease
 from tweeter.store.streams import Stream
 from tweeter.writing import Writer, Writing
@@ -279,14 +279,20 @@ class Follow:
     async def _stored(self, taken: Taken, cursor: str) -> None:
         """The writer has stored everything up to here."""
         self._cursor = cursor or self._cursor
-        self.covered_until = taken.covered_until
+        self.covered_until = taken.covered_until or self.covered_until
         await self._say_unsaid()
 
-    async def _journal_damaged(self) -> None:
+    async def _journal_damaged(self, until: int) -> None:
         """A stretch of the journal cannot be read: what was in it is lost, and it is said."""
-        words = "A part of the journal on the disk could not be read; its posts are lost."
-        await self._turn("lost", words, self.covered_until or self._down_since)
-        await self._turn("live", "", now_us(), outcome="lost")
+        log.error("journal_damaged stream=%s", self.stream.name)
+        since = self.covered_until or self._down_since
+        while True:
+            await self._say_unsaid()
+            try:
+                await self._in_writer(losses.enter, self.pipeline.engine, self._lease, since, until)
+                return
+            except (SQLAlchemyError, Held, MustEnd):
+                await asyncio.sleep(HELD_S)
 
     # Words for the page, and the ledger.
 

@@ -35,7 +35,7 @@ from tweeter.sources import SOURCES, runnable
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, JournalInbox, MemoryInbox, Taken
 from tweeter.sources.journal import Journal, left_over, open_free
-from tweeter.store import journals, reads, revisions, shares, streams
+from tweeter.store import journals, losses, reads, revisions, shares, streams
 from tweeter.store.leases import RENEW_S, Lease
 from tweeter.store.shares import Shares
 from tweeter.store.streams import Stream
@@ -244,7 +244,7 @@ class Slot:
         limit = self._config.journal_limit_mb * 1024 * 1024
         server = stream.name.partition(":")[2]  # of Mastodon; its ids are its own
         ours, *left = open_free(base, shape=stream.network, origin=server, limit_bytes=limit)
-        self._finish_journals(left, pipeline)
+        self._finish_journals(left, pipeline, stream)
         position = await self._aside(journals.position, self._engine, ours.journal_id, stream.id)
         return JournalInbox(ours, position)
 
@@ -262,27 +262,38 @@ class Slot:
                     origin=mine.origin,
                     limit_bytes=mine.limit_bytes,
                 )
-                self._finish_journals(left, follow.pipeline)
+                self._finish_journals(left, follow.pipeline, follow.stream)
 
-    def _finish_journals(self, left: Sequence[Journal], pipeline: Pipeline) -> None:
+    def _finish_journals(self, left: Sequence[Journal], pipeline: Pipeline, stream: Stream) -> None:
+        since = stream.covered_until or stream.created_at
         for journal in left:
-            task = asyncio.create_task(self._finish_journal(journal, pipeline))
+            task = asyncio.create_task(self._finish_journal(journal, pipeline, since))
             self._side.add(task)
             task.add_done_callback(self._side.discard)
 
-    async def _finish_journal(self, journal: Journal, pipeline: Pipeline) -> None:
-        """Store what another process left in its journal when it ended."""
-        stream_id = pipeline.lease.stream_id
+    async def _finish_journal(self, journal: Journal, pipeline: Pipeline, since: int) -> None:
+        """Store what another process left in its journal when it ended.
+
+        since: what came before that moment (us) was stored, or lies in this journal.
+        """
+        lease = pipeline.lease
+        stream_id = lease.stream_id
         loop = asyncio.get_running_loop()
         try:
             at = await self._aside(journals.position, self._engine, journal.journal_id, stream_id)
             while at < journal.end:
-                events, after = await asyncio.to_thread(journal.read, at, max_events=1000)
-                at = after if events else journal.end
+                events, at = await asyncio.to_thread(journal.read, at, max_events=1000)
+                if not events:  # said first: nobody comes back to what is stored
+                    log.error("journal_damaged journal=%s", journal.folder)
+                    until = await asyncio.to_thread(journal.heard_at, at) or now_us()
+                    await loop.run_in_executor(
+                        self._writer, losses.enter, self._engine, lease, since, until
+                    )
                 taken = Taken(events, 0, (journal.journal_id, at))
                 await loop.run_in_executor(self._writer, pipeline.store, taken)
+                since = events[-1].received_at if events else since
             journal.clear()
-        except (SQLAlchemyError, StoreError) as error:  # the next holder goes on with it
+        except (OSError, SQLAlchemyError, StoreError) as error:  # the next holder goes on with it
             log.warning("journal_left journal=%s error=%s", journal.folder, type(error).__name__)
         finally:
             journal.close()

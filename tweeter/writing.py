@@ -97,12 +97,13 @@ class Writer:
     async def run(
         self,
         stored: Callable[[Taken, str], Awaitable[None]],
-        damaged: Callable[[], Awaitable[None]],
+        damaged: Callable[[int], Awaitable[None]],
     ) -> None:
         """Until the inbox is closed and empty. Raises LeaseLost.
 
         stored is told after each commit: what was taken last, and the cursor after it ("":
-        unmoved). damaged is told that a stretch of the journal could not be read.
+        unmoved). damaged is told that a stretch of the journal could not be read, and by when (us)
+        that was received; nothing behind it is stored before it returns.
         """
         coming: asyncio.Task[bool] | None = None
         storing: asyncio.Task[None] | None = None
@@ -144,15 +145,15 @@ class Writer:
         """How long an event that has just come waits for others; those after a rest came so."""
         return 0.0 if self.rest_s() else GATHER_S
 
-    async def _gather(self, damaged: Callable[[], Awaitable[None]]) -> bool:
+    async def _gather(self, damaged: Callable[[int], Awaitable[None]]) -> bool:
         """Take what has come, and digest it; False if nothing will come any more."""
         taken = await (self._next or self._take())
         if taken is None:
             return False
         are_few = _are_few(taken)
         self._next = None if are_few else asyncio.create_task(self._take())
-        if taken.journal is not None and not taken.events:
-            await damaged()
+        if taken.lost_until:
+            await damaged(taken.lost_until)
         since = time.monotonic()
         digested = await self._digest(taken)
         self._is_calm = are_few and not digested.is_urgent

@@ -254,8 +254,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "a-torn-end-stays": Mutant(
         "tweeter/sources/journal.py",
-        "if good < len(data):",
-        "if good > len(data):",
+        "if _is_torn(data, good):",
+        "if not data:",
         "what is written behind a torn entry is never read",
         test="tests/sources/test_journal.py::test_a_torn_end_is_cut_off_and_written_on",
     ),
@@ -272,6 +272,13 @@ MUTANTS: dict[str, Mutant] = {
         "if self._first or not self._first:",
         "what comes when a folder of a journal is used again is deleted unread",
         test="tests/sources/test_journal.py::test_a_folder_that_is_cleared_again_keeps_its_position",
+    ),
+    "damage-is-not-said": Mutant(
+        "tweeter/sources/inbox.py",
+        "Taken(events, covered, journal, lost_until=lost_until)",
+        "Taken(events, covered, journal)",
+        "posts that the disk damaged are lost in silence",
+        test="tests/test_slot.py::test_a_damaged_post_of_a_journal_is_in_the_ledger",
     ),
     "two-hold-one-journal": Mutant(
         "tweeter/sources/journal.py",

@@ -1,6 +1,7 @@
 """The journal: what was put is on the disk, in order, whoever died."""
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -73,6 +74,109 @@ def test_a_damaged_entry_is_not_read_as_a_post(tmp_path: Path) -> None:
     assert everything(journal) == [0, 1]
 
 
+async def emptied(inbox: JournalInbox) -> tuple[list[int], list[int]]:
+    """The events that an inbox hands out, and up to when each lost stretch was received."""
+    found, lost = list[int](), list[int]()
+    inbox.close()
+    while (taken := await inbox.take(max_events=7)) is not None:
+        assert bool(taken.events) != bool(taken.lost_until)
+        found += numbers(taken.events)
+        lost += [taken.lost_until] if taken.lost_until else []
+    return found, lost
+
+
+ENTRY = len(event(10, 80).body) + 16
+
+
+def with_damage(folder: Path, begin: int, damage: bytes) -> Journal:
+    """A journal of events 10 to 49 in two files, written over at a position; opened again."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(journals, "SEGMENT_BYTES", 20 * ENTRY)
+        journal = opened(folder)
+        for n in range(10, 50):
+            journal.append([event(n, 80)], 0)
+        journal.close()
+    first, second = sorted(folder.glob("*.log"))
+    file, at = (first, begin) if begin < 20 * ENTRY else (second, begin - 20 * ENTRY)
+    data = file.read_bytes()
+    file.write_bytes(data[:at] + damage + data[at + len(damage) :])
+    return opened(folder)
+
+
+@pytest.mark.parametrize("number", [10, 15, 29, 30, 40])
+@pytest.mark.parametrize(
+    ("offset", "damage"),
+    [(40, b"?"), (0, b"\xff"), (1, b"\1"), (3, b"\1"), (0, bytes(60))],
+    ids=["body", "far", "farther", "near", "zeros"],
+)
+def test_around_a_damaged_entry_all_are_read_and_it_is_told(
+    tmp_path: Path, number: int, offset: int, damage: bytes
+) -> None:
+    journal = with_damage(tmp_path, (number - 10) * ENTRY + offset, damage)
+    assert journal.end == 40 * ENTRY
+    journal.append([event(50)], 0)
+    found, lost = asyncio.run(emptied(JournalInbox(journal, 0)))
+    assert found == [n for n in range(10, 51) if n != number]
+    assert lost == [1000 + number + 1]
+    journal.close()
+
+
+def test_a_last_entry_of_its_full_length_is_damaged_and_not_torn(tmp_path: Path) -> None:
+    journal = with_damage(tmp_path, 39 * ENTRY + 40, b"?")
+    found, lost = asyncio.run(emptied(JournalInbox(journal, 0)))
+    assert found == list(range(10, 49))
+    assert len(lost) == 1
+    journal.close()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_file_that_is_gone_is_told(tmp_path: Path, which: int) -> None:
+    with_damage(tmp_path, 0, b"").close()
+    sorted(tmp_path.glob("*.log"))[which].unlink()
+    journal = opened(tmp_path)
+    inbox = JournalInbox(journal, ENTRY)  # the first is stored
+    found, lost = asyncio.run(emptied(inbox))
+    assert (found, lost) == [(list(range(30, 50)), [1030]), (list(range(11, 30)), [])][which]
+    journal.close()
+
+
+def test_what_is_still_in_memory_is_not_lost_with_the_disk(tmp_path: Path) -> None:
+    journal = with_damage(tmp_path, 35 * ENTRY, bytes(5 * ENTRY))
+
+    async def run() -> tuple[list[int], list[int]]:
+        inbox = JournalInbox(journal, 0)
+        await inbox.put([event(n, 80) for n in range(50, 60)])
+        last = sorted(tmp_path.glob("*.log"))[-1]
+        last.write_bytes(last.read_bytes()[: -9 * ENTRY] + bytes(9 * ENTRY))
+        return await emptied(inbox)
+
+    assert asyncio.run(run()) == ([*range(10, 45), *range(50, 60)], [1050])
+    journal.close()
+
+
+def test_a_bad_sector_costs_what_lies_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = opened(tmp_path)
+    journal.append([event(n, 1000) for n in range(10, 40)], 0)
+    journal.close()
+    whole = os.pread
+
+    def failing(file: int, size: int, begin: int) -> bytes:
+        if begin < 3 * journals.SECTOR_BYTES and begin + size > 2 * journals.SECTOR_BYTES:
+            raise OSError(errno.EIO, "Input/output error")
+        return whole(file, size, begin)
+
+    monkeypatch.setattr(os, "pread", failing)
+    journal = opened(tmp_path)
+    found, lost = asyncio.run(emptied(JournalInbox(journal, 0)))
+    entry = len(event(10, 1000).body) + 16
+    before, after = 2 * journals.SECTOR_BYTES // entry, -(-3 * journals.SECTOR_BYTES // entry)
+    assert found == [*range(10, 10 + before), *range(10 + after, 40)]
+    assert lost == [1010 + after]
+    journal.close()
+
+
 def test_a_folder_that_is_cleared_again_keeps_its_position(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     stored = journal.append([event(n) for n in range(20)], 0)
@@ -84,6 +188,28 @@ def test_a_folder_that_is_cleared_again_keeps_its_position(tmp_path: Path) -> No
     journal.append([event(20)], stored)
     assert everything(journal, stored) == [20]
     journal.close()
+
+
+@pytest.mark.parametrize("cut", [10, 10_000])
+def test_what_comes_after_files_were_lost_is_read(tmp_path: Path, cut: int) -> None:
+    """The database knows a position behind the end: what is written before it is not read."""
+    journal = opened(tmp_path)
+    stored = journal.append([event(n) for n in range(20)], 0)
+    journal.close()
+    (file,) = tmp_path.glob("*.log")
+    if cut > stored:
+        file.unlink()
+    else:
+        os.truncate(file, stored - cut)
+
+    async def run() -> tuple[list[int], list[int]]:
+        inbox = JournalInbox(opened(tmp_path), stored)
+        await inbox.put([event(20)])
+        inbox.journal.close()
+        again = JournalInbox(opened(tmp_path), stored)
+        return await emptied(again)
+
+    assert asyncio.run(run()) == ([20], [])
 
 
 @pytest.mark.parametrize("left", [b"", b"\0" * 32, b"0123"], ids=["empty", "zeros", "torn"])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tweeter.records import RawEvent
+from tweeter.records import RawEvent, now_us
 from tweeter.sources.journal import Journal, JournalFull, entry_bytes
 
 FRESH_BYTES = 8 * 1024 * 1024  # of a journal that are also in memory
@@ -24,12 +24,14 @@ class Taken(msgspec.Struct, frozen=True):
     covered_until: everything received up to then is in these events or before them.
     journal: (journal id, position after them), or None.
     position: of a job over the past, after them; "" for a stream.
+    lost_until: a stretch of the journal before them is damaged; what it held was received by then.
     """
 
     events: list[RawEvent]
     covered_until: int
     journal: tuple[str, int] | None = None
     position: str = ""
+    lost_until: int = 0
 
 
 def at_once() -> float:
@@ -200,12 +202,17 @@ class JournalInbox(Inbox):
             events, after = await asyncio.to_thread(
                 self.journal.read, self._position, max_events=max_events
             )
-        if not events:  # unreadable: nothing more can be had from this stretch
-            after = end
+        lost_until = 0
+        if not events:  # damaged; what is in memory is not lost
+            after = min(after, self._fresh[0].begin) if self._fresh else after
+            lost_until = await asyncio.to_thread(self.journal.heard_at, after) or now_us()
         self._position = after
         self._untaken = max(self._untaken - len(events), 1) if after < self.journal.end else 0
-        covered = self.last_alive if after >= end or not events else events[-1].received_at
-        return Taken(events, covered, (self.journal.journal_id, after))
+        covered = events[-1].received_at if events else 0
+        if after >= end:
+            covered = self.last_alive
+        journal = self.journal.journal_id, after
+        return Taken(events, covered, journal, lost_until=lost_until)
 
     def _kept(self, max_events: int) -> tuple[list[RawEvent], int]:
         """Events from the position on that are in memory, and the position after them."""

@@ -7,11 +7,15 @@ Files `<first position>.log` of about SEGMENT_BYTES in one folder a stream; an e
 length (4 bytes), CRC-32 of the rest (4), received_at (8), body; big-endian. A position counts
 bytes since the journal began and never goes back.
 
+A disk may damage a file. `read` passes over what is no whole entry, and tells of each such stretch,
+so that the ledger can say what was lost; only an entry that a kill tore is cut off.
+
 A process locks its folder: one that was paused and wakes up after another took its stream
 over must not write between the other's entries. `open_free` therefore takes a folder that
 nobody holds, and hands out those that dead processes left, so that nothing stays behind.
 """
 
+import errno
 import fcntl
 import io
 import os
@@ -30,8 +34,10 @@ from tweeter.records import RawEvent
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 PIECE_BYTES = 2 * 1024 * 1024  # read at once: a thousand posts of X
+SECTOR_BYTES = 4096  # read at once where the disk fails to read
 _HEAD = struct.Struct(">IIq")
 _ID = re.compile(rb"[0-9a-f]{32}")
+_LIKELY = re.compile(rb"(?s)(?=\0(?!\0\0\0).{7}\0)")  # a head: below 16 MB, a moment of this age
 
 
 class JournalFull(TweeterError):
@@ -92,17 +98,34 @@ class Journal:
         return self.folder / f"{first:020d}.log"
 
     def _mend_tail(self) -> int:
-        """Cut a torn last entry off (a kill while writing) and find the end."""
+        """Cut a torn last entry off (a kill while writing) and find the end.
+
+        What is damaged stays, and `read` tells of it: whole entries may follow.
+        """
         if not self._first:
             return 0
         first = self._first[-1]
-        data = self._segment(first).read_bytes()
-        good = 0
-        for received_at, _, after in _entries(data, 0):
-            good, self.last_received_at = after, received_at
-        if good < len(data):
+        data = self._bytes(first, 0, self._segment(first).stat().st_size)
+        good, begin = 0, 0
+        while begin >= 0:
+            for received_at, _, after in _entries(data, begin):
+                good, self.last_received_at = after, received_at
+            begin = _entry_behind(data, good)
+        if _is_torn(data, good):
             os.truncate(self._segment(first), good)
-        return first + good
+            return first + good
+        return first + len(data)
+
+    def _bytes(self, first: int, begin: int, size: int) -> bytes:
+        """Bytes of a file; zeros, which are no entry, for what the disk fails to read."""
+        try:
+            file = os.open(self._segment(first), os.O_RDONLY)
+        except FileNotFoundError:
+            return b""
+        try:
+            return _read(file, begin, size)
+        finally:
+            os.close(file)
 
     def append(self, events: Sequence[RawEvent], stored: int) -> int:
         """Write and fsync the events; returns the new end. `stored` is the position stored.
@@ -150,17 +173,22 @@ class Journal:
             self._begin_segment()
 
     def read(self, position: int, *, max_events: int) -> tuple[list[RawEvent], int]:
-        """Entries from `position` on, at most one segment's; returns them and the next position."""
+        """Entries from `position` on, at most one segment's; returns them and the next position.
+
+        None, and a position that is further on: what lies between is damaged and lost.
+        """
+        end = self.end  # first: what lies before it is in these files
         starts = tuple(self._first)  # `forget` may shorten it meanwhile
-        if not starts or position >= self.end:
+        if not starts or position >= end:
             return [], position
-        position = max(position, starts[0])
+        if 0 < position < starts[0]:
+            return [], starts[0]
+        position = max(position, starts[0])  # 0: a database that does not know this journal
         first = max(start for start in starts if start <= position)
-        most = self.end - position
+        most = end - position
+        data = b""
         for size in (min(PIECE_BYTES, most), most):  # a piece may end within its first entry
-            with self._segment(first).open("rb") as file:
-                file.seek(position - first)
-                data = file.read(size)
+            data = self._bytes(first, position - first, size)
             found = list(islice(_entries(data, 0), max_events))
             if found:
                 shape, origin = self.shape, self.origin
@@ -169,9 +197,14 @@ class Journal:
                     for at, body, _ in found
                 ]
                 return events, position + found[-1][2]
-        # The segment is read to its end.
+        behind = _entry_behind(data, 0)
         later = [start for start in starts if start > first]
-        return self.read(later[0], max_events=max_events) if later else ([], position)
+        return [], position + behind if behind > 0 else min([*later, end])
+
+    def heard_at(self, position: int) -> int:
+        """When the entry at a position was received; 0 if none can be read there."""
+        events, _ = self.read(position, max_events=1)
+        return events[0].received_at if events else 0
 
     def forget(self, stored: int) -> None:
         """Delete the files that lie wholly before the stored position."""
@@ -250,12 +283,63 @@ def _packed(events: Iterable[RawEvent]) -> bytes:
 
 
 def _entries(data: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
-    """Whole entries of `data` as (received_at, body, offset after); stops at a torn one."""
+    """Whole entries of `data` as (received_at, body, offset after); stops at a torn one.
+
+    Zeros, which a loss of power may leave, are none.
+    """
     while at + _HEAD.size <= len(data):
         length, check, received_at = _HEAD.unpack_from(data, at)
+        if not length:
+            return
         start = at + _HEAD.size
         body = data[start : start + length]
         if len(body) < length or zlib.crc32(body, received_at & 0xFFFFFFFF) != check:
             return
         at = start + length
         yield received_at, body, at
+
+
+def _entry_behind(data: bytes, at: int) -> int:
+    """Where the first whole entry behind a damage at `at` begins; -1 if there is none."""
+    for likely in _LIKELY.finditer(data, at + 1):
+        if next(_entries(data, likely.start()), None) is not None:
+            return likely.start()
+    return -1
+
+
+def _is_torn(data: bytes, at: int) -> bool:
+    """True if the data end within an entry that begins at `at`."""
+    left = len(data) - at
+    if left < _HEAD.size:
+        return left > 0
+    return left < _HEAD.size + int(_HEAD.unpack_from(data, at)[0])
+
+
+def _read(file: int, begin: int, size: int) -> bytes:
+    """Up to `size` bytes; where the disk fails, by sectors, with zeros for those that fail."""
+    size = max(min(size, os.fstat(file).st_size - begin), 0)
+    try:
+        return _whole(file, begin, size)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+    parts: list[bytes] = []
+    at, end = begin, begin + size
+    while at < end:
+        most = min(SECTOR_BYTES - at % SECTOR_BYTES, end - at)
+        try:
+            parts.append(_whole(file, at, most))
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            parts.append(bytes(most))
+        at += most
+    return b"".join(parts)
+
+
+def _whole(file: int, begin: int, size: int) -> bytes:
+    """Up to `size` bytes; fewer only where the file ends."""
+    data = os.pread(file, size, begin)
+    while len(data) < size and (more := os.pread(file, size - len(data), begin + len(data))):
+        data += more
+    return data

@@ -1,0 +1,58 @@
+"""What had come and was lost before it could be stored: the ledger no longer calls it covered."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+
+from tweeter.records import now_us
+from tweeter.store.engine import repeated, writing
+from tweeter.store.fences import prove
+from tweeter.store.leases import JobLease, Lease
+from tweeter.store.ledger import LIVE
+from tweeter.store.schema import intervals
+
+DAMAGED = "A part of the journal on the disk could not be read; its posts are lost."
+LEAST_US = 1_000_000  # a loss of which only the end is known
+
+
+@repeated
+def enter(engine: Engine, lease: Lease | JobLease, since: int, until: int) -> None:
+    """Enter that what a stream received between two moments (us) is lost. Raises LeaseLost.
+
+    Time that was live is so no longer; the state that is open now goes on at `until`. A gap that
+    lies there says it, too.
+    """
+    with writing(engine) as connection:
+        prove(connection, lease)
+        until = min(until, now_us())
+        since = min(since, until - LEAST_US)
+        touched = connection.execute(
+            select(intervals)
+            .where(
+                intervals.c.stream_id == lease.stream_id,
+                intervals.c.started_at < until,
+                intervals.c.ended_at.is_(None) | (intervals.c.ended_at > since),
+            )
+            .order_by(intervals.c.id)
+        )
+        for row in touched.mappings().all():
+            _lose(connection, row, max(since, row["started_at"]), until)
+
+
+def _lose(connection: Connection, row: RowMapping, since: int, until: int) -> None:
+    """Enter it for one interval, from `since` on: to its end, or to `until` while it is open."""
+    mine = update(intervals).where(intervals.c.id == row["id"])
+    is_open, is_live = row["ended_at"] is None, row["state"] == LIVE
+    if not is_open and not is_live:
+        if row["outcome"] == "lost":
+            connection.execute(mine.values(repair=DAMAGED))
+        return
+    connection.execute(mine.values(ended_at=since))
+    later: dict[str, Any] = {k: v for k, v in row.items() if k != "id"}
+    lost = {"state": "lost", "cause": DAMAGED, "kind": "", "started_at": since}
+    lost["ended_at"] = until if is_open else row["ended_at"]
+    if is_live:  # else it is concluded with the gap that it lies in
+        lost["outcome"] = "lost"
+    connection.execute(insert(intervals).values(later | lost))
+    if is_open:
+        connection.execute(insert(intervals).values(later | {"started_at": until}))
