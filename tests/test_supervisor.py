@@ -68,3 +68,22 @@ def test_a_child_that_begins_while_all_is_stopped_does_not_stay(
     took_s, _ = stopped(tmp_path, [Role("one", SLEEPS, 0)], after_s=0.5)
     assert took_s < STOP_S
     assert not alive(begun[0].pid)
+
+
+def test_a_child_that_cannot_be_started_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tries: list[str] = []
+    real = asyncio.create_subprocess_exec
+
+    async def no_process_left(*argv: str, **options: Any) -> Any:
+        tries.append(argv[0])
+        if len(tries) == 1:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return await real(*argv, **options)
+
+    monkeypatch.setattr(supervisor.asyncio, "create_subprocess_exec", no_process_left)
+    monkeypatch.setattr(supervisor, "FIRST_WAIT_S", 0.1)
+    stopped(tmp_path, [Role("one", SLEEPS, 0)], after_s=1.5)
+    assert len(tries) == 2
+    assert "cannot be started: [Errno 11]" in capfd.readouterr().err

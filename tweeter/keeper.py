@@ -137,8 +137,8 @@ class Keeper(bootsteps.StartStopStep):
                 state.should_stop = MUST_END  # a warm shutdown, with this exit code
                 tasks.drain()
                 break
-            except (SQLAlchemyError, StoreError) as error:
-                log.error("keeper_failed error=%s", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 (nobody would start this thread again)
+                _log_failed("keeper_failed", error)
                 beaten_at = now_s  # a database that is away: not ten tries a second
                 self._stop.wait(2)
         try:
@@ -162,9 +162,15 @@ class Keeper(bootsteps.StartStopStep):
                 scheduler.turn(time.monotonic())
             except MustEnd:  # the keeper sees it too, and ends the worker
                 break
-            except (SQLAlchemyError, StoreError) as error:
-                log.error("tick_failed error=%s", type(error).__name__)
+            except Exception as error:  # noqa: BLE001 (nobody would start this thread again)
+                _log_failed("tick_failed", error)
         engine.dispose()
+
+
+def _log_failed(what: str, error: Exception) -> None:
+    """A database that is away needs no more words than its name; else it is told where."""
+    is_known = isinstance(error, SQLAlchemyError | StoreError)
+    log.error("%s error=%s", what, type(error).__name__, exc_info=None if is_known else error)
 
 
 def _look(engine: Engine) -> None:

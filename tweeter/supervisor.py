@@ -162,12 +162,7 @@ class Supervisor:
         wait_s = FIRST_WAIT_S
         while not self._stopping.is_set():
             began_at = time.monotonic()
-            child = await self._start(role)
-            if self._stopping.is_set():  # while it began: nobody else will stop it
-                _end_group(child)
-            await self._relay(role.name, child)
-            code = await child.wait()
-            self._children.pop(role.name, None)
+            code = await self._once(role)
             if self._stopping.is_set():
                 return
             if code == MUST_END:
@@ -177,9 +172,24 @@ class Supervisor:
                 return
             wait_s = FIRST_WAIT_S if time.monotonic() - began_at > STEADY_S else wait_s * 2
             wait_s = min(wait_s, LAST_WAIT_S)
-            self._say(role.name, f"ended with {code}; starting it again in {wait_s:g} s")
+            how = "did not start" if code is None else f"ended with {code}"
+            self._say(role.name, f"{how}; starting it again in {wait_s:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait_s)
+
+    async def _once(self, role: Role) -> int | None:
+        """Start the role and wait for its end: its exit code, None if it could not be started."""
+        try:
+            child = await self._start(role)
+        except (OSError, subprocess.SubprocessError) as error:  # no process or memory to be had now
+            self._say(role.name, f"cannot be started: {error}")
+            return None
+        if self._stopping.is_set():  # while it began: nobody else will stop it
+            _end_group(child)
+        await self._relay(role.name, child)
+        code = await child.wait()
+        self._children.pop(role.name, None)
+        return code
 
     async def _start(self, role: Role) -> asyncio.subprocess.Process:
         child = await asyncio.create_subprocess_exec(
