@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 from sqlalchemy import Engine, select, update
@@ -20,6 +20,7 @@ from tweeter.sources.journal import Journal
 from tweeter.sources.mastodon import MastodonSource
 from tweeter.store import keywords, ledger, losses, streams
 from tweeter.store.engine import reading, writing
+from tweeter.store.leases import Lease
 from tweeter.store.ledger import Turn
 from tweeter.store.schema import intervals
 from tweeter.store.schema import streams as stream_table
@@ -181,7 +182,8 @@ def test_of_a_long_absence_the_beginning_is_lost_and_the_rest_replayed(engine: E
         async with JetstreamSimulator(lookback_us=5 * minute_us) as jetstream:
             stream_id = streams.ensure(engine, "bluesky", "bluesky", {"urls": [jetstream.url]})
             since = now - 60 * minute_us
-            ledger.enter(engine, stream_id, Turn(state="live", cause="", at=since - minute_us))
+            live = Turn(state="live", cause="", at=since - minute_us)
+            ledger.enter(engine, Lease(stream_id, 0), live)
             with writing(engine) as connection:
                 connection.execute(
                     update(stream_table).values(
@@ -204,3 +206,28 @@ def _outcomes(engine: Engine) -> list[str]:
     statement = select(intervals.c.outcome).where(intervals.c.outcome != "")
     with reading(engine) as connection:
         return list(connection.execute(statement.order_by(intervals.c.started_at)).scalars())
+
+
+def _states(engine: Engine) -> list[str]:
+    """Of the ledger, the oldest first."""
+    with reading(engine) as connection:
+        states = select(intervals.c.state).order_by(intervals.c.id)
+        return list(connection.execute(states).scalars())
+
+
+def test_who_wakes_up_after_another_took_over_leaves_the_ledger_as_it_is(engine: Engine) -> None:
+    async def story() -> None:
+        async with JetstreamSimulator() as jetstream:
+            streams.ensure(engine, "bluesky", "bluesky", {"urls": [jetstream.url]})
+            async with AsyncExitStack() as paused, asyncio.timeout(20):
+                await paused.enter_async_context(following(engine, jetstream.url))
+                await _until_live(engine)
+                with writing(engine) as connection:
+                    connection.execute(update(stream_table).values(lease_until=0))
+                async with following(engine, jetstream.url):
+                    while (before := _states(engine)) != ["down", "live", "down", "live"]:
+                        await asyncio.sleep(0.02)
+                    await paused.aclose()
+                    assert _states(engine) == before
+
+    asyncio.run(story())

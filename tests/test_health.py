@@ -90,7 +90,7 @@ def test_gaps_quarantine_and_jobs_are_counted(engine: Engine, client: FlaskClien
     states = (("down", now - 60), ("live", now - 50), ("down", now - 40), ("live", now - 10))
     for (state, at), outcome in zip(states, outcomes, strict=True):
         turn = Turn(state=state, cause="x", at=at, outcome=outcome)
-        ledger.enter(engine, lease.stream_id, turn)
+        ledger.enter(engine, lease, turn)
     with writing(engine) as connection:
         jobs.start_rematch(connection, keyword.id, 1, now - 3_600_000_000)
     found = asked(client)

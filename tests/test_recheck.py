@@ -301,11 +301,10 @@ def mastodon(sim: MastodonSimulator, lease_engine: Engine) -> Lease:
 def gap(engine: Engine, lease: Lease, outcome: str) -> int:
     """An hour ago the stream broke for a minute; returns when."""
     at = now_us() - 3_600_000_000
-    stream = lease.stream_id
-    ledger.enter(engine, stream, Turn(state="live", cause="", at=at - 1_000_000))
-    ledger.enter(engine, stream, Turn(state="down", cause="closed", at=at))
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=at - 1_000_000))
+    ledger.enter(engine, lease, Turn(state="down", cause="closed", at=at))
     up = Turn(state="live", cause="", at=at + 60_000_000, outcome=outcome)
-    ledger.enter(engine, stream, up)
+    ledger.enter(engine, lease, up)
     with writing(engine) as connection:
         connection.execute(update(post_table).values(received_at=at - 5_000_000))
     return at

@@ -25,6 +25,7 @@ from tweeter.errors import TweeterError
 from tweeter.records import now_us
 from tweeter.store import batches, coverage, keywords, ledger, past, reads, rechecks, x_past
 from tweeter.store.engine import reading, writing
+from tweeter.store.leases import Lease
 from tweeter.store.ledger import Interval, Turn
 from tweeter.store.schema import intervals, jobs
 from tweeter.store.schema import keywords as keyword_table
@@ -41,11 +42,11 @@ def said(sim: XSimulator, count: int, *, since: int, until: int, text: str = "st
         sim.posts[str(number)] = post(number, f"{text} {n:03}")
 
 
-def lost_gap(engine: Engine, stream_id: int, since: int, until: int) -> int:
+def lost_gap(engine: Engine, lease: Lease, since: int, until: int) -> int:
     """A gap that nothing could repair by itself; returns its number."""
-    ledger.enter(engine, stream_id, Turn(state="live", cause="", at=since - HOUR_US))
-    ledger.enter(engine, stream_id, Turn(state="down", cause="closed", at=since))
-    ledger.enter(engine, stream_id, Turn(state="live", cause="", at=until, outcome="lost"))
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=since - HOUR_US))
+    ledger.enter(engine, lease, Turn(state="down", cause="closed", at=since))
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=until, outcome="lost"))
     with reading(engine) as connection:
         which = intervals.c.outcome == "lost"
         return int(connection.execute(select(intervals.c.id).where(which)).scalar_one())
@@ -72,7 +73,7 @@ def a_gap(engine: Engine, sim: XSimulator, *, posts: int = 250) -> tuple[int, in
     keywords.add(engine, "harbour")
     began(engine, since - DAY_US)
     lease = take(engine, "x", "x")
-    gap = lost_gap(engine, lease.stream_id, since, since + HOUR_US)
+    gap = lost_gap(engine, lease, since, since + HOUR_US)
     said(sim, posts, since=since, until=since + HOUR_US)
     said(sim, 5, since=since - HOUR_US, until=since, text="storm before")
     said(sim, 5, since=since + HOUR_US + 2000, until=since + 2 * HOUR_US, text="storm after")
@@ -193,7 +194,7 @@ def test_a_new_keyword_asks_for_the_days_before_it_and_only_for_them(
     sim = x_sim.it
     now = now_us()
     lease = take(engine, "x", "x")
-    ledger.enter(engine, lease.stream_id, Turn(state="live", cause="", at=now - 5 * DAY_US))
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=now - 5 * DAY_US))
     keyword = keywords.add(engine, "storm", keywords.Options(networks=("x",)))
     with writing(engine) as connection:
         connection.exec_driver_sql("DELETE FROM keyword_intervals")
@@ -231,7 +232,7 @@ def test_a_keywords_own_budget_holds_its_search_and_paused_ones_are_not_searched
     sim = x_sim.it
     now = now_us()
     lease = take(engine, "x", "x")
-    ledger.enter(engine, lease.stream_id, Turn(state="live", cause="", at=now - DAY_US))
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=now - DAY_US))
     chosen = keywords.Options(networks=("x",), day_budget=50)
     keyword = keywords.add(engine, "storm", chosen)
     said(sim, 80, since=now - 2 * HOUR_US, until=now - HOUR_US)

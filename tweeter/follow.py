@@ -10,6 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -143,15 +144,19 @@ class Follow:
 
     def missed(self, since: int, until: int, words: str) -> None:
         """The network no longer had these minutes."""
-        self._later(self._enter_missed(since, until, words))
+        lost = ledger.Settled(since=since, until=until, outcome="lost", repair=words)
+        read_until = int(self._cursor) if self._cursor.isdigit() else since  # Bluesky: a moment
+        engine, lease = self.pipeline.engine, self._lease
+        enter = partial(ledger.miss, engine, lease, lost, read_until=read_until)
+        self._later(self._quietly(enter))
 
     def keywords(self, states: Mapping[int, tuple[str, str]]) -> None:
         """What the network does with each keyword."""
         changed = {n: state for n, state in states.items() if self._told.get(n) != state}
         self._told.update(changed)
         if changed:
-            engine, network = self.pipeline.engine, self.source.network
-            self._later(self._quietly(lambda: keyword_ledger.set_all(engine, network, changed)))
+            whose = self.pipeline.engine, self._lease, self.source.network
+            self._later(self._quietly(partial(keyword_ledger.set_all, *whose, changed)))
 
     def remember(self, **values: Any) -> None:
         """Keep something for the source's next process."""
@@ -342,11 +347,6 @@ class Follow:
         self.covered_until = at
         await self._quietly(lambda: streams.renew(engine, [lease], {stream_id: at}))
 
-    async def _enter_missed(self, since: int, until: int, words: str) -> None:
-        engine, stream_id = self.pipeline.engine, self.stream.id
-        lost = ledger.Settled(since=since, until=until, outcome="lost", repair=words)
-        await self._quietly(lambda: ledger.settle(engine, stream_id, lost))
-
     async def _say(self, state: str, words: str, *, retry_at: int = 0) -> None:
         failures = 0 if state in ("waiting", "live") and self._is_steady() else self._failures
         lease = self._lease
@@ -365,9 +365,9 @@ class Follow:
     async def _say_unsaid(self) -> None:
         """Enter what waits for the ledger, oldest first; a database that is away gets it later."""
         if self._unsaid:
-            engine, stream_id = self.pipeline.engine, self.stream.id
+            engine, lease = self.pipeline.engine, self._lease
             await self._quietly(
-                lambda: self._unsaid.enter(lambda turn: ledger.enter(engine, stream_id, turn))
+                lambda: self._unsaid.enter(lambda turn: ledger.enter(engine, lease, turn))
             )
 
     async def _quietly(self, write: Callable[[], object]) -> None:

@@ -52,10 +52,10 @@ def follow(engine: Engine, *, gap_s: tuple[int, int] | None = None) -> Lease:
     with writing(engine) as connection:
         connection.execute(update(keyword_table).values(created_at=AT))
         connection.execute(update(stream_table).values(covered_until=AT))
-    ledger.enter(engine, lease.stream_id, Turn(state="live", cause="", at=AT))
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=AT))
     if gap_s:
         begin, end = (AT + s * 1_000_000 for s in gap_s)
         down = Turn(state="down", cause="The server closed.", at=begin, kind="closed")
-        ledger.enter(engine, lease.stream_id, down)
-        ledger.enter(engine, lease.stream_id, Turn(state="live", cause="", at=end, outcome="lost"))
+        ledger.enter(engine, lease, down)
+        ledger.enter(engine, lease, Turn(state="live", cause="", at=end, outcome="lost"))
     return lease

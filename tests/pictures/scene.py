@@ -74,7 +74,7 @@ def _gap(engine: Engine, lease: Lease, now: int) -> None:
         at = now - int(hour * HOUR_US)
         ledger.enter(
             engine,
-            lease.stream_id,
+            lease,
             Turn(state=state, cause=cause, at=at, kind=kind, outcome=outcome),
         )
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, update
 from tests.store.posts import take
 from tweeter.store import coverage, keyword_ledger, keywords, ledger, past, streams
 from tweeter.store.engine import writing
+from tweeter.store.leases import Lease
 from tweeter.store.ledger import Settled, Turn
 from tweeter.store.schema import keywords as keyword_table
 from tweeter.store.schema import streams as stream_table
@@ -18,15 +19,15 @@ S = 1_000_000
 
 
 @pytest.fixture
-def followed(engine: Engine) -> tuple[Engine, int, int]:
+def followed(engine: Engine) -> tuple[Engine, Lease, int]:
     """A stream that is live from AT on, and a keyword that began then."""
     row = keywords.add(engine, "storm")
-    stream_id = take(engine).stream_id
+    lease = take(engine)
     with writing(engine) as connection:
         connection.execute(update(keyword_table).values(created_at=AT))
         connection.execute(update(stream_table).values(covered_until=AT))
-    ledger.enter(engine, stream_id, Turn(state="live", cause="", at=AT))
-    return engine, stream_id, row.id
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=AT))
+    return engine, lease, row.id
 
 
 def found(engine: Engine, keyword_id: int, until_s: int) -> list[tuple[str, str, int, int]]:
@@ -40,19 +41,17 @@ def found(engine: Engine, keyword_id: int, until_s: int) -> list[tuple[str, str,
     return [(s.verdict, s.state, (s.since - AT) // S, (s.until - AT) // S) for s in line]
 
 
-def down(engine: Engine, stream_id: int, since: int, until: int, outcome: str, **more: Any) -> None:
+def down(engine: Engine, lease: Lease, since: int, until: int, outcome: str, **more: Any) -> None:
     cause = Turn(state="down", cause="The server closed.", at=AT + since * S, kind="closed", **more)
-    ledger.enter(engine, stream_id, cause)
-    ledger.enter(
-        engine, stream_id, Turn(state="live", cause="", at=AT + until * S, outcome=outcome)
-    )
+    ledger.enter(engine, lease, cause)
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=AT + until * S, outcome=outcome))
 
 
-def test_a_gap_is_missed_until_it_is_had_again(followed: tuple[Engine, int, int]) -> None:
-    engine, stream_id, keyword_id = followed
-    down(engine, stream_id, 10, 20, "repairing")
-    down(engine, stream_id, 30, 40, "replayed")
-    down(engine, stream_id, 50, 60, "lost")
+def test_a_gap_is_missed_until_it_is_had_again(followed: tuple[Engine, Lease, int]) -> None:
+    engine, lease, keyword_id = followed
+    down(engine, lease, 10, 20, "repairing")
+    down(engine, lease, 30, 40, "replayed")
+    down(engine, lease, 50, 60, "lost")
     assert found(engine, keyword_id, 70) == [
         ("not_followed", "before", -10, 0),
         ("covered", "live", 0, 10),
@@ -64,14 +63,15 @@ def test_a_gap_is_missed_until_it_is_had_again(followed: tuple[Engine, int, int]
         ("covered", "live", 60, 70),
     ]
     half = Settled(since=AT + 15 * S, until=AT + 20 * S, outcome="repaired", repair="r", posts=3)
-    ledger.settle(engine, stream_id, half)
+    with writing(engine) as connection:
+        ledger.settle(connection, lease.stream_id, half)
     assert found(engine, keyword_id, 30)[2:4] == [
         ("missed", "down", 10, 15),
         ("covered", "down", 15, 20),
     ]
 
 
-def test_pauses_and_budgets_of_a_keyword_are_its_own(followed: tuple[Engine, int, int]) -> None:
+def test_pauses_and_budgets_of_a_keyword_are_its_own(followed: tuple[Engine, Lease, int]) -> None:
     engine, _, keyword_id = followed
     with writing(engine) as connection:
         for state, at, network in (
@@ -91,7 +91,7 @@ def test_pauses_and_budgets_of_a_keyword_are_its_own(followed: tuple[Engine, int
     ]
 
 
-def test_a_look_back_covers_what_the_network_still_had(followed: tuple[Engine, int, int]) -> None:
+def test_a_look_back_covers_what_the_network_still_had(followed: tuple[Engine, Lease, int]) -> None:
     engine, _, keyword_id = followed
     with writing(engine) as connection:
         connection.execute(update(stream_table).values(network="bluesky", wanted=True))
@@ -123,8 +123,8 @@ def test_keywords_that_wait_together_share_one_look_back(engine: Engine) -> None
 
 def test_a_repair_that_fails_again_and_again_is_lost_and_says_why(engine: Engine) -> None:
     lease = take(engine)
-    ledger.enter(engine, lease.stream_id, Turn(state="live", cause="", at=AT))
-    down(engine, lease.stream_id, 10, 20, "repairing")
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=AT))
+    down(engine, lease, 10, 20, "repairing")
     assert past.start_repairs(engine) == 1
     assert past.start_repairs(engine) == 0
     (job_id,) = past.waiting(engine)
@@ -138,25 +138,25 @@ def test_a_repair_that_fails_again_and_again_is_lost_and_says_why(engine: Engine
     assert streams.get(engine, lease.stream_id) is not None
 
 
-def test_a_gap_of_several_causes_ends_as_one(followed: tuple[Engine, int, int]) -> None:
-    engine, stream_id, keyword_id = followed
+def test_a_gap_of_several_causes_ends_as_one(followed: tuple[Engine, Lease, int]) -> None:
+    engine, lease, keyword_id = followed
     for at, state, kind in (
         (10, "down", "closed"),
         (12, "limited", "limited"),
         (14, "down", "http"),
     ):
         turn = Turn(state=state, cause=f"{kind} at {at}", at=AT + at * S, kind=kind)
-        ledger.enter(engine, stream_id, turn)
+        ledger.enter(engine, lease, turn)
     again = Turn(state="live", cause="", at=AT + 20 * S, outcome="repairing", repair="Asked for.")
-    ledger.enter(engine, stream_id, again)
-    gaps = [i for i in ledger.of_stream(engine, stream_id) if i.state != "live"]
+    ledger.enter(engine, lease, again)
+    gaps = [i for i in ledger.of_stream(engine, lease.stream_id) if i.state != "live"]
     assert [(i.kind, i.outcome) for i in gaps] == [
         ("closed", "repairing"),
         ("limited", "repairing"),
         ("http", "repairing"),
     ]
-    down(engine, stream_id, 30, 31, "lost")
-    assert [i.outcome for i in ledger.of_stream(engine, stream_id) if i.state != "live"] == [
+    down(engine, lease, 30, 31, "lost")
+    assert [i.outcome for i in ledger.of_stream(engine, lease.stream_id) if i.state != "live"] == [
         *["repairing"] * 3,
         "lost",
     ]

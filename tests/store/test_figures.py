@@ -38,7 +38,7 @@ def test_the_share_of_a_list_equals_the_ledger_of_each_keyword(engine: Engine, s
                 [("live", ""), ("down", "lost"), ("down", "replayed"), ("limited", "repairing")]
             )
             turn = Turn(state=state, cause=str(at), at=at, outcome=outcome)
-            ledger.enter(engine, lease.stream_id, turn)
+            ledger.enter(engine, lease, turn)
             at += chance.randrange(1, 9) * S
     with writing(engine) as connection:
         for keyword_id in ids:

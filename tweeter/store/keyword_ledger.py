@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
+from tweeter.store import fences
 from tweeter.store.engine import chunks, db_now, once, reading, repeated, writing
+from tweeter.store.leases import Lease
 from tweeter.store.schema import keyword_intervals
 
 FOLLOWED = "active"
@@ -81,18 +83,24 @@ _END = (
 )
 
 
-def set_all(engine: Engine, network: str, states: Mapping[int, tuple[str, str]]) -> None:
+def set_all(
+    engine: Engine, lease: Lease, network: str, states: Mapping[int, tuple[str, str]]
+) -> None:
     """Enter what a network says of each keyword: id -> (state, cause). Others are left alone.
 
-    Some at a time: nobody else could write to SQLite while ten thousand are entered.
+    Some at a time: nobody else could write to SQLite while ten thousand are entered. Raises
+    LeaseLost if the stream that says so is no longer ours.
     """
     for some in chunks(states):
-        _set_some(engine, network, {number: states[number] for number in some})
+        _set_some(engine, lease, network, {number: states[number] for number in some})
 
 
 @repeated
-def _set_some(engine: Engine, network: str, states: Mapping[int, tuple[str, str]]) -> None:
+def _set_some(
+    engine: Engine, lease: Lease, network: str, states: Mapping[int, tuple[str, str]]
+) -> None:
     with writing(engine) as connection:
+        fences.prove(connection, lease)
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         turn_all(connection, states, now, network)
 

@@ -1,23 +1,27 @@
 """The ledger: from when to when each stream was live, and why it was not.
 
 One open interval a stream at most. Intervals of a stream never overlap: opening one closes
-the one before at the same moment.
+the one before at the same moment. A stream's holder proves its lease with what it enters: one
+that was paused, and wakes up when another follows, enters nothing.
 """
 
 import msgspec
-from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, insert, select, update
 
+from tweeter.store import fences
 from tweeter.store.engine import once, reading, repeated, writing
+from tweeter.store.leases import Lease
 from tweeter.store.schema import intervals
 
 LIVE = "live"
 WAITING = "waiting"
+LOST = "lost"
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of a stream's life. ended_at is None while it lasts.
 
-    state: "live" or the reason's kind (down, limited, waiting, needs_attention, paused).
+    state: "live" or the reason's kind (down, limited, waiting, needs_attention, paused, lost).
     kind: of the SourceError that began it (network, http, stalled, …), "" if none did.
     outcome: "replayed" if the network sent all of it again, "repairing" while it is asked for
     again, "repaired" when that is done, "lost" if it cannot be had; "" if open or live.
@@ -73,9 +77,14 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @repeated
-def enter(engine: Engine, stream_id: int, turn: Turn) -> None:
-    """Enter a turn; nothing happens if the stream is in that state for that cause already."""
+def enter(engine: Engine, lease: Lease, turn: Turn) -> None:
+    """Enter a turn; nothing happens if the stream is in that state for that cause already.
+
+    Raises LeaseLost if the stream is no longer ours.
+    """
+    stream_id = lease.stream_id
     with writing(engine) as connection:
+        fences.prove(connection, lease)
         current = connection.execute(
             select(intervals.c.state, intervals.c.cause, intervals.c.started_at).where(
                 intervals.c.stream_id == stream_id, intervals.c.ended_at.is_(None)
@@ -132,40 +141,59 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     posts: int = 0
 
 
-@repeated
-def settle(engine: Engine, stream_id: int, done: Settled) -> None:
+def settle(connection: Connection, stream_id: int, done: Settled) -> None:
     """Enter what became of time that was not live; intervals are cut at the two moments.
 
     posts are counted to the first stretch only, so that sums are right.
     """
-    since, until, outcome, repair = done.since, done.until, done.outcome, done.repair
-    with writing(engine) as connection:
-        _cut(connection, stream_id, since)
-        _cut(connection, stream_id, until)
-        inside = (
-            intervals.c.stream_id == stream_id,
-            intervals.c.state != LIVE,
-            intervals.c.started_at >= since,
-            intervals.c.ended_at <= until,
+    is_gap = intervals.c.state != LIVE
+    _cut(connection, stream_id, done.since, is_gap)
+    _cut(connection, stream_id, done.until, is_gap)
+    inside = (*_within(stream_id, done.since, done.until), is_gap)
+    values = {"outcome": done.outcome, "repair": done.repair}
+    connection.execute(update(intervals).where(*inside).values(values))
+    first = connection.execute(
+        select(intervals.c.id).where(*inside).order_by(intervals.c.started_at).limit(1)
+    ).scalar()
+    if first is not None and done.posts:
+        connection.execute(
+            update(intervals)
+            .where(intervals.c.id == first)
+            .values(repaired_posts=intervals.c.repaired_posts + done.posts)
         )
-        connection.execute(update(intervals).where(*inside).values(outcome=outcome, repair=repair))
-        first = connection.execute(
-            select(intervals.c.id).where(*inside).order_by(intervals.c.started_at).limit(1)
-        ).scalar()
-        if first is not None and done.posts:
-            connection.execute(
-                update(intervals)
-                .where(intervals.c.id == first)
-                .values(repaired_posts=intervals.c.repaired_posts + done.posts)
-            )
 
 
-def _cut(connection: Connection, stream_id: int, at: int) -> None:
-    """Make two of the missed interval that `at` lies within, if there is one."""
+@repeated
+def miss(engine: Engine, lease: Lease, lost: Settled, *, read_until: int) -> None:
+    """Enter that the network no longer had the time between two moments.
+
+    It came up to read_until. Beyond that the line may have been live and what it sent still of an
+    earlier time: then it is lost all the same. Raises LeaseLost if the stream is no longer ours.
+    """
+    stream_id, since = lease.stream_id, max(lost.since, read_until)
+    with writing(engine) as connection:
+        fences.prove(connection, lease)
+        if since < lost.until:
+            is_live = intervals.c.state == LIVE
+            _cut(connection, stream_id, since, is_live)
+            _cut(connection, stream_id, lost.until, is_live)
+            unread = (*_within(stream_id, since, lost.until), is_live)
+            connection.execute(update(intervals).where(*unread).values(state=LOST))
+        settle(connection, stream_id, lost)
+
+
+def _within(stream_id: int, since: int, until: int) -> tuple[ColumnElement[bool], ...]:
+    """The intervals of a stream that lie wholly between two moments."""
+    mine = intervals.c.stream_id == stream_id
+    return mine, intervals.c.started_at >= since, intervals.c.ended_at <= until
+
+
+def _cut(connection: Connection, stream_id: int, at: int, which: ColumnElement[bool]) -> None:
+    """Make two of the ended interval of that kind that `at` lies within, if there is one."""
     found = connection.execute(
         select(intervals).where(
             intervals.c.stream_id == stream_id,
-            intervals.c.state != LIVE,
+            which,
             intervals.c.started_at < at,
             intervals.c.ended_at > at,
         )

@@ -283,11 +283,13 @@ def finish(engine: Engine, past: Past, words: str = "") -> None:
     with writing(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         row = connection.execute(
-            select(jobs).where(
+            select(jobs)
+            .where(
                 jobs.c.id == past.lease.job_id,
                 jobs.c.epoch == past.lease.epoch,
                 jobs.c.state == "waiting",
             )
+            .with_for_update()
         ).first()
         if row is None:
             return
@@ -295,11 +297,11 @@ def finish(engine: Engine, past: Past, words: str = "") -> None:
         words = words or f"Done: {row.done:,} events looked at, {row.stored:,} posts found."
         words += f" {options['why']}" if options.get("why") else ""
         _end(connection, row.id, "done", words, now)
-    if row.kind == "repair":
-        _settle(engine, past, options, row.stored)
+        if row.kind == "repair":
+            _settle(connection, row.subject, options, row.stored)
 
 
-def _settle(engine: Engine, past: Past, options: dict[str, Any], found: int) -> None:
+def _settle(connection: Connection, stream_id: int, options: dict[str, Any], found: int) -> None:
     since, until = options["since_us"], options["until_us"]
     began = min(max(options["began_us"], since), until)
     had = ledger.Settled(
@@ -313,7 +315,7 @@ def _settle(engine: Engine, past: Past, options: dict[str, Any], found: int) -> 
     gone = ledger.Settled(since=since, until=began, outcome="lost", repair=why)
     for done in (gone, had):
         if done.until > done.since:
-            ledger.settle(engine, past.lease.stream_id, done)
+            ledger.settle(connection, stream_id, done)
 
 
 def _settle_repair(connection: Connection, job_id: int, outcome: str, words: str) -> None:
