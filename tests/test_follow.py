@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, select, update
 
 from tests.simulators.jetstream import JetstreamSimulator, post_event
 from tests.simulators.mastodon import MastodonSimulator, status
+from tweeter import follow as follow_module
 from tweeter.follow import Follow
 from tweeter.pipeline import KeywordBook, Pipeline
 from tweeter.records import RawEvent, now_us
@@ -229,5 +231,34 @@ def test_who_wakes_up_after_another_took_over_leaves_the_ledger_as_it_is(engine:
                         await asyncio.sleep(0.02)
                     await paused.aclose()
                     assert _states(engine) == before
+
+    asyncio.run(story())
+
+
+def test_what_a_clock_wrote_that_was_ahead_holds_nobody_up_and_hides_no_gap(
+    sqlite_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process waited for a year, as it thought; then the clock was set right, and it died."""
+    monkeypatch.setattr(follow_module, "LONGEST_WAIT_US", 500_000)
+    wrong_us = now_us() + 365 * 86_400_000_000
+
+    async def story() -> None:
+        async with JetstreamSimulator() as jetstream:
+            streams.ensure(sqlite_engine, "bluesky", "bluesky", {"urls": [jetstream.url]})
+            live = Turn(state="live", cause="", at=wrong_us)
+            ledger.enter(sqlite_engine, Lease(1, 0), live)
+            values = {"covered_until": wrong_us, "state": "down", "retry_at": wrong_us}
+            with writing(sqlite_engine) as connection:
+                connection.execute(update(stream_table).values(values))
+            began_us = now_us()
+            async with following(sqlite_engine, jetstream.url) as follow:
+                await _until_live(sqlite_engine)
+                assert began_us < follow.covered() <= now_us()
+            gap = select(intervals.c.started_at, intervals.c.ended_at).where(
+                intervals.c.state == "down", intervals.c.outcome != ""
+            )
+            with reading(sqlite_engine) as connection:
+                ((since, until),) = connection.execute(gap).all()
+            assert began_us <= since <= until - 500_000
 
     asyncio.run(story())

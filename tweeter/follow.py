@@ -64,7 +64,9 @@ class Follow:
         # Failures since the last steady connection, by kind: each has its own row of waits.
         self._counts = Counter[str](stream.memory.get("failures", {}))
         self._failures = stream.failures  # of the kind that came last
-        self._down_since = max(stream.covered_until, stream.created_at)
+        # A moment that is still to come was written by a clock that is set back since.
+        self.covered_until = min(stream.covered_until, now_us())
+        self._down_since = min(max(stream.covered_until, stream.created_at), now_us())
         self._poked = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._memory = dict(stream.memory)
@@ -73,7 +75,6 @@ class Follow:
         self._was_live = bool(stream.covered_until)
         self._in_hand = 0  # puts under way
         self._unsaid = Unsaid()
-        self.covered_until = stream.covered_until
 
     # What a source sees: the Sink protocol.
 
@@ -264,7 +265,7 @@ class Follow:
         await self._wait_until(retry_at, can_be_poked=state in ("waiting", "needs_attention"))
 
     async def _wait_until(self, moment: int, *, can_be_poked: bool = False) -> None:
-        left = (moment - now_us()) / 1e6
+        left = min(moment - now_us(), LONGEST_WAIT_US) / 1e6
         if left <= 0:
             return
         if not can_be_poked:
@@ -311,7 +312,7 @@ class Follow:
             self._later(self._say_unsaid())
         if self._connected_at and not self.inbox.waiting():
             sure = self._line.sure_until(self.inbox.last_alive)
-            self.covered_until = max(self.covered_until, sure)
+            self.covered_until = min(max(self.covered_until, sure), now_us())
         return self.covered_until
 
     def _is_steady(self) -> bool:

@@ -15,6 +15,7 @@ from tweeter.config import Config, keep_days
 from tweeter.records import now_us
 from tweeter.sources import lookup, wanted
 from tweeter.store import (
+    ahead,
     feed,
     imports,
     jobs,
@@ -71,6 +72,7 @@ class Scheduler:
         for name, network, options, off in wanted(self._config, self._installation):
             streams.ensure(self._engine, name, network, options, off=off)
         streams.free_dead(self._engine)
+        ahead.shorten(self._engine)
         self._leads = lead(self._engine, "scheduler", self._owner)
         if not self._leads:
             return

@@ -8,6 +8,7 @@ that was paused, and wakes up when another follows, enters nothing.
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, insert, select, update
 
+from tweeter.records import now_us
 from tweeter.store import fences
 from tweeter.store.engine import once, reading, repeated, writing
 from tweeter.store.leases import Lease
@@ -94,6 +95,10 @@ def enter(engine: Engine, lease: Lease, turn: Turn) -> None:
             return
         if turn.only_from and current is not None and current.state != turn.only_from:
             return
+        began = current.started_at if current else turn.at
+        if began > max(turn.at, now_us()):  # by a clock that was set back since
+            _set_back(connection, stream_id, turn.at)
+            began = turn.at
         close_open(connection, stream_id, turn.at)
         if turn.outcome:
             _conclude(connection, stream_id, turn)
@@ -102,11 +107,24 @@ def enter(engine: Engine, lease: Lease, turn: Turn) -> None:
                 stream_id=stream_id,
                 state=turn.state,
                 cause=turn.cause,
-                started_at=max(turn.at, current.started_at) if current else turn.at,
+                started_at=max(turn.at, began),
                 ended_at=None,
                 outcome="",
                 kind=turn.kind,
             )
+        )
+
+
+def _set_back(connection: Connection, stream_id: int, at: int) -> None:
+    """End, and begin, what lies in the future at `at`.
+
+    Else each gap would be empty, and under time that is called live, until the clock has caught up.
+    """
+    for moment in (intervals.c.started_at, intervals.c.ended_at):
+        connection.execute(
+            update(intervals)
+            .where(intervals.c.stream_id == stream_id, moment > at)
+            .values({moment: at})
         )
 
 

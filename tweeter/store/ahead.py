@@ -1,0 +1,34 @@
+"""Leases that the database's clock gave while it was ahead.
+
+Set right, it would leave them to a dead owner of another host for as long as it was wrong. They
+are shortened, not ended: an owner that lives renews its own within a few seconds.
+"""
+
+from sqlalchemy import Engine, select, update
+
+from tweeter.store import name_jobs
+from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.installation import LEAD_S
+from tweeter.store.leases import LEASE_S
+from tweeter.store.schema import jobs, leaders, streams
+
+_LONGEST_S = ((streams, LEASE_S), (jobs, name_jobs.LEASE_S), (leaders, LEAD_S))
+
+
+@repeated
+def shorten(engine: Engine) -> int:
+    """Let no lease last longer than one that is given now; returns how many did."""
+    count = 0
+    for table, longest_s in _LONGEST_S:
+        with reading(engine) as connection:  # it is asked every few seconds: take no lock in vain
+            latest = db_now(connection) + int(longest_s * 1e6)
+            too_long = table.c.lease_until > latest
+            if (
+                connection.execute(select(table.c.lease_until).where(too_long).limit(1)).first()
+                is None
+            ):
+                continue
+        with writing(engine) as connection:
+            shortened = update(table).where(too_long).values(lease_until=latest)
+            count += connection.execute(shortened).rowcount
+    return count
