@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, update
@@ -30,12 +31,14 @@ from tweeter.writing import Writing
 
 
 @asynccontextmanager
-async def following(engine: Engine, url: str) -> AsyncIterator[Follow]:
+async def following(
+    engine: Engine, url: str, writer: type[ThreadPoolExecutor] = ThreadPoolExecutor
+) -> AsyncIterator[Follow]:
     """A stream that is followed as a slot does it, but whose lease nobody renews."""
     ((stream, lease),) = streams.claim(engine, "nobody", networks=["bluesky"])
     inbox = MemoryInbox(max_events=100, max_bytes=100_000)
     pipeline = Pipeline(engine, lease, KeywordBook(engine))
-    with ThreadPoolExecutor(1) as executor:
+    with writer(1) as executor:
         writing = Writing(executor, 100, 0.05)
         follow = Follow(stream, lease, BlueskySource([url]), inbox, pipeline, writing=writing)
         task = asyncio.create_task(follow.run())
@@ -231,6 +234,29 @@ def test_who_wakes_up_after_another_took_over_leaves_the_ledger_as_it_is(engine:
                         await asyncio.sleep(0.02)
                     await paused.aclose()
                     assert _states(engine) == before
+
+    asyncio.run(story())
+
+
+class _BusyWriter(ThreadPoolExecutor):
+    """Has something else to do before each task, such as a batch of another stream."""
+
+    def submit(self, work: Any, /, *args: Any, **options: Any) -> Any:
+        super().submit(time.sleep, 0.3)
+        return super().submit(work, *args, **options)
+
+
+def test_a_first_connection_that_ended_while_it_was_promised_is_never_live(
+    sqlite_engine: Engine,
+) -> None:
+    async def story() -> None:
+        async with JetstreamSimulator() as jetstream:
+            jetstream.flaps = 100
+            streams.ensure(sqlite_engine, "bluesky", "bluesky", {"urls": [jetstream.url]})
+            async with following(sqlite_engine, jetstream.url, _BusyWriter), asyncio.timeout(20):
+                while len(jetstream.connects) < 2:
+                    await asyncio.sleep(0.02)
+            assert "live" not in _states(sqlite_engine)
 
     asyncio.run(story())
 

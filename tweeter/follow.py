@@ -332,6 +332,8 @@ class Follow:
         if not self._was_live:
             outcome, repair = "", ""  # before its first connection nothing was promised
             await self._promise(at)
+            if line.ended:  # while it was written: the writer may have much to do
+                return
         elif self.source.replayable and self._cursor:
             outcome, repair = "replayed", "The network sent it again."
         elif self.source.repairable:
