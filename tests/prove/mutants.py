@@ -55,7 +55,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "older-edits-win": Mutant(
         "tweeter/store/edits.py",
-        'if row["version"] and row["version"] <= stored.version:',
+        'if stored.version and row["version"] <= stored.version:',
         "if False:",
         "an edit that comes late replaces a newer text",
     ),

@@ -164,6 +164,31 @@ def test_edits_arrive_in_any_order_and_the_newest_stays(engine: Engine) -> None:
         edited = post(1, f"v{version}", version=version, operation="update")
         store(engine, lease, edited)
     assert shown(engine) == ["v3"]
+    store(engine, lease, post(1, "v?", operation="update"))
+    assert shown(engine) == ["v3"], "one that does not say its version is not newer"
+    store(engine, lease, post(2, "w1"))
+    for words in ("w2", "w3"):
+        store(engine, lease, post(2, words, operation="update"))
+    assert shown(engine) == ["v3", "w3"], "without versions the last one is the newest"
+
+
+@pytest.mark.parametrize("state", ["paused", "removed"])
+def test_an_edit_leaves_the_posts_of_keywords_that_are_not_followed(
+    engine: Engine, state: str
+) -> None:
+    cat, dog = keywords.add(engine, "cat"), keywords.add(engine, "dog")
+    lease = take(engine)
+    store(engine, lease, post(1, "a cat and a dog"))
+    keywords.set_state(engine, cat.id, state)
+    with reading(engine) as connection:
+        revision = keywords.revision(connection)
+    edited = post(1, "nothing of it", operation="update")
+    batches.commit(
+        engine, lease, Batch(items=[(edited, ())], counts=Counter(), rejected=[], revision=revision)
+    )
+    assert counted(engine, cat.id) == (1, 1)
+    assert counted(engine, dog.id) == (0, 0)
+    sums_are_a_recount(engine)
 
 
 def test_an_account_hides_its_posts_and_may_show_them_again(engine: Engine) -> None:

@@ -16,6 +16,7 @@ def apply(
 ) -> list[tuple[str, int]]:
     """Replace the text of a stored post by `row`, unless what is stored is as new or newer.
 
+    Versions are ordered as texts; one that has none is older than any that has one.
     indexed: it gets words for the search if it has none; those that it has follow in any case.
     Returns what the live feed must know: [("edit", posts.id)], or [] when nothing changed
     (removed, deleted meanwhile, or an older version that came late).
@@ -27,7 +28,7 @@ def apply(
     ).first()
     if stored is None or stored.removed_at is not None:
         return []
-    if row["version"] and row["version"] <= stored.version:
+    if stored.version and row["version"] <= stored.version:
         return []
     values = {name: value for name, value in row.items() if name not in _KEPT}
     values["edited_at"] = row["edited_at"] or row["received_at"]

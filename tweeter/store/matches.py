@@ -8,7 +8,7 @@ from tweeter.records import Match
 from tweeter.store import rollups
 from tweeter.store.engine import chunks, insert_all, insert_new
 from tweeter.store.rollups import EVERYTHING, Row, Sums
-from tweeter.store.schema import matches
+from tweeter.store.schema import keywords, matches
 
 Found = Sequence[tuple[Row, Sequence[Match]]]  # rows of posts with their matches
 
@@ -66,14 +66,26 @@ def _rows(found: Found) -> list[dict[str, int]]:
 
 
 def follow(connection: Connection, row: Row, found: Sequence[Match]) -> None:
-    """Make the match rows of a post, which is held, equal to `found`."""
+    """Make the match rows of a post, which is held, equal to `found`.
+
+    Only active keywords were looked for in it: those of others, paused or removed, stay.
+    """
     wanted = {match.keyword_id for match in found}
     present = connection.execute(
         select(matches.c.keyword_id).where(matches.c.post_id == row["id"])
     ).scalars()
-    for keyword_id in sorted(set(present) - wanted):
+    for keyword_id in _active(connection, set(present) - wanted):
         drop(connection, [row["id"]], keyword_id)
     add(connection, [(row, found)])
+
+
+def _active(connection: Connection, keyword_ids: set[int]) -> list[int]:
+    """Those of the keywords that are active, in order."""
+    found: list[int] = []
+    for some in chunks(keyword_ids):
+        which = keywords.c.id.in_(some), keywords.c.state == "active"
+        found += connection.execute(select(keywords.c.id).where(*which)).scalars()
+    return sorted(found)
 
 
 def drop(connection: Connection, post_ids: Sequence[int], keyword_id: int | None = None) -> None:
