@@ -255,6 +255,9 @@ def test_a_purge_takes_only_what_no_other_keyword_matches(
     work_off(engine)
     assert shown(engine) == ["both"]
     assert counted(engine, cat.id) == (1, 1)
+    gone = batches.row_id(post(2).sort_us, f"bluesky:{post(2).key}")
+    told = [(entry.kind, entry.post_id) for entry in feed.since(engine, 0)]
+    assert told[2:] == [("remove", gone)]
 
 
 def test_feed_misses_nothing_with_slow_commits(engine: Engine) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, delete, select, update
 
-from tweeter.store import jobs, keywords, known, matches, rollups, streams
-from tweeter.store.engine import reading, writing
+from tweeter.store import feed, jobs, keywords, known, matches, rollups, streams
+from tweeter.store.engine import db_now, reading, writing
 from tweeter.store.schema import hidden_authors, posts, tombstones
 from tweeter.store.schema import jobs as job_table
 from tweeter.store.schema import keywords as keyword_table
@@ -55,7 +55,9 @@ def remove(engine: Engine) -> int:
             rollups.hold(connection, ids)
             with rollups.collecting(connection):
                 matches.drop(connection, ids)
-                jobs.delete_unmatched(connection, ids)
+                changes = jobs.delete_unmatched(connection, ids)
+            now = int(connection.execute(select(db_now(connection))).scalar_one())
+            feed.publish(connection, changes, now)
             removed += len(ids)
             if not ids:
                 _remove_keywords(connection)

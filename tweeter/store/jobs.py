@@ -11,12 +11,12 @@ import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
 
 from tweeter.records import Match, Post
-from tweeter.store import job_rows, rollups, search_texts
+from tweeter.store import feed, job_rows, rollups, search_texts
 from tweeter.store import matches as match_rows
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import chunks, db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, is_held
 from tweeter.store.posts import as_post
-from tweeter.store.schema import jobs, keywords, matches, post_aliases, posts
+from tweeter.store.schema import jobs, keywords, matches, positions, post_aliases, posts
 
 ALL = 0  # as a job's subject: every keyword that is not complete
 KINDS = ("rematch", "purge")  # whose subject is a keyword
@@ -37,6 +37,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Matches = Callable[[Post], Sequence[Match]]  # of the keyword, or of all for a job over ALL
+_Found = tuple[rollups.Row, tuple[Match, ...]]
+Changes = list[tuple[str, int]]  # what the live feed must know, as (kind, posts.id)
 
 
 def start_rematch(connection: Connection, keyword_id: int, version: int, now: int) -> None:
@@ -75,6 +77,7 @@ def start_due_purges(engine: Engine) -> int:
         if connection.execute(select(func.min(keywords.c.purge_at))).scalar() is None:
             return 0
     with writing(engine) as connection:
+        _hold_keywords(connection)  # else one that is restored at this moment is purged
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         due = connection.execute(
             select(keywords.c.id, keywords.c.version).where(
@@ -155,16 +158,17 @@ def work(
 
 @repeated
 def _step(engine: Engine, job: Job, does_match: Matches) -> int | None:
-    """One transaction; returns the new position, 0 when ended, None when the job is not ours."""
+    """One transaction; returns the new position, 0 when ended, None when the job is not ours.
+
+    Nobody edits, restores or removes the keyword meanwhile, or takes the job over.
+    """
     with writing(engine) as connection:
-        row = connection.execute(
-            select(jobs).where(
-                jobs.c.id == job.id, jobs.c.epoch == job.epoch, jobs.c.state == "waiting"
-            )
-        ).first()
+        _hold_keywords(connection)
+        mine = jobs.c.id == job.id, jobs.c.epoch == job.epoch, jobs.c.state == "waiting"
+        row = connection.execute(select(jobs).where(*mine).with_for_update()).first()
         if row is None:
             return None
-        done, position = (_rematch if job.kind == "rematch" else _purge)(
+        done, position, changes = (_rematch if job.kind == "rematch" else _purge)(
             connection, job, row.position, does_match
         )
         now = int(connection.execute(select(db_now(connection))).scalar_one())
@@ -178,7 +182,14 @@ def _step(engine: Engine, job: Job, does_match: Matches) -> int | None:
             if job.kind == "rematch":
                 _mark_complete(connection, job, now)
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+        feed.publish(connection, changes, now)
         return position
+
+
+def _hold_keywords(connection: Connection) -> None:
+    """Hold changes of keywords back until the transaction ends, as a batch does."""
+    revision = select(positions.c.value).where(positions.c.name == "keywords")
+    connection.execute(revision.with_for_update(read=True))  # SQLite: the write lock does it
 
 
 def _mark_complete(connection: Connection, job: Job, now: int) -> None:
@@ -192,7 +203,7 @@ def _mark_complete(connection: Connection, job: Job, now: int) -> None:
 
 def _rematch(
     connection: Connection, job: Job, position: int, does_match: Matches
-) -> tuple[int, int]:
+) -> tuple[int, int, Changes]:
     rows = connection.execute(
         select(posts, matches.c.version.label("matched_version"))
         .outerjoin(
@@ -203,7 +214,8 @@ def _rematch(
         .limit(STEP_POSTS)
         .with_for_update(read=True, of=posts)  # retention must not delete them meanwhile
     ).all()
-    added, dropped = [], []
+    added: list[_Found] = []
+    dropped: list[int] = []
     for row in rows:
         found = tuple(does_match(as_post(row)))
         if found:
@@ -211,13 +223,32 @@ def _rematch(
                 added.append((row._mapping, found))
         elif row.matched_version is not None and row.matched_version < job.version:
             dropped.append(row.id)
+    if job.subject == ALL:
+        added = _of_now(connection, added)
     with rollups.collecting(connection):
         match_rows.add(connection, added)
         match_rows.drop(connection, dropped, job.subject)
-    return len(rows), rows[-1].id if len(rows) == STEP_POSTS else 0
+    return len(rows), rows[-1].id if len(rows) == STEP_POSTS else 0, []
 
 
-def _purge(connection: Connection, job: Job, _position: int, _: Matches) -> tuple[int, int]:
+def _of_now(connection: Connection, found: list[_Found]) -> list[_Found]:
+    """Without the matches of keywords that were edited, paused or removed since the part began.
+
+    An edit starts a job of its own, which may have passed these posts already.
+    """
+    ids = {match.keyword_id for _, its in found for match in its}
+    now: dict[int, int] = {}
+    for some in chunks(ids):
+        which = keywords.c.id.in_(some), keywords.c.state == "active"
+        rows = connection.execute(select(keywords.c.id, keywords.c.version).where(*which))
+        now.update((row.id, row.version) for row in rows)
+    return [
+        (row, tuple(m for m in its if now.get(m.keyword_id) == m.keyword_version))
+        for row, its in found
+    ]
+
+
+def _purge(connection: Connection, job: Job, _: int, __: Matches) -> tuple[int, int, Changes]:
     """Delete the keyword's matches, and the posts that no other keyword matches."""
     ids = list(
         connection.execute(
@@ -227,15 +258,22 @@ def _purge(connection: Connection, job: Job, _position: int, _: Matches) -> tupl
     rollups.hold(connection, ids)
     with rollups.collecting(connection):
         match_rows.drop(connection, ids, job.subject)
-        delete_unmatched(connection, ids)
-    return len(ids), 1 if len(ids) == STEP_POSTS else 0
+        changes = delete_unmatched(connection, ids)
+    return len(ids), 1 if len(ids) == STEP_POSTS else 0, changes
 
 
-def delete_unmatched(connection: Connection, ids: list[int]) -> None:
-    """Delete those of the posts that no keyword matches, with what names them."""
+def delete_unmatched(connection: Connection, ids: list[int]) -> Changes:
+    """Delete those of the posts that no keyword matches, with what names them.
+
+    Returns what readers who could see them must hear.
+    """
     matched = select(matches.c.post_id).where(matches.c.post_id.in_(ids))
     kept = set(connection.execute(matched).scalars())
     gone = [post_id for post_id in ids if post_id not in kept]
+    seen = select(posts.c.id).where(
+        posts.c.id.in_(gone), posts.c.removed_at.is_(None), posts.c.hidden == ""
+    )
+    changes = [("remove", post_id) for post_id in connection.execute(seen).scalars()]
     names = connection.execute(
         select(posts.c.network, posts.c.key).where(posts.c.id.in_(gone))
     ).all()
@@ -249,6 +287,7 @@ def delete_unmatched(connection: Connection, ids: list[int]) -> None:
     search_texts.drop(connection, list(rows))
     connection.execute(delete(posts).where(posts.c.id.in_(list(rows))))
     rollups.drop(connection, [(row, [rollups.EVERYTHING]) for row in rows.values()])
+    return changes
 
 
 @repeated

@@ -94,13 +94,15 @@ def _look_back(
 ) -> None:
     """One more rewind of a stream; keywords join one that has not begun."""
     waiting = connection.execute(
-        select(jobs.c.id, jobs.c.options).where(
+        select(jobs.c.id, jobs.c.options)
+        .where(
             jobs.c.kind == "look_back",
             jobs.c.subject == stream_id,
             jobs.c.state == "waiting",
             jobs.c.position == 0,
             jobs.c.owner == "",
         )
+        .with_for_update()  # who takes it at this moment takes it with these keywords, or without
     ).first()
     options = {"since_us": since, "began_us": since, "until_us": until, "keywords": list(ids)}
     if waiting is not None:
@@ -230,6 +232,9 @@ def pause(
     """Put the job back, to be gone on with after wait_s; after TRIES failures it ends."""
     with writing(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
+        mine = jobs.c.id == past.lease.job_id, jobs.c.epoch == past.lease.epoch
+        if connection.execute(select(jobs.c.id).where(*mine).with_for_update()).first() is None:
+            return  # another works on it now
         tries = past.tries + 1 if failed else 0
         if tries >= TRIES:
             _end(connection, past.lease.job_id, "failed", words, now)
@@ -237,7 +242,7 @@ def pause(
             return
         connection.execute(
             update(jobs)
-            .where(jobs.c.id == past.lease.job_id, jobs.c.epoch == past.lease.epoch)
+            .where(*mine)
             .values(
                 owner="",
                 lease_until=0,

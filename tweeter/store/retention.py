@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 
 import msgspec
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Engine, func, select
 
 from tweeter.store import feed, jobs, rollups
 from tweeter.store import matches as match_rows
@@ -88,7 +88,7 @@ def _step_of_network(engine: Engine, network: str, days: int) -> int:
             return 0
         with rollups.collecting(connection):
             match_rows.drop(connection, ids)
-            changes = _delete_posts(connection, ids)
+            changes = jobs.delete_unmatched(connection, ids)
         feed.publish(connection, changes, now)
         return len(ids)
 
@@ -116,21 +116,9 @@ def _step_of_keyword(engine: Engine, keyword_id: int, days: int) -> int:
         rollups.hold(connection, ids)
         with rollups.collecting(connection):
             match_rows.drop(connection, ids, keyword_id)
-            kept = select(matches.c.post_id).where(matches.c.post_id.in_(ids))
-            others = set(connection.execute(kept).scalars())
-            changes = _delete_posts(connection, [n for n in ids if n not in others])
+            changes = jobs.delete_unmatched(connection, ids)
         feed.publish(connection, changes, now)
         return len(ids)
-
-
-def _delete_posts(connection: Connection, ids: list[int]) -> list[tuple[str, int]]:
-    """Delete posts that nothing matches any more; returns what readers who could see them hear."""
-    seen = select(posts.c.id).where(
-        posts.c.id.in_(ids), posts.c.removed_at.is_(None), posts.c.hidden == ""
-    )
-    changes = [("remove", post_id) for post_id in connection.execute(seen).scalars()]
-    jobs.delete_unmatched(connection, ids)
-    return changes
 
 
 def rules(engine: Engine, row: KeywordRow, days: Days) -> list[Rule]:
