@@ -1,13 +1,17 @@
-"""What the scheduler hands out between two ticks."""
+"""What the scheduler does in a tick, and hands out between two."""
 
 from pathlib import Path
 
 from sqlalchemy import Engine, text
 
+from tests.store.posts import post, store, take
 from tests.store.test_scale import begin, loaded
 from tweeter import imports as reading
+from tweeter.records import now_us
 from tweeter.scheduler import RESEND_S, Scheduler
+from tweeter.store import keywords, posts
 from tweeter.store.engine import writing
+from tweeter.store.schema import tombstones
 
 
 def test_a_file_is_handed_out_at_the_next_look_by_the_one_who_leads(
@@ -40,3 +44,15 @@ def test_a_file_is_handed_out_at_the_next_look_by_the_one_who_leads(
     running.tick(220.0)
     running.look(240.0)
     assert sent.count(("import", second)) == 1, "another leads now"
+
+
+def test_a_tick_removes_what_overtook_its_removal(engine: Engine, tmp_path: Path) -> None:
+    keywords.add(engine, "storm")
+    sent = post(1)
+    store(engine, take(engine), sent)
+    with writing(engine) as connection:
+        grave = {"network": sent.network, "key": sent.key, "reason": "deleted", "at": now_us()}
+        connection.execute(tombstones.insert().values(grave))
+    Scheduler(engine, loaded(tmp_path), lambda *_: None).tick(100.0)
+    may_happen = engine.dialect.name != "sqlite"
+    assert [found.text == "" for found in posts.every(engine)] == [may_happen]

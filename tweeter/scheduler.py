@@ -20,6 +20,7 @@ from tweeter.store import (
     imports,
     jobs,
     name_jobs,
+    overtaken,
     past,
     quarantine,
     rechecks,
@@ -52,6 +53,7 @@ class Scheduler:
         self._send_job = send_job
         self._sent_at: dict[tuple[str, int], float] = {}
         self._ticks = 0
+        self._settled = 0  # the moment of the last look for what overtook its removal, us
         self._too_old = True  # there may be posts that are kept too long
         self._owner = owner()
         self._installation = ""
@@ -75,7 +77,9 @@ class Scheduler:
         ahead.shorten(self._engine)
         self._leads = lead(self._engine, "scheduler", self._owner)
         if not self._leads:
+            self._settled = 0
             return
+        self._settled = overtaken.settle(self._engine, self._settled)
         jobs.start_due_purges(self._engine)
         past.ask_for_new_keywords(self._engine, self._config.look_back_hours)
         past.start_repairs(self._engine)

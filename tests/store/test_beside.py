@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, select, update
 
-from tests.store.posts import post, store, take
+from tests.store.posts import AT, post, removal, store, take
 from tests.store.sums import sums_are_a_recount
 from tweeter.keywords import Matcher
-from tweeter.records import now_us
-from tweeter.store import jobs, keywords, past
+from tweeter.records import AccountChange, Post, Removal, now_us
+from tweeter.store import feed, jobs, keywords, overtaken, past
 from tweeter.store.engine import reading, writing
 from tweeter.store.leases import owner
+from tweeter.store.schema import feed as feed_rows
 from tweeter.store.schema import jobs as job_rows
-from tweeter.store.schema import matches
+from tweeter.store.schema import matches, posts
 
 BLOCKED_S = 1.5  # for another that waits for us: no database can do both at once
 
@@ -47,6 +48,51 @@ def beside(engine: Engine, words: str, first: Any, second: Any) -> None:
         other.add_done_callback(lambda _: go.set())
         one.result(20)
         other.result(20)
+
+
+@pytest.mark.parametrize(
+    ("sent", "gone"),
+    [
+        (post(1), removal(1)),
+        (
+            post(1, network="mastodon", key="https://m.example/1", alias="m.example:1"),
+            Removal(network="mastodon", key="", alias="m.example:1", occurred_at=AT),
+        ),
+        *(
+            (
+                post(1),
+                AccountChange(
+                    network="bluesky", author_id="did:plc:a", status=status, occurred_at=AT
+                ),
+            )
+            for status in ("deleted", "suspended")
+        ),
+    ],
+    ids=["removal", "alias", "deleted", "suspended"],
+)
+def test_a_post_that_overtook_its_removal_goes(engine: Engine, sent: Post, gone: Any) -> None:
+    keywords.add(engine, "storm")
+    ours, others = take(engine, "a"), take(engine, "b")
+    since = overtaken.settle(engine)
+    beside(
+        engine,
+        "INTO posts",
+        lambda: store(engine, ours, sent),
+        lambda: store(engine, others, gone),
+    )
+    with writing(engine) as connection:  # an account's posts are looked at when all have ended
+        earlier = feed_rows.c.at - overtaken.SETTLED_US - 1
+        connection.execute(update(feed_rows).values(at=earlier))
+    overtaken.settle(engine, since - overtaken.SETTLED_US)
+    with reading(engine) as connection:
+        row = connection.execute(select(posts)).one()
+    assert (row.removed_at is not None, row.text == "") == (row.hidden != "suspended",) * 2
+    assert row.removed_at or row.hidden
+    sums_are_a_recount(engine)
+    told = feed.since(engine, 0)
+    assert told[-1].kind == "remove"
+    overtaken.settle(engine, since - overtaken.SETTLED_US)
+    assert feed.since(engine, 0) == told
 
 
 def claimed(engine: Engine, subject: int) -> jobs.Job:

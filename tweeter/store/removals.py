@@ -1,6 +1,6 @@
 """Removals: the text goes, a tombstone stays and wins for ever, also over a post yet to come."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
@@ -104,7 +104,6 @@ def apply_accounts(
         connection.execute(delete(authors).where(*whose))
         if change.status == "deleted":
             identities.forget(connection, change.network, change.author_id)
-        mine = (posts.c.network == change.network) & (posts.c.author_id == change.author_id)
         if change.status != "active":
             connection.execute(
                 authors.insert().values(
@@ -116,16 +115,37 @@ def apply_accounts(
             )
         elif before is None:
             continue  # was never hidden: nothing to show again
-        visible = mine & posts.c.removed_at.is_(None)
-        ids = list(connection.execute(select(posts.c.id).where(visible)).scalars())
-        hidden = "" if change.status == "active" else change.status
-        with rollups.following(connection, ids):
-            connection.execute(update(posts).where(mine).values(hidden=hidden))
-            if change.status == "deleted":
-                _erase(connection, mine, "account deleted", now)
-        kind = "remove" if hidden else "edit"
-        published.extend((kind, post_id) for post_id in ids)
+        published += _show_as(connection, (change.network, change.author_id), change.status, now)
     return published
+
+
+def hide(
+    connection: Connection, names: Collection[tuple[str, str]], now: int
+) -> list[tuple[str, int]]:
+    """Hide the posts of those (network, author_id) that are hidden: also those that came since."""
+    published: list[tuple[str, int]] = []
+    for name in sorted(names):
+        whose = (authors.c.network == name[0], authors.c.author_id == name[1])
+        status = select(authors.c.status).where(*whose).with_for_update(read=True)
+        hidden = connection.execute(status).scalar()
+        if hidden:  # else it came back meanwhile
+            published += _show_as(connection, name, hidden, now)
+    return published
+
+
+def _show_as(
+    connection: Connection, name: tuple[str, str], status: str, now: int
+) -> list[tuple[str, int]]:
+    """The posts of a (network, author_id) follow the account's status."""
+    mine = (posts.c.network == name[0]) & (posts.c.author_id == name[1])
+    visible = mine & posts.c.removed_at.is_(None)
+    ids = list(connection.execute(select(posts.c.id).where(visible)).scalars())
+    hidden = "" if status == "active" else status
+    with rollups.following(connection, ids):
+        connection.execute(update(posts).where(mine).values(hidden=hidden))
+        if status == "deleted":
+            _erase(connection, mine, "account deleted", now)
+    return [("remove" if hidden else "edit", post_id) for post_id in ids]
 
 
 def prune(connection: Connection, before: int, *, limit: int = 5_000) -> int:
