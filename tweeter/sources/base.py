@@ -1,9 +1,9 @@
-"""What every source is, and the one loop that keeps it connected.
+"""What every source is.
 
 A source knows one network's wire. It is given a place to put events and is asked to run one
 connection; it returns when the server ends it and raises SourceError when something failed.
-Waiting, counting failures and telling the page belong to `keep_connected`, so no source can
-get them wrong in its own way.
+Waiting, counting failures and telling the page belong to `follow`, so no source can get them
+wrong in its own way.
 """
 
 from collections.abc import Mapping, Sequence

@@ -137,10 +137,11 @@ def claim(
     chosen: Sequence[int] | None = None,
     besides: Sequence[int] = (),
 ) -> list[tuple[Stream, Lease]]:
-    """Take every free stream of these networks that is wanted and whose waiting time is over.
+    """Take every stream of these networks that is wanted and free: nobody's lease on it holds.
 
     `only` restricts to one stream, `chosen` to some; those in `besides` are left alone. Each
-    taken stream gets a new epoch and a lease of LEASE_S.
+    taken stream gets a new epoch and a lease of LEASE_S. One that waits (`retry_at`) is taken
+    too: who has it waits for the rest of that time.
     """
     with reading(engine) as connection:
         now = db_now(connection)
