@@ -59,6 +59,7 @@ def status(number: int, text: str, **fields: Any) -> dict[str, Any]:
 class MastodonSimulator:
     """`url` is there after `start`.
 
+    mute: requests whose path ends so are taken and never answered;
     heartbeat_s: between thumps (SSE) and pings (WebSocket); stalled: not a byte goes out and no
     pong either; silent: heartbeats but no posts; flaps: so many streams are closed as soon as they
     are open; sockets=False: WebSocket handshakes get 502; subscribes_s: so long after it is asked
@@ -75,6 +76,7 @@ class MastodonSimulator:
         self.port = port
         self.heartbeat_s = 15.0
         self.stalled = False
+        self.mute = "-"
         self.silent = False
         self.flaps = 0
         self.subscribes_s = 0.0
@@ -200,6 +202,8 @@ class MastodonSimulator:
 
     @web.middleware
     async def _outer(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        while request.path.endswith(self.mute):
+            await asyncio.sleep(0.02)
         self.requests.append(request.path_qs)
         if self.instead:
             code, kind, text = self.instead

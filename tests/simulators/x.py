@@ -34,6 +34,7 @@ class XSimulator:
     heartbeat_s: pause between line breaks; stalled: neither posts nor heartbeats;
     answers: (status, headers, body) for the next stream handshakes, before any other check;
     split: bytes a chunk (0: a chunk a line); tagged: whether matching_rules carry tags;
+    mute: requests whose path ends so are taken and never answered;
     second: what a second connection meets, "429" or "kick"; clock_s: how far our Date is ahead.
     log has (monotonic, method, path, status), sent has (post id, microseconds) of
     what went out, published of all posts.
@@ -45,6 +46,7 @@ class XSimulator:
         self.deliver = deliver
         self.heartbeat_s = 20.0
         self.stalled = False
+        self.mute = "-"
         self.answers: list[tuple[int, dict[str, str], Any]] = []
         self.rule_answers: list[tuple[int, dict[str, str], Any]] = []
         self.split = 0
@@ -174,6 +176,8 @@ class XSimulator:
 
     @web.middleware
     async def _outer(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        while request.path.endswith(self.mute):
+            await asyncio.sleep(0.02)
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             answer = _json(
                 {"title": "Unauthorized", "type": "about:blank", "status": 401}

@@ -143,9 +143,9 @@ class MastodonSource:
 
         wire = SseWire(rest, base, 2 * self._idle_s, sink.alive, put)
         reads = [asyncio.create_task(wire.read(stream)) for stream in self._streams]
-        await wire.opened(len(self._streams), reads)
-        sink.connected("Live, by server-sent events.")
         try:
+            if await wire.opened(len(self._streams), reads):
+                sink.connected("Live, by server-sent events.")
             done, _ = await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()

@@ -98,7 +98,10 @@ class Rest:
     async def open(
         self, path: str, params: Query, *, base: str = "", total_s: float = TIMEOUT_S
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A request; total_s=0 for one that lasts. Raises SourceError "network"."""
+        """A request; total_s=0 for one that lasts: its caller limits the wait for the answer.
+
+        Raises SourceError "network".
+        """
         timeout = aiohttp.ClientTimeout(total=total_s or None, sock_connect=TIMEOUT_S)
         with reaching(self.host):
             async with self.session.get(

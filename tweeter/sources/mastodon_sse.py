@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from tweeter.errors import SourceError
 from tweeter.records import RawEvent, now_us
-from tweeter.sources.mastodon_rest import Rest, refusal
+from tweeter.sources.mastodon_rest import TIMEOUT_S, Rest, refusal
+from tweeter.sources.reaching import answering
 
 BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -29,22 +30,26 @@ class SseWire:
         self._open = 0
         self._changed = asyncio.Event()
 
-    async def opened(self, count: int, reads: "Sequence[asyncio.Task[None]]") -> None:
-        """Wait until so many streams are open, or one of them ended."""
+    async def opened(self, count: int, reads: "Sequence[asyncio.Task[None]]") -> bool:
+        """Wait until so many streams are open (True), or one of them ended."""
         while self._open < count and not any(task.done() for task in reads):
             self._changed.clear()
             waiting = asyncio.create_task(self._changed.wait())
-            await asyncio.wait({waiting, *reads}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
+            try:
+                await asyncio.wait({waiting, *reads}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+        return self._open >= count
 
     async def read(self, stream: str) -> None:
         """One connection until the server closes it. Raises SourceError."""
         path, params = _place(stream)
         opened = self._rest.open(path, params, base=self._base, total_s=0)
-        async with opened as response:
+        async with answering(self._rest.host, TIMEOUT_S) as limit, opened as response:
             if response.status != 200:
                 body = await response.read()
                 raise refusal(self._rest.host, response.status, response.headers, body)
+            limit.reschedule(None)
             self._open += 1
             self._changed.set()
             blocks = Blocks()

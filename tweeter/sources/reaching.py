@@ -1,7 +1,8 @@
 """What keeps a host from being reached, as SourceError in words; one way for every HTTP client."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
 
@@ -20,3 +21,17 @@ def reaching(host: str) -> Iterator[None]:
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         words = str(error) or type(error).__name__
         raise SourceError("network", f"No connection to {host}: {words}.") from error
+
+
+@asynccontextmanager
+async def answering(host: str, within_s: float) -> AsyncIterator[asyncio.Timeout]:
+    """Around a request: one that lasts longer becomes SourceError "stalled".
+
+    For a stream: reschedule(None) once it has begun, from then on its own silence is watched.
+    """
+    try:
+        async with asyncio.timeout(within_s) as limit:
+            yield limit
+    except TimeoutError as error:
+        words = f"{host} took the connection, but did not answer for {within_s:g} s."
+        raise SourceError("stalled", words) from error

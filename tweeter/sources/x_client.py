@@ -20,11 +20,12 @@ from tweepy.asynchronous import AsyncStreamingClient
 
 from tweeter.errors import SourceError
 from tweeter.records import now_us
-from tweeter.sources.reaching import reaching
+from tweeter.sources.reaching import answering, reaching
 from tweeter.sources.x_answers import refusal
 
 SILENCE_S = 20.0  # X sends a line break at least so often: handling-disconnections
 CONNECT_S = 10.0
+ANSWER_S = 30.0  # a request with its answer, and what comes of a stream before its first line
 LINE_BYTES = 2 * 1024 * 1024
 BUFFER_BYTES = 1024 * 1024  # read at once in a flood: what comes together goes to disk together
 CUT_BYTES = 64 * 1024
@@ -53,7 +54,7 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
     def __init__(self, token: str, base: str, session: aiohttp.ClientSession) -> None:
         super().__init__(token, return_type=dict)
         self._base = base
-        self._host = urlsplit(base).hostname
+        self._host = urlsplit(base).hostname or base
         self.session = session
         self._opened: Callable[[Mapping[str, str]], None] = lambda _: None
         self._lines: Lines | None = None
@@ -92,7 +93,10 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
         """tweepy's requests, to our address. Raises SourceError for all but 2xx."""
         # tweepy gives dry_run as a bool, which aiohttp does not take.
         given = {k: str(v).lower() if isinstance(v, bool) else v for k, v in (params or {}).items()}
-        async with self._call(method, route, params=given, json=json) as response:
+        async with (
+            answering(self._host, ANSWER_S),
+            self._call(method, route, params=given, json=json) as response,
+        ):
             body = await response.read()
             if not 200 <= response.status < 300:
                 raise refusal(response.status, response.headers, body)
@@ -101,9 +105,13 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
     async def _connect(self, method: str, endpoint: str, params: Any = None, **_: Any) -> None:
         """tweepy's `filter` ends here."""
         route = f"/2/tweets/{endpoint}/stream"
-        async with self._call(method, route, params=params) as response:
+        async with (
+            answering(self._host, ANSWER_S) as limit,
+            self._call(method, route, params=params) as response,
+        ):
             if response.status != 200:
                 raise refusal(response.status, response.headers, await response.read())
+            limit.reschedule(None)
             self._opened(response.headers)
             await self._read(response)
 
@@ -130,7 +138,7 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
         self, method: str, route: str, **options: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = {"Authorization": f"Bearer {self.bearer_token}", "User-Agent": self.user_agent}
-        with reaching(self._host or self._base):
+        with reaching(self._host):
             async with self.session.request(
                 method, self._base + route, headers=headers, allow_redirects=False, **options
             ) as response:
