@@ -19,7 +19,7 @@ from tweeter import moments
 from tweeter.errors import LONGEST_WAIT_US, Held, LeaseLost, MustEnd, SourceError
 from tweeter.line import Line, Unsaid
 from tweeter.pipeline import Pipeline
-from tweeter.records import Keyword, RawEvent, now_us
+from tweeter.records import Keyword, KeywordState, RawEvent, now_us
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, Taken
 from tweeter.sources.journal import JournalFull
@@ -70,7 +70,7 @@ class Follow:
         self._poked = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._memory = dict(stream.memory)
-        self._told: dict[int, tuple[str, str]] = {}
+        self._told: dict[int, KeywordState] = {}
         self._line, self._live_words = Line(), ""
         self._was_live = bool(stream.covered_until)
         self._in_hand = 0  # puts under way
@@ -151,7 +151,7 @@ class Follow:
         enter = partial(ledger.miss, engine, lease, lost, read_until=read_until)
         self._later(self._quietly(enter))
 
-    def keywords(self, states: Mapping[int, tuple[str, str]]) -> None:
+    def keywords(self, states: Mapping[int, KeywordState]) -> None:
         """What the network does with each keyword."""
         changed = {n: state for n, state in states.items() if self._told.get(n) != state}
         self._told.update(changed)

@@ -148,6 +148,11 @@ class Keyword(msgspec.Struct, frozen=True, kw_only=True):
     held: str = ""  # why X is not asked for it now, a sentence: its budget
 
 
+# What a network does with a keyword: (state, cause), see keyword_ledger; if it may be so for
+# longer than since now, the moment (us) too.
+KeywordState = tuple[str, str] | tuple[str, str, int]
+
+
 class Match(msgspec.Struct, frozen=True, gc=False):
     """A keyword, in one version, found in a post."""
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tweeter.keywords.x_limits import PLANS
-from tweeter.keywords.x_pack import TooManyRules, difference, lower_bound, pack
+from tweeter.keywords.x_pack import TooManyRules, delivered, difference, lower_bound, pack
 from tweeter.keywords.x_rules import pieces_of
 
 terms = st.sampled_from(["a", "b", "c", "-a", "-b", '"a b"', "(a OR c)", "lang:en"])
@@ -125,3 +125,10 @@ def test_a_small_plan_says_what_is_needed() -> None:
 def test_groups_and_quotes_are_not_torn() -> None:
     rule = 'a (b OR c) OR "x OR y" OR d'
     assert pieces_of(rule) == ["a (b OR c)", '"x OR y"', "d"]
+
+
+def test_a_piece_is_delivered_by_itself_or_by_a_wider_one_that_is_there() -> None:
+    pieces = ["cat", "cat -dog", 'cat "new york"', "dog", "storm -sale"]
+    assert delivered(pieces, ["cat"]) == {"cat", "cat -dog", 'cat "new york"'}
+    assert delivered(pieces, ["cat -dog", "storm"]) == {"cat -dog", "storm -sale"}
+    assert delivered(pieces, []) == set()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tweeter.records import RawEvent
+from tweeter.records import KeywordState, RawEvent
 
 
 class Kept:
@@ -18,7 +18,8 @@ class Kept:
         self.words: list[str] = []
         self.alives = 0
         self.gaps: list[tuple[int, int, str]] = []
-        self.states: dict[int, tuple[str, str]] = {}
+        self.states: dict[int, KeywordState] = {}
+        self.told: list[dict[int, KeywordState]] = []  # each time
         self.memory: dict[str, Any] = {}
         self.sizes: list[int] = []  # events of each put
         self._slow_s = slow_s
@@ -45,8 +46,9 @@ class Kept:
     def missed(self, since: int, until: int, words: str) -> None:
         self.gaps.append((since, until, words))
 
-    def keywords(self, states: Mapping[int, tuple[str, str]]) -> None:
+    def keywords(self, states: Mapping[int, KeywordState]) -> None:
         self.states |= states
+        self.told.append(dict(states))
 
     def remember(self, **values: Any) -> None:
         self.memory |= values

@@ -4,14 +4,18 @@ import asyncio
 import time
 from typing import Any
 
+import msgspec
+import pytest
+
 from tests.keywords.invented import keywords
 from tests.simulators.x import XSimulator
 from tests.sources.sink import Kept, until
-from tests.sources.test_x import kw, streaming, values
+from tests.sources.test_x import STORM, kw, streaming, values
 from tweeter.keywords import NotForX, compile_for_x, parse
 from tweeter.keywords.x_limits import PLANS
 from tweeter.keywords.x_pack import pack
-from tweeter.records import Keyword
+from tweeter.records import Keyword, now_us
+from tweeter.sources import x_rules_sync
 from tweeter.sources.x_rules_sync import RuleKeeper, Rules
 
 SMALL = PLANS["small"]
@@ -127,7 +131,7 @@ def test_thousands_of_keywords_do_not_hold_up_the_event_loop() -> None:
     async def work() -> tuple[float, float]:
         keeper = RuleKeeper("abcd1234", PLANS["pay-per-use"])
         began_at = time.monotonic()
-        keeper._wanted(every, Rules({}, ()))
+        keeper._wanted(every, Rules({}, {}))
         whole_s = time.monotonic() - began_at
         keeper = RuleKeeper("abcd1234", PLANS["pay-per-use"])
         keeper.set_keywords(every)
@@ -143,3 +147,95 @@ def test_thousands_of_keywords_do_not_hold_up_the_event_loop() -> None:
 
     whole_s, longest_s = asyncio.run(work())
     assert longest_s < whole_s / 2
+
+
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(x_rules_sync, "LOOK_S", 0.2)
+
+
+def posts(sim: XSimulator) -> int:
+    return sum(method == "POST" for _, method, _, _ in sim.log)
+
+
+def looks(sim: XSimulator) -> int:
+    return sum(method == "GET" and path.endswith("/rules") for _, method, path, _ in sim.log)
+
+
+async def looked_again(sim: XSimulator) -> None:
+    before = looks(sim)
+    await until(lambda: looks(sim) >= before + 2)
+
+
+@pytest.mark.usefixtures("looks_often")
+def test_rules_that_another_program_removes_are_missed_and_added_again() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim, streaming(sim, sink, STORM, kw(2, "cat"), kw(3, "cat x")):
+            sim.rules[str(9)] = {"value": "theirs"}
+            sim._compiled["9"] = lambda _: False
+            await looked_again(sim)
+            ((there, _),) = [(r, v) for r, v in sim.rules.items() if v["value"] != "theirs"]
+            sink.told.clear()
+            began = now_us()
+            del sim.rules[there]
+            await until(lambda: "storm OR cat" in values(sim))
+            await until(lambda: "they were added again" in sink.words[-1])
+            gone = sink.told[0]
+            assert set(gone) == {1, 2, 3}
+            assert gone[1][:2] == x_rules_sync.GONE
+            assert began - 2_000_000 < gone[1][2] < now_us()  # since it was last seen there
+            assert sink.states == dict.fromkeys((1, 2, 3), ("active", ""))
+            assert len(sim.connects()) == 1
+            posted = posts(sim)
+            await looked_again(sim)
+            assert posts(sim) == posted  # what is there is only looked at
+
+    run(work())
+
+
+@pytest.mark.usefixtures("looks_often")
+def test_only_keywords_that_nothing_else_delivers_are_missed() -> None:
+    async def work() -> None:
+        sink, mine = Kept(), (STORM, kw(2, "cat"), kw(3, "cat x"))
+        short = msgspec.structs.replace(SMALL, characters=7)
+        async with XSimulator() as sim, streaming(sim, sink, *mine, plan=short):
+            assert values(sim) == ["cat", "storm"]
+            sink.told.clear()
+            del sim.rules[next(r for r, v in sim.rules.items() if v["value"] == "storm")]
+            await until(lambda: values(sim) == ["cat", "storm"])
+            assert list(sink.told[0]) == [1]
+
+    run(work())
+
+
+@pytest.mark.usefixtures("looks_often")
+def test_a_rule_of_another_program_that_we_share_becomes_ours_when_it_goes() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim:
+            sim._add_rules([{"value": "storm", "tag": "other:1"}], False)
+            async with streaming(sim, sink, STORM):
+                assert len(sim.rules) == 1
+                await looked_again(sim)
+                sim.rules.clear()
+                await until(lambda: [r["tag"] for r in sim.rules.values()] == ["tweeter:abcd1234"])
+                await until(lambda: sink.states[1] == ("active", ""))
+                assert any(told[1][:2] == x_rules_sync.GONE for told in sink.told)
+
+    run(work())
+
+
+@pytest.mark.usefixtures("looks_often")
+def test_a_look_that_fails_is_done_later_and_says_nothing() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim, streaming(sim, sink, STORM):
+            before = looks(sim)
+            sim.rule_answers = [(503, {}, {}), (401, {}, {})]
+            await until(lambda: looks(sim) >= before + 3)
+            assert sink.words == ["Live, with 1 rules at X."]
+            sim.rules.clear()
+            await until(lambda: values(sim) == ["storm"])
+
+    run(work())

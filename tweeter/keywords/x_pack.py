@@ -71,11 +71,24 @@ def without_implied(pieces: Iterable[str]) -> list[str]:
     """
     unique = sorted(set(pieces), key=lambda piece: (-len(piece), piece))
     terms = {piece: frozenset(_terms(piece)) for piece in unique}
-    by_term: dict[str, list[frozenset[str]]] = {}  # an all-positive piece, under its first term
-    for of_piece in terms.values():
-        if not any(term.startswith("-") for term in of_piece):
-            by_term.setdefault(min(of_piece), []).append(of_piece)
+    by_term = _by_term(terms.values())
     return [piece for piece in unique if not _implied(terms[piece], by_term)]
+
+
+def delivered(pieces: Iterable[str], by: Iterable[str]) -> set[str]:
+    """Those of the pieces whose posts these others deliver: among them, or implied by one."""
+    there = set(by)
+    by_term = _by_term(frozenset(_terms(piece)) for piece in there)
+    return {p for p in pieces if p in there or _implied(frozenset(_terms(p)), by_term)}
+
+
+def _by_term(pieces: Iterable[frozenset[str]]) -> dict[str, list[frozenset[str]]]:
+    """The all-positive ones, each under its first term."""
+    found: dict[str, list[frozenset[str]]] = {}
+    for terms in pieces:
+        if not any(term.startswith("-") for term in terms):
+            found.setdefault(min(terms), []).append(terms)
+    return found
 
 
 def _implied(terms: frozenset[str], by_term: Mapping[str, list[frozenset[str]]]) -> bool:

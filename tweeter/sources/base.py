@@ -9,7 +9,7 @@ wrong in its own way.
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from tweeter.records import Keyword, RawEvent
+from tweeter.records import Keyword, KeywordState, RawEvent
 
 
 class Sink(Protocol):
@@ -33,8 +33,8 @@ class Sink(Protocol):
     def missed(self, since: int, until: int, words: str) -> None:
         """The network no longer had what it was asked for, between two moments (us)."""
 
-    def keywords(self, states: Mapping[int, tuple[str, str]]) -> None:
-        """What the network does with each keyword: id -> (state, cause), see keyword_ledger."""
+    def keywords(self, states: Mapping[int, KeywordState]) -> None:
+        """What the network does with each keyword, by its id."""
 
     def remember(self, **values: Any) -> None:
         """Keep something of the source's own for its next process; small JSON values."""

@@ -3,10 +3,12 @@
 Rules are live at X: a change needs no reconnect. Ours carry the tag "tweeter:<installation>";
 rules that other programs of the same app made are left alone, and shown. New rules are tried
 first (`dry_run`), so a clause that X refuses costs its keyword and no other. If the plan has too
-few rules for all keywords, the oldest get in and each of the others is told so.
+few rules for all keywords, the oldest get in and each of the others is told so. Another program
+of the app may remove any rule, of which X says nothing: every few minutes they are listed.
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -14,36 +16,46 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from tweeter import moments
 from tweeter.errors import KeywordSyntaxError, SourceError
 from tweeter.keywords import NotForX, compile_for_x, pieces_of, tree
 from tweeter.keywords.x_fit import fitting
 from tweeter.keywords.x_limits import XPlan
-from tweeter.keywords.x_pack import TooManyRules, difference, pack
-from tweeter.records import Keyword
+from tweeter.keywords.x_pack import TooManyRules, delivered, difference, pack
+from tweeter.records import Keyword, KeywordState, now_us
 from tweeter.sources.backoff import exponential
 from tweeter.sources.x_client import StreamRule, XClient
 
 CHANGES = 90  # POSTs in WINDOW_S; X allows 100
 WINDOW_S = 900.0
 POSTS_A_SYNC = 4  # try, add, delete, and once again
+LOOK_S = 240.0  # between looks whether the rules are still there; X allows 450 pages in WINDOW_S
 GATHER_S = 0.5  # changes made together are sent together
 RULES_A_POST = 100
 NAMED = 3  # keywords without a rule that are named in the stream's words
 
 ACCEPTED = ("active", "")
 PENDING = ("pending", "X has not taken the keyword's rule yet.")
+GONE = ("pending", "Another program of the app removed its rule at X; it is added again.")
+
+log = logging.getLogger("tweeter.x")
 
 _retry_s = exponential(5, 320)
 
 Meaning = tuple[str, tuple[tuple[str, str], ...]]  # a keyword's expression and its accounts
-States = dict[int, tuple[str, str]]  # keyword id -> (state of keyword_ledger, cause)
+States = dict[int, KeywordState]  # by the keyword's id
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What is on the account: ours as value -> id, and the others' values."""
+    """What is on the account: ours and the others', as value -> id."""
 
     ours: dict[str, str]
-    foreign: tuple[str, ...]
+    foreign: dict[str, str]
+
+    @property
+    def ids(self) -> set[str]:
+        """Of all of them."""
+        return {*self.ours.values(), *self.foreign.values()}
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -70,7 +82,10 @@ class RuleKeeper:
         self._keywords: Sequence[Keyword] = ()
         self._changed = asyncio.Event()
         self._posted_at: deque[float] = deque()
-        self._accepted: set[str] = set()
+        self._accepted: dict[str, set[int]] = {}  # piece -> keywords, of the last sync
+        self._relied: set[str] = set()  # ids of the rules that deliver them, also others' ones
+        self._there_at = 0  # when they were last seen there (us)
+        self._gone = ""  # words, once some were removed
         self._refused: dict[str, str] = {}  # piece -> X's reason
         self._compiled: dict[Meaning, tuple[str, ...] | str] = {}  # pieces, or why not
         self._fit = ""  # words, if not all keywords fit
@@ -93,7 +108,12 @@ class RuleKeeper:
         """Sync at each change until cancelled. Raises SourceError only if we are refused."""
         failures = 0
         while True:
-            await self._changed.wait()
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                if not await self._look(client):
+                    continue
             await asyncio.sleep(GATHER_S)
             wait_s = self._wait_s()
             if wait_s > 0:
@@ -118,7 +138,38 @@ class RuleKeeper:
         words = f"Live, with {self.rules} rules at X."
         if self.foreign:
             words += f" {len(self.foreign)} of them belong to other programs and are left alone."
-        return words + self._fit
+        return words + self._fit + self._gone
+
+    async def _look(self, client: XClient) -> bool:
+        """Whether somebody else changed the account's rules; what cannot be seen now waits."""
+        try:
+            found = await self._list(client)
+        except SourceError as error:
+            log.info("rules_not_seen kind=%s", error.kind)
+            return False
+        return await self._miss(found) or tuple(found.foreign) != self.foreign
+
+    async def _miss(self, found: Rules) -> bool:
+        """True if rules are gone we rely on: their keywords are pending since the last look."""
+        count = len(self._relied - found.ids)
+        if not count:
+            self._there_at = now_us()
+            return False
+        self._relied &= found.ids
+        rules = [value for value, rule_id in found.ours.items() if rule_id in self._relied]
+        rules += [value for value, rule_id in found.foreign.items() if rule_id in self._relied]
+        there = {piece for value in rules for piece in pieces_of(value)}
+        left = await asyncio.to_thread(delivered, tuple(self._accepted), there)
+        gone = {n for piece, ids in self._accepted.items() if piece not in left for n in ids}
+        gone &= {keyword.id for keyword in self._keywords}
+        self._accepted = {p: ids for p, ids in self._accepted.items() if p in left}
+        self.tell(dict.fromkeys(gone, (*GONE, self._there_at)))
+        at = moments.clock(now_us(), "%d %b %H:%M UTC")
+        self._gone = (
+            f" Another program of the app removed rules that we rely on ({count:,}, seen {at}):"
+            " they were added again."
+        )
+        return True
 
     def _wait_s(self) -> float:
         """Seconds until X's limit of changes leaves room for a sync."""
@@ -134,7 +185,8 @@ class RuleKeeper:
         self._changed.clear()
         keywords = self._keywords
         found = await self._list(client)
-        self.foreign = found.foreign
+        await self._miss(found)
+        self.foreign = tuple(found.foreign)
         # In a thread: 10,000 keywords take half a second, and the streams share the event loop.
         wanted = await asyncio.to_thread(self._wanted, keywords, found)
         self.tell(wanted.states | self._pending(wanted.pieces, found))
@@ -148,7 +200,8 @@ class RuleKeeper:
             if piece in failed
         }
         self.tell(wanted.states | refused)
-        self._accepted = set(wanted.pieces) - set(failed)
+        self._accepted = {p: ids for p, ids in wanted.pieces.items() if p not in failed}
+        self._there_at = now_us()
         self.rules = len(wanted.rules) + len(found.foreign)
         self._fit = _of_left_out(wanted)
 
@@ -220,13 +273,13 @@ class RuleKeeper:
 
     def _pending(self, pieces: Mapping[str, set[int]], found: Rules) -> States:
         there = {piece for value in found.ours for piece in pieces_of(value)}
-        there |= self._accepted
+        there |= self._accepted.keys()
         new = (ids for piece, ids in pieces.items() if piece not in there)
         return {keyword_id: PENDING for ids in new for keyword_id in ids}
 
     async def _list(self, client: XClient) -> Rules:
         ours: dict[str, str] = {}
-        foreign: list[str] = []
+        foreign: dict[str, str] = {}
         page: dict[str, str] = {}
         while True:
             answer = await client.list_rules(page)
@@ -234,10 +287,10 @@ class RuleKeeper:
                 if str(rule.get("tag", "")).split(":")[:2] == self._tag.split(":"):
                     ours[rule["value"]] = str(rule["id"])
                 else:
-                    foreign.append(rule["value"])
+                    foreign[rule["value"]] = str(rule["id"])
             token = (answer.get("meta") or {}).get("next_token")
             if not token:
-                return Rules(ours, tuple(foreign))
+                return Rules(ours, foreign)
             page = {"pagination_token": token}
 
     async def _try(self, client: XClient, values: Sequence[str]) -> bool:
@@ -254,6 +307,8 @@ class RuleKeeper:
     async def _change(self, client: XClient, found: Rules, wanted: Sequence[str]) -> dict[str, str]:
         """Add, then delete, so that nothing is unwatched meanwhile; the refused as piece -> why."""
         new, stale = difference(found.ours, wanted)
+        rules = found.foreign | found.ours
+        self._relied = {rules[value] for value in wanted if value in rules}
         full = len(found.ours) + len(found.foreign) + len(new) > self._plan.rules
         if stale and full:  # no room for both: seconds without some rules
             await self._delete(client, stale)
@@ -276,6 +331,8 @@ class RuleKeeper:
             rules = [StreamRule(value=v, tag=self._tag) for v in values[start:][:RULES_A_POST]]
             self._posted_at.append(time.monotonic())
             answer = await client.add_rules(rules, dry_run=dry_run)
+            if not dry_run:
+                self._relied |= {str(rule["id"]) for rule in answer.get("data") or []}
             for error in answer.get("errors") or []:  # also in an answer of 200
                 if "duplicate" not in str(error.get("title", "")).lower():
                     failed[str(error.get("value", ""))] = _reason(error)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
+from tweeter.records import KeywordState
 from tweeter.store import fences
 from tweeter.store.engine import chunks, db_now, once, reading, repeated, writing
 from tweeter.store.leases import Lease
@@ -84,25 +85,30 @@ _END = (
 
 
 def set_all(
-    engine: Engine, lease: Lease, network: str, states: Mapping[int, tuple[str, str]]
+    engine: Engine, lease: Lease, network: str, states: Mapping[int, KeywordState]
 ) -> None:
-    """Enter what a network says of each keyword: id -> (state, cause). Others are left alone.
+    """Enter what a network says of each keyword, by its id. Others are left alone.
 
     Some at a time: nobody else could write to SQLite while ten thousand are entered. Raises
     LeaseLost if the stream that says so is no longer ours.
     """
-    for some in chunks(states):
-        _set_some(engine, lease, network, {number: states[number] for number in some})
+    by_moment: dict[int, dict[int, tuple[str, str]]] = {}
+    for number, said in states.items():
+        since = said[2] if len(said) == 3 else 0
+        by_moment.setdefault(since, {})[number] = said[:2]
+    for since, those in by_moment.items():
+        for some in chunks(those):
+            _set_some(engine, lease, network, {number: those[number] for number in some}, since)
 
 
 @repeated
 def _set_some(
-    engine: Engine, lease: Lease, network: str, states: Mapping[int, tuple[str, str]]
+    engine: Engine, lease: Lease, network: str, states: Mapping[int, tuple[str, str]], since: int
 ) -> None:
     with writing(engine) as connection:
         fences.prove(connection, lease)
         now = int(connection.execute(select(db_now(connection))).scalar_one())
-        turn_all(connection, states, now, network)
+        turn_all(connection, states, min(since, now) if since else now, network)
 
 
 def open_ones(engine: Engine, *keyword_ids: int) -> list[Pause]:
