@@ -13,6 +13,7 @@ from sqlalchemy import Engine, select, update
 
 from tests.simulators.jetstream import JetstreamSimulator, post_event
 from tests.simulators.mastodon import MastodonSimulator, status
+from tests.simulators.x import XSimulator
 from tweeter import follow as follow_module
 from tweeter.follow import Follow
 from tweeter.pipeline import KeywordBook, Pipeline
@@ -21,8 +22,10 @@ from tweeter.sources.bluesky import BlueskySource
 from tweeter.sources.inbox import JournalInbox, MemoryInbox
 from tweeter.sources.journal import Journal
 from tweeter.sources.mastodon import MastodonSource
-from tweeter.store import keywords, ledger, losses, streams
+from tweeter.sources.x import XSource
+from tweeter.store import keyword_ledger, keywords, ledger, losses, streams
 from tweeter.store.engine import reading, writing
+from tweeter.store.keywords import Options
 from tweeter.store.leases import Lease
 from tweeter.store.ledger import Turn
 from tweeter.store.schema import intervals
@@ -286,5 +289,47 @@ def test_what_a_clock_wrote_that_was_ahead_holds_nobody_up_and_hides_no_gap(
             with reading(sqlite_engine) as connection:
                 ((since, until),) = connection.execute(gap).all()
             assert began_us <= since <= until - 500_000
+
+    asyncio.run(story())
+
+
+def _at_x(engine: Engine, keyword_id: int) -> list[str]:
+    return [p.state for p in keyword_ledger.open_ones(engine, keyword_id) if p.network == "x"]
+
+
+def test_a_change_that_leaves_x_its_rule_is_answered(engine: Engine, tmp_path: Path) -> None:
+    """The store says "pending" of each change; X has the rule already."""
+
+    async def story() -> None:
+        async with XSimulator() as sim:
+            storm = keywords.add(engine, "storm").id
+            streams.ensure(engine, "x", "x", {})
+            ((stream, lease),) = streams.claim(engine, "nobody", networks=["x"])
+            inbox = JournalInbox(Journal(tmp_path, shape="x", limit_bytes=1 << 20), 0)
+            source = XSource(sim.token, sim.url, "abcd1234")
+            pipeline = Pipeline(engine, lease, KeywordBook(engine))
+            with ThreadPoolExecutor(1) as executor:
+                writing = Writing(executor, 100, 0.05)
+                follow = Follow(stream, lease, source, inbox, pipeline, writing=writing)
+
+                async def is_answered() -> None:
+                    assert _at_x(engine, storm) == ["pending"]
+                    await follow.keywords_changed(keywords.active(engine)[1])
+                    async with asyncio.timeout(20):
+                        while _at_x(engine, storm):
+                            await asyncio.sleep(0.05)
+
+                await follow.keywords_changed(keywords.active(engine)[1])
+                task = asyncio.create_task(follow.run())
+                await is_answered()
+                keywords.edit(engine, storm, "storm", Options(networks=("bluesky", "x")))
+                await is_answered()
+                keywords.set_state(engine, storm, "paused")
+                keywords.set_state(engine, storm, "active")  # before anybody looked
+                await is_answered()
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            inbox.journal.close()
+            assert [rule["value"] for rule in sim.rules.values()] == ["storm"]
 
     asyncio.run(story())

@@ -1,9 +1,12 @@
-"""What a stream claims of its line after it slept, and turns that wait for the database."""
+"""What a stream claims of its line after it slept, turns that wait for the database, and what the
+ledger was told of keywords.
+"""
 
 import pytest
 
 from tweeter import line
-from tweeter.line import Line, Unsaid
+from tweeter.line import Line, Told, Unsaid
+from tweeter.records import Keyword
 from tweeter.store.ledger import Turn
 
 
@@ -93,3 +96,27 @@ def test_too_many_turns_join_gaps_and_never_drop_one() -> None:
             since = None
     for began in range(0, 10_000, 2):
         assert any(a <= began and began + 1 <= b for a, b in gaps), began
+
+
+def test_of_keywords_only_news_is_told_and_after_a_change_all_is_news() -> None:
+    told, active = Told(), ("active", "")
+    storm, cat = Keyword(id=1, expression="storm"), Keyword(id=2, expression="cat")
+    told.keywords_changed([storm, cat])
+    assert told.news({1: active, 2: active}) == {1: active, 2: active}
+    assert told.news({1: active, 2: active}) == {}
+    told.keywords_changed([Keyword(id=1, expression="storm", changed_at=7), cat])
+    assert told.news({1: active, 2: active}) == {1: active}
+    told.keywords_changed([cat])
+    told.keywords_changed([storm, cat])
+    assert told.news({1: active, 2: active}) == {1: active}
+
+
+def test_what_the_ledger_did_not_take_is_news_again() -> None:
+    told, pending, active = Told(), ("pending", "X waits."), ("active", "")
+    told.keywords_changed([Keyword(id=1, expression="storm")])
+    first = told.news({1: pending})
+    assert told.news({1: active})
+    told.forget(first)  # late: meanwhile the next was told
+    assert told.news({1: active}) == {}
+    told.forget({1: active})
+    assert told.news({1: active}) == {1: active}

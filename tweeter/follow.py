@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import moments
 from tweeter.errors import LONGEST_WAIT_US, Held, LeaseLost, MustEnd, SourceError
-from tweeter.line import Line, Unsaid
+from tweeter.line import Line, Told, Unsaid
 from tweeter.pipeline import Pipeline
 from tweeter.records import Keyword, KeywordState, RawEvent, now_us
 from tweeter.sources.base import Source
@@ -68,9 +68,9 @@ class Follow:
         self.covered_until = min(stream.covered_until, now_us())
         self._down_since = min(max(stream.covered_until, stream.created_at), now_us())
         self._poked = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._memory = dict(stream.memory)
-        self._told: dict[int, KeywordState] = {}
+        self._told = Told()
         self._line, self._live_words = Line(), ""
         self._was_live = bool(stream.covered_until)
         self._in_hand = 0  # puts under way
@@ -153,11 +153,9 @@ class Follow:
 
     def keywords(self, states: Mapping[int, KeywordState]) -> None:
         """What the network does with each keyword."""
-        changed = {n: state for n, state in states.items() if self._told.get(n) != state}
-        self._told.update(changed)
-        if changed:
-            whose = self.pipeline.engine, self._lease, self.source.network
-            self._later(self._quietly(partial(keyword_ledger.set_all, *whose, changed)))
+        news = self._told.news(states)
+        if news:
+            self._later(self._tell(news))
 
     def remember(self, **values: Any) -> None:
         """Keep something for the source's next process."""
@@ -279,6 +277,7 @@ class Follow:
 
     async def keywords_changed(self, keywords: Sequence[Keyword]) -> None:
         """Tell the source; a stream that waits for a keyword tries again."""
+        self._told.keywords_changed(keywords)
         await self.source.keywords_changed(keywords)
         self._poked.set()
 
@@ -373,16 +372,24 @@ class Follow:
                 lambda: self._unsaid.enter(lambda turn: ledger.enter(engine, lease, turn))
             )
 
-    async def _quietly(self, write: Callable[[], object]) -> None:
-        """Words may be late: a database that is away must not end the stream."""
+    async def _tell(self, states: Mapping[int, KeywordState]) -> None:
+        """Enter what the network does with keywords; what fails is news when it is said again."""
+        whose = self.pipeline.engine, self._lease, self.source.network
+        if not await self._quietly(partial(keyword_ledger.set_all, *whose, states)):
+            self._told.forget(states)
+
+    async def _quietly(self, write: Callable[[], object]) -> bool:
+        """Words may be late: a database that is away must not end the stream. True if written."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, write)
         except (SQLAlchemyError, LeaseLost, Held, MustEnd) as error:
             log.warning(
                 "state_not_written stream=%s error=%s", self.stream.name, type(error).__name__
             )
+            return False
+        return True
 
-    def _later(self, work: Coroutine[None, None, None]) -> None:
+    def _later(self, work: Coroutine[None, None, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,4 +1,5 @@
-"""What a stream may claim of its connection: up to when it is covered, and turns not yet entered.
+"""What a stream may claim of its connection: up to when it is covered, and turns not yet entered;
+and what the ledger was told of its keywords.
 
 Bytes that are read late prove little: when we slept (a laptop's lid, a stopped process, a full
 disk) they lay in buffers, and the network may have hung up long ago. Such a line is in doubt
@@ -7,8 +8,9 @@ until it has stayed open for a while; if it ends before, the gap begins where th
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
+from tweeter.records import Keyword, KeywordState
 from tweeter.store.ledger import LIVE, Turn
 
 SILENT_S = 30.0  # longer than any network is silent while its line is up
@@ -79,3 +81,30 @@ class Unsaid:
         while self._turns:
             write(self._turns[0])
             self._turns.popleft()
+
+
+class Told:
+    """What the ledger was told of each keyword, so that only news is entered.
+
+    A change of a keyword may have opened "pending" there: what is said of it next is news.
+    """
+
+    def __init__(self) -> None:
+        self._keywords: dict[int, Keyword] = {}
+        self._told: dict[int, KeywordState] = {}
+
+    def keywords_changed(self, keywords: Sequence[Keyword]) -> None:
+        """The active keywords from now on."""
+        before, self._keywords = self._keywords, {keyword.id: keyword for keyword in keywords}
+        same = {n for n, keyword in self._keywords.items() if before.get(n) == keyword}
+        self._told = {n: state for n, state in self._told.items() if n in same}
+
+    def news(self, states: Mapping[int, KeywordState]) -> dict[int, KeywordState]:
+        """Those that are new, which count as told from now on."""
+        found = {n: state for n, state in states.items() if self._told.get(n) != state}
+        self._told |= found
+        return found
+
+    def forget(self, states: Mapping[int, KeywordState]) -> None:
+        """They were not entered."""
+        self._told = {n: state for n, state in self._told.items() if states.get(n) != state}

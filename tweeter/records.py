@@ -135,7 +135,10 @@ Event = Post | Removal | AccountChange | IdentityChange | Ignored
 
 
 class Keyword(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person follows. version grows with each edit of the expression."""
+    """What a person follows. version grows with each edit of the expression.
+
+    changed_at: when it was edited, paused or resumed: what was said of it before is of another.
+    """
 
     id: int
     expression: str
@@ -145,6 +148,7 @@ class Keyword(msgspec.Struct, frozen=True, kw_only=True):
     day_budget: int = 0  # posts read at X a UTC day; 0: no limit
     month_budget: int = 0
     accounts: tuple[tuple[str, str], ...] = ()  # names of `from:` and their ids ("": not known)
+    changed_at: int = 0
     held: str = ""  # why X is not asked for it now, a sentence: its budget
 
 

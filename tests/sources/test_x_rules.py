@@ -149,6 +149,25 @@ def test_thousands_of_keywords_do_not_hold_up_the_event_loop() -> None:
     assert longest_s < whole_s / 2
 
 
+def test_of_a_keyword_that_changes_during_a_sync_the_next_one_speaks() -> None:
+    told: list[Any] = []
+    keeper = RuleKeeper("abcd1234", SMALL)
+
+    class EditsMeanwhile:
+        async def list_rules(self, page: dict[str, str]) -> dict[str, Any]:
+            return {"meta": {}}
+
+        async def add_rules(self, rules: Any, *, dry_run: bool) -> dict[str, Any]:
+            keeper.set_keywords([STORM, kw(2, "dog", version=2)])
+            return {}
+
+    keeper.tell = told.append
+    keeper.set_keywords([STORM, kw(2, "cat")])
+    run(keeper.sync(EditsMeanwhile()))  # type: ignore[arg-type]
+    assert told[0] == dict.fromkeys((1, 2), x_rules_sync.PENDING)
+    assert told[-1] == {1: ("active", "")}
+
+
 @pytest.fixture
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(x_rules_sync, "LOOK_S", 0.2)

@@ -89,6 +89,7 @@ class RuleKeeper:
         self._refused: dict[str, str] = {}  # piece -> X's reason
         self._compiled: dict[Meaning, tuple[str, ...] | str] = {}  # pieces, or why not
         self._fit = ""  # words, if not all keywords fit
+        self._said: tuple[States, Sequence[Keyword]] = ({}, ())  # by the last sync, of these
         self.tell: Callable[[States], None] = lambda _: None
         self.foreign: tuple[str, ...] = ()
         self.rules = 0
@@ -147,7 +148,18 @@ class RuleKeeper:
         except SourceError as error:
             log.info("rules_not_seen kind=%s", error.kind)
             return False
-        return await self._miss(found) or tuple(found.foreign) != self.foreign
+        if await self._miss(found) or tuple(found.foreign) != self.foreign:
+            return True
+        self._say(*self._said)  # the ledger may have been away
+        return False
+
+    def _say(self, states: States, keywords: Sequence[Keyword]) -> None:
+        """Tell what holds for these keywords; one that changed since waits for the next sync."""
+        if keywords is not self._keywords:
+            now = {keyword.id: keyword for keyword in self._keywords}
+            same = {keyword.id for keyword in keywords if now.get(keyword.id) == keyword}
+            states = {n: state for n, state in states.items() if n in same}
+        self.tell(states)
 
     async def _miss(self, found: Rules) -> bool:
         """True if rules are gone we rely on: their keywords are pending since the last look."""
@@ -189,7 +201,7 @@ class RuleKeeper:
         self.foreign = tuple(found.foreign)
         # In a thread: 10,000 keywords take half a second, and the streams share the event loop.
         wanted = await asyncio.to_thread(self._wanted, keywords, found)
-        self.tell(wanted.states | self._pending(wanted.pieces, found))
+        self._say(wanted.states | self._pending(wanted.pieces, found), keywords)
         if await self._try(client, difference(found.ours, wanted.rules)[0]):
             wanted = await asyncio.to_thread(self._wanted, keywords, found)
         failed = await self._change(client, found, wanted.rules)
@@ -199,7 +211,8 @@ class RuleKeeper:
             for keyword_id in ids
             if piece in failed
         }
-        self.tell(wanted.states | refused)
+        self._said = wanted.states | refused, keywords
+        self._say(*self._said)
         self._accepted = {p: ids for p, ids in wanted.pieces.items() if p not in failed}
         self._there_at = now_us()
         self.rules = len(wanted.rules) + len(found.foreign)

@@ -241,10 +241,14 @@ def _begin(connection: Connection, row: KeywordRow, now: int, answers: Answers) 
     names = followed.names(row.expression, row.networks.split())
     followed.sync(connection, row.id, names, answers, now)
     jobs.start_rematch(connection, row.id, row.version, now)
-    if pending_at_x(row.networks.split()):
-        state, cause = keyword_ledger.PENDING_AT_X
-        keyword_ledger.turn(connection, row.id, state, cause, now, network="x")
+    _await_x(connection, row, now)
     return _get(connection, row.id)
+
+
+def _await_x(connection: Connection, row: KeywordRow, now: int) -> None:
+    """Until X has answered for it, a keyword that begins anew is pending there."""
+    if pending_at_x(row.networks.split()):
+        keyword_ledger.turn(connection, row.id, *keyword_ledger.PENDING_AT_X, now, network="x")
 
 
 def pending_at_x(networks: Sequence[str]) -> bool:
@@ -279,6 +283,8 @@ def set_state(engine: Engine, keyword_id: int, state: str, *, purge: bool = Fals
         connection.execute(update(keywords).where(keywords.c.id == keyword_id).values(values))
         words = {"paused": "A person paused it.", "removed": "A person removed it."}
         keyword_ledger.turn(connection, keyword_id, state, words.get(state, ""), now)
+        if state == "active":  # its rule was deleted at X
+            _await_x(connection, row, now)
         return _get(connection, keyword_id)
 
 
@@ -353,21 +359,22 @@ def one(engine: Engine, keyword_id: int) -> Keyword:
         return _record(values, followed.ids(connection, keyword_id))
 
 
-_MATCHED = ("id", "expression", "version", "state", "networks", "day_budget", "month_budget")
+_MATCHED = (
+    "id",
+    "expression",
+    "version",
+    "state",
+    "networks",
+    "day_budget",
+    "month_budget",
+    "changed_at",
+)
 
 
 def _record(row: Sequence[Any], names: Mapping[int, tuple[tuple[str, str], ...]]) -> Keyword:
-    number, expression, version, state, networks, day_budget, month_budget = row
-    return Keyword(
-        id=number,
-        expression=expression,
-        version=version,
-        state=state,
-        networks=tuple(networks.split()),
-        day_budget=day_budget,
-        month_budget=month_budget,
-        accounts=names.get(number, ()),
-    )
+    values = dict(zip(_MATCHED, row, strict=True))
+    values["networks"] = tuple(values["networks"].split())
+    return Keyword(**values, accounts=names.get(values["id"], ()))
 
 
 def forget(connection: Connection, keyword_id: int) -> None:
