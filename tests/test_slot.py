@@ -16,6 +16,7 @@ from tweeter.slot import Slot
 from tweeter.sources.journal import Journal
 from tweeter.store import keywords, ledger, losses, streams
 from tweeter.store.engine import reading, writing
+from tweeter.store.leases import Lease
 from tweeter.store.ledger import Turn
 from tweeter.store.schema import posts
 from tweeter.store.schema import streams as stream_table
@@ -107,7 +108,7 @@ def test_a_damaged_post_of_a_journal_is_in_the_ledger(
         async with MastodonSimulator() as server:
             options = {"url": server.url, "token": server.token}
             stream_id = streams.ensure(engine, NAME, "mastodon", options)
-            ledger.enter(engine, stream_id, Turn(state="live", cause="", at=since))
+            ledger.enter(engine, Lease(stream_id, 0), Turn(state="live", cause="", at=since))
             with writing(engine) as connection:
                 connection.execute(update(stream_table).values(covered_until=since))
             async with following(engine, tmp_path, server):
