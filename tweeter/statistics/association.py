@@ -20,8 +20,9 @@ from tweeter.keywords.normalise import normalise
 LEAST = 3  # posts that have it
 SURE = 10.83  # G2 above which chance alone is less likely than 1 in 1,000 (chi squared, 1 degree)
 
-# Addresses, mentions, tags and numbers have panels of their own, or say nothing.
-_NO_WORD = re.compile(r"https?://\S+|www\.\S+|[#@]\S+")
+# Addresses, mentions, tags and numbers have panels of their own, or say nothing; so does the "RT"
+# with which X begins the text of a repost ("RT @name: ").
+_NO_WORD = re.compile(r"https?://\S+|www\.\S+|(?:\b[Rr][Tt]\s+)?@\S+|#\S+")
 _WORD = re.compile(r"[^\W\d_][\w'-]*[^\W_]|[^\W\d_]")
 _TOGETHER = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 

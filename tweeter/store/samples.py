@@ -37,16 +37,25 @@ _SAMPLED = [posts.c[name] for name in Sampled.__struct_fields__]
 def sample(
     engine: Engine, keyword_id: int, times: tuple[int, int], *, pieces: int = 8, limit: int = 400
 ) -> list[Sampled]:
-    """Posts of a keyword from all over a stretch: the newest of each of its `pieces`."""
-    found: list[Sampled] = []
-    length = max((times[1] - times[0]) // pieces, 1)
+    """Posts of a keyword from all over a stretch: the newest of each of its `pieces`.
+
+    What some of them do not have, others may have more.
+    """
+    since, length = times[0] * US, (times[1] - times[0]) * US
+    edges = [since + length * n // pieces for n in range(pieces + 1)]
+    found: list[list[Sampled]] = [[] for _ in range(pieces)]
+    most, full = limit // pieces, list(range(pieces))
     with reading(engine) as connection:
-        for start in range(times[0], times[1], length):
-            until = min(start + length, times[1])
-            values = {"keyword": keyword_id, "from": start * US, "to": until * US}
-            rows = connection.execute(_newest, values | {"most": limit // pieces})
-            found += [Sampled(*row) for row in rows]
-    return found
+        while True:
+            for n in full:
+                values = {"keyword": keyword_id, "from": edges[n], "to": edges[n + 1]}
+                rows = connection.execute(_newest, values | {"most": most})
+                found[n] = [Sampled(*row) for row in rows]
+            full = [n for n in full if len(found[n]) == most]
+            room = limit - sum(map(len, found))
+            if room < max(len(full), 1) or not full:
+                return [one for some in found for one in some]
+            most += room // len(full)
 
 
 _is_shown = (posts.c.hidden == "", posts.c.removed_at.is_(None))
