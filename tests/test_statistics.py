@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tweeter.statistics import association, indexed, spans, spikes
-from tweeter.store.cells import DAY, HOUR, SIZES
+from tweeter.store.cells import DAY, HOUR
 
 MONDAY = 1_790_553_600  # 2026-09-28, a Monday
 
@@ -23,11 +23,18 @@ def test_a_span_holds_what_was_asked_in_whole_buckets(since: int, length: int, s
     except ValueError as error:
         assert size or length > spans.NICE[-1] * spans.BUCKETS, error
         return
-    assert span.since <= since < since + length <= span.until
-    assert span.until - span.since < length + 2 * span.size
+    begin, end = span.asked
+    assert span.since <= begin <= since < since + length <= end <= span.until
+    assert begin % 60 == end % 60 == 0, "whole minutes"
+    assert end - begin < length + 120
+    assert span.until - span.since < end - begin + 2 * span.size
+    before = span.before()
+    assert begin - span.size < before.asked[1] <= begin, "no moment is in both"
+    assert before.length == span.length
+    assert (before.since - span.since) % span.size == 0
+    parts = [span.inside(bucket) for bucket in (0, span.count - 1)]
+    assert (parts[0][0], parts[-1][1]) == (begin, end)
     assert span.count * span.size == span.until - span.since
-    assert span.size % span.base == 0
-    assert span.base in SIZES
     assert (span.since - spans.offset_of(span.size)) % span.size == 0
     assert size or span.count <= spans.BUCKETS + 2
 
@@ -147,6 +154,8 @@ def test_what_is_common_everywhere_goes_with_nothing() -> None:
         ("香港天气", "zh", {"香港", "港天", "天气"}),
         ("พายุ", "th", {"พา", "าย", "ยุ"}),
         ("Café CAFÉ", "", {"café"}),
+        ("RT @ann: The Storm hits", "en", {"storm", "hits"}),
+        ("RT reports a storm, smart @ann", "en", {"rt", "reports", "storm", "smart"}),
     ],
 )
 def test_words_of_a_post(text: str, lang: str, expected: set[str]) -> None:

@@ -89,6 +89,31 @@ def test_the_sql_of_the_page_gives_what_the_api_says(
     ]
 
 
+def test_a_time_of_any_minutes_has_its_own_total_wherever_it_stands(
+    engine: Engine,
+    client: FlaskClient,  # noqa: F811
+    storm: int,
+) -> None:
+    since, until = SINCE + 2 * 86_400 + 1_470, UNTIL - 86_400 - 4_230
+    query = f"from={iso(since)}&to={iso(until)}&bucket=604800"
+    values = {"keyword": storm, "since": since // 60 * 60, "until": until // 60 * 60 + 60}
+    with reading(engine) as connection:
+        total = int(connection.execute(text(SQL["total"]), values).scalar_one())
+    volume = client.get(f"/api/v1/keywords/{storm}/statistics?{query}").json["statistics"]["volume"]
+    assert volume["span"]["asked"]["since"] == show.exact(values["since"] * US)
+    assert 0 < volume["total"] == total < 60
+    times = f"from {iso(values['since'])} to {iso(values['until'])}"
+    page = html.unescape(client.get(f"/keywords/{storm}?{query}").text)
+    methods = page.partition('<p class="methods">')[2].partition("</p>")[0]
+    assert times in methods, methods
+    assert f": {total} posts." in methods
+    search = f"keyword={storm}&since={iso(values['since'])}&until={iso(values['until'])}"
+    assert client.get(f"/api/v1/search?{search}").json["counts"]["counted"] == total
+    data = client.get(f"/api/v1/keywords/{storm}/chart.csv?{query}").text.splitlines()
+    assert data[1].startswith(iso(values["since"]))
+    assert sum(int(n) for line in data[1:] for n in line.split(",")[1:-2] if n) == total
+
+
 WRONG = [
     ("range=decade", "expected one of hour, day"),
     ("by=colour", "expected one of network"),

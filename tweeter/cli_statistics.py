@@ -9,6 +9,7 @@ from tweeter.cli_ground import data as print_value
 from tweeter.records import now_us
 from tweeter.statistics import questions
 from tweeter.statistics import report as reports
+from tweeter.statistics.panels import Panel
 from tweeter.statistics.report import Report
 from tweeter.statistics.spans import NICE, PRESETS
 from tweeter.statistics.voice import Voice, of_keywords
@@ -117,7 +118,7 @@ def _print(expression: str, found: Report, called: Mapping[str, str]) -> None:
     _print_series(expression, found, called)
     for panel in found.panels:
         if panel.rows:
-            click.echo(f"{LABELS[panel.facet]} ({panel.distinct:,} of them)")
+            click.echo(f"{LABELS[panel.facet]} ({panel.distinct:,} of them{_hours(found, panel)})")
         for one in panel.rows[:5]:
             click.echo(f"  {one.label[:60]:<60} {one.posts:>10,}")
     for card in found.spikes:
@@ -130,6 +131,13 @@ def _print(expression: str, found: Report, called: Mapping[str, str]) -> None:
         click.echo(f"Note: {times}: {note.text}")
     for band in volume.bands:
         click.echo(f"Not covered: {clock(band.since * US)} to {clock(band.until * US)}")
+
+
+def _hours(found: Report, panel: Panel) -> str:
+    """The whole hours that a panel is of, where it is not of just the time shown."""
+    if (panel.since, panel.until) == found.volume.span.asked:
+        return ""
+    return f", {clock(panel.since * US)} to {clock(panel.until * US)}"
 
 
 def _print_series(expression: str, found: Report, called: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ SPACING_S = 1_733  # posts in most hours, at no regular place
 
 
 @pytest.mark.parametrize("width", [HOUR, 3 * HOUR, DAY])
-@pytest.mark.parametrize("unaligned_s", [0, 1_234])
+@pytest.mark.parametrize("unaligned_s", [0, 1_260, 13 * HOUR + 300])
 def test_buckets_of_all_series_are_the_sums_of_each(
     engine: Engine, width: int, unaligned_s: int
 ) -> None:
@@ -28,12 +28,11 @@ def test_buckets_of_all_series_are_the_sums_of_each(
     )
     store(engine, take(engine), *made)
     until = NOW_S - NOW_S % DAY + DAY
-    since = until - 4 * DAY + unaligned_s
-    base = DAY if width == DAY else HOUR
-    grid = Grid(since=since, until=until, base=base, width=width)
+    since, until = until - 4 * DAY + unaligned_s, until - DAY - unaligned_s
+    grid = Grid(since=since, until=until, width=width)
     expected: Counter[int] = Counter()
     for at in times:
-        if at - at % base >= since:
+        if since <= at < until:
             expected[at - at % width] += 1
     for by in ("", "network", "kind", "lang"):
         cells = sums.over_time(engine, [keyword_id], grid, by=by)[keyword_id]
@@ -57,7 +56,7 @@ def test_short_buckets_come_from_minutes_or_fives(
     )
     store(engine, take(engine), *made)
     until = NOW_S - NOW_S % HOUR + HOUR
-    grid = Grid(since=until - 6 * HOUR, until=until, base=MINUTE, width=width)
+    grid = Grid(since=until - 6 * HOUR, until=until, width=width)
     expected: Counter[tuple[int, str]] = Counter()
     for n, at in enumerate(times):
         lang, network = ("en", "ja")[n % 3 > 1], ("bluesky", "x")[n % 2]

@@ -16,7 +16,7 @@ let told = null; // the bucket that the words below it are of
 function read() {
   const figure = document.getElementById("volume");
   if (!figure) return null;
-  const { since, size, count } = figure.dataset;
+  const { since, size, count, from: begin, to: end } = figure.dataset;
   const data = JSON.parse(document.getElementById("volume-data").textContent);
   return {
     svg: figure.querySelector("svg.drawn"),
@@ -25,6 +25,8 @@ function read() {
     since: Number(since),
     size: Number(size),
     count: Number(count),
+    begin: Number(begin),
+    end: Number(end),
     ...data,
   };
 }
@@ -35,13 +37,18 @@ function bucketAt(event) {
   return Math.min(Math.max(Math.floor(share * state.count), 0), state.count - 1);
 }
 
+// Where a bucket begins, or the one before it ends: the first and last are of the time shown alone.
+function edge(bucket) {
+  const at = state.since + bucket * state.size;
+  return new Date(Math.min(Math.max(at, state.begin), state.end) * 1000);
+}
+
 function isUnknown(bucket) {
   return state.unknown.length > 0 && state.unknown.every((buckets) => buckets.includes(bucket));
 }
 
 function tell(bucket) {
   told = bucket;
-  const at = new Date((state.since + bucket * state.size) * 1000);
   const parts = state.names
     .map((name, n) => [name, state.posts[n][bucket], state.index[n]?.[bucket]])
     .filter(([, posts]) => posts > 0)
@@ -50,7 +57,7 @@ function tell(bucket) {
       return index === undefined ? `${name} ${said}` : `${name} ${index.toFixed(1)} (${said})`;
     });
   const none = isUnknown(bucket) ? say("nothing is known") : say("no post");
-  state.readout.textContent = `${minute.format(at)}: ${parts.join(", ") || none}`;
+  state.readout.textContent = `${minute.format(edge(bucket))}: ${parts.join(", ") || none}`;
 }
 
 let from = null; // bucket where a drag began
@@ -142,7 +149,7 @@ async function go(address) {
 function zoom(low, high) {
   const address = new URL(window.location.href);
   for (const name of ["range", "bucket", "older"]) address.searchParams.delete(name);
-  const iso = (bucket) => new Date((state.since + bucket * state.size) * 1000).toISOString();
+  const iso = (bucket) => edge(bucket).toISOString();
   address.searchParams.set("from", iso(low));
   address.searchParams.set("to", iso(high));
   void go(address.href);

@@ -62,7 +62,7 @@ def of_posts(engine: Engine, keyword_id: int, question: Question) -> Narrowed | 
     span = question.span
     key = (str(engine.url), keyword_id, "narrowed", question.narrow, question.which, *span.stretch)
     ages_s = span.ages_s(KEPT_S, HOUR)
-    stretches = [(one.since, one.until) for one in (span, span.before())]
+    stretches = [one.asked for one in (span, span.before())]
     if all(sums.total(engine, keyword_id, one, EVERY) <= MOST for one in stretches):
         return KEEPER.answer(
             key,
@@ -85,7 +85,7 @@ def of_posts(engine: Engine, keyword_id: int, question: Question) -> Narrowed | 
 
 def _count(engine: Engine, keyword_id: int, question: Question) -> Narrowed:
     now, before = (
-        _counted(question, samples.every(engine, keyword_id, (one.since, one.until)))
+        _counted(question, samples.every(engine, keyword_id, one.asked))
         for one in (question.span, question.span.before())
     )
     return now.narrowed(before)
@@ -97,8 +97,9 @@ def _count_newest(
     deadline = time.monotonic() + limit_s
 
     def newest(span: Span) -> Newest | None:
-        times = span.since, span.until
-        return behind.newest(engine, keyword_id, question, times, limit=NEWEST, deadline=deadline)
+        return behind.newest(
+            engine, keyword_id, question, span.asked, limit=NEWEST, deadline=deadline
+        )
 
     found = newest(question.span)
     if found is None:
@@ -146,7 +147,7 @@ class _Counted:
 
     def narrowed(self, before: "_Counted | None" = None) -> Narrowed:
         """What was counted, and in the stretch before."""
-        tops = {facet: _top(counted) for facet, counted in self.values.items()}
+        tops = {facet: top(counted) for facet, counted in self.values.items()}
         earlier = None
         if before is not None:
             earlier = {
@@ -169,6 +170,7 @@ class _Counted:
                 self.shares[name][getattr(counted, name)] += 1
 
 
-def _top(counted: Counter[str]) -> Top:
+def top(counted: Counter[str]) -> Top:
+    """The commonest of values with their posts."""
     most = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:TOP]
     return Top(values=most, distinct=len(counted))

@@ -8,15 +8,16 @@ from functools import partial
 import msgspec
 from sqlalchemy import Engine
 
-from tweeter.statistics import association
+from tweeter.statistics import association, edges
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER, Keeper
 from tweeter.statistics.narrowed import LOOKED_AT, TOP, Narrowed
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.volume import Question
-from tweeter.store import facet_sums, samples
+from tweeter.store import samples, sums
 from tweeter.store.cells import DAY, HOUR
 from tweeter.store.facet_sums import Top
+from tweeter.store.sums import Narrow
 
 PANELS = ("tag", "link", "domain", "author", "mention", "media")
 
@@ -34,9 +35,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
-    """The commonest values of a facet. known: posts of the stretch (the share's denominator).
+    """The commonest values of a facet, from since until until (seconds since 1970): what is asked
+    for, or whole hours. known: posts of that time (the shares' denominator).
 
-    at: when it was counted, seconds since 1970. of_newest: of the newest posts alone that pass.
+    at: when it was counted. of_newest: of the newest posts alone that pass.
     """
 
     facet: str
@@ -44,6 +46,8 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     distinct: int
     known: int
     at: int
+    since: int = 0
+    until: int = 0
     of_newest: bool = False
 
 
@@ -60,14 +64,16 @@ def panels(
 ) -> dict[str, Panel]:
     """The commonest values of each facet of PANELS in the span, against the stretch before.
 
-    What it costs grows with the number of different values. Where there are MANY the answer is
+    known: posts of the span, as networks narrow them. What it costs grows with the number of
+    different values, and with the posts beside whole hours, few of which are counted (`edges`).
+    Where there are MANY values the answer is
     kept: for a twentieth of a bar (or as `keeping.REST` has it) it is as good as new, and for a
     tenth of the stretch, an hour at most, it is shown once more while it is counted again behind
     (`Panel.at` says of when it is).
     narrowed: what it is made of instead, if given.
     """
     if narrowed is not None:
-        return {facet: _of_narrowed(engine, facet, narrowed) for facet in PANELS}
+        return {facet: _of_narrowed(engine, facet, narrowed, question.span) for facet in PANELS}
     span, networks = question.span, question.narrow.network
     keys = {
         facet: (str(engine.url), keyword_id, facet, networks, *span.stretch) for facet in PANELS
@@ -86,25 +92,25 @@ def _panels(
 ) -> dict[str, Panel]:
     """Those of these facets."""
     span, networks = question.span, question.narrow.network
-    times = span.since, span.until
-    tops = facet_sums.tops(engine, keyword_id, names, times, networks=networks, limit=TOP)
-    earlier = span.before()
-    before = facet_sums.of_values(
-        engine,
-        keyword_id,
-        {facet: [value for value, _ in found.values] for facet, found in tops.items()},
-        (earlier.since, earlier.until),
-        networks=networks,
-    )
+    found = edges.count(engine, keyword_id, span, names, networks)
+    since, until = found.times
+    if found.times != span.asked:
+        known = sums.total(engine, keyword_id, found.times, Narrow(network=networks))
     return {
-        facet: _made(engine, facet, found, before[facet], known) for facet, found in tops.items()
+        facet: msgspec.structs.replace(
+            _made(engine, facet, top, found.before[facet], known), since=since, until=until
+        )
+        for facet, top in found.tops.items()
     }
 
 
-def _of_narrowed(engine: Engine, facet: str, narrowed: Narrowed) -> Panel:
+def _of_narrowed(engine: Engine, facet: str, narrowed: Narrowed, span: Span) -> Panel:
     before = narrowed.before[facet] if narrowed.before is not None else None
     made = _made(engine, facet, narrowed.values[facet], before, narrowed.posts)
-    return msgspec.structs.replace(made, at=narrowed.at, of_newest=not narrowed.are_all)
+    since, until = span.asked
+    return msgspec.structs.replace(
+        made, since=since, until=until, at=narrowed.at, of_newest=not narrowed.are_all
+    )
 
 
 def _made(
@@ -200,11 +206,6 @@ def _background(engine: Engine, keyword_id: int) -> tuple[int, Counter[str]]:
     )
 
 
-def whole_hours(span: Span) -> tuple[int, int]:
-    """The hours that begin in a span: what is counted by whole hours is of these."""
-    return span.since + -span.since % HOUR, span.until + -span.until % HOUR
-
-
 class Hours(msgspec.Struct, frozen=True, kw_only=True):
     """posts[day][hour] of the week, Monday first, UTC; weeks: how many of each hour there were."""
 
@@ -214,12 +215,12 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hours_of_week(span: Span, by_hour: Mapping[int, int]) -> Hours:
-    """When in the week posts come. by_hour: those of its whole hours, and maybe of others."""
-    since, until = whole_hours(span)
+    """When in the week posts come. by_hour: those of its hours, and maybe of others."""
+    since, until = span.asked[0] - span.asked[0] % HOUR, span.asked[1]
     week = [[0] * 24 for _ in range(7)]
     for start, posts in by_hour.items():
         if since <= start < until:
             since_monday = (start - 4 * DAY) % WEEK
             week[since_monday // DAY][since_monday % DAY // HOUR] += posts
     most = max(max(day) for day in week)
-    return Hours(posts=week, weeks=(span.asked[1] - span.asked[0]) / WEEK, most=most)
+    return Hours(posts=week, weeks=span.length / WEEK, most=most)

@@ -9,7 +9,7 @@ from tweeter.statistics import spans, voice
 from tweeter.statistics.panels import PANELS
 from tweeter.statistics.spans import NICE, PRESETS, Span
 from tweeter.statistics.volume import Question
-from tweeter.store.cells import HOUR, US
+from tweeter.store.cells import HOUR, MINUTE, US
 from tweeter.store.sums import SERIES, Narrow
 from tweeter.texts import say
 
@@ -101,8 +101,9 @@ def _keywords(given: Sequence[str], *, most: int = COMPARED) -> tuple[int, ...]:
 
 
 def span(given: Mapping[str, str], *, hours: bool = False) -> Span:
-    """The stretch of time; hours: its buckets are of whole hours."""
+    """The stretch of time; hours: it and its buckets are of whole hours."""
     now = now_us()
+    running = now // US // MINUTE * MINUTE + MINUTE  # the end of this minute
     chosen = given.get("range", "")
     size = given.get("bucket", "0")
     if not size.isascii() or not size.isdigit() or len(size) > 9:
@@ -111,7 +112,7 @@ def span(given: Mapping[str, str], *, hours: bool = False) -> Span:
         )
     if given.get("from") or given.get("to"):
         since = moments.read(given.get("from") or "1d", now, "“from”", "from") // US
-        until = moments.read(given["to"], now, "“to”", "to") // US if given.get("to") else now // US
+        until = moments.read(given["to"], now, "“to”", "to") // US if given.get("to") else running
     elif chosen and chosen not in PRESETS:
         raise BadQuestion(
             say(
@@ -121,12 +122,13 @@ def span(given: Mapping[str, str], *, hours: bool = False) -> Span:
             )
         ).at("range")
     else:
-        until = now // US
+        until = running
         since = until - PRESETS[chosen or "day"]
     try:
-        found = spans.cut(since, until, int(size))
+        whole = HOUR if hours else MINUTE
+        found = spans.cut(since, until, int(size), whole=whole)
         if hours and found.size < HOUR:
-            found = spans.cut(since, until, HOUR)
+            found = spans.cut(since, until, HOUR, whole=whole)
     except ValueError as error:
         field = next((name for name in ("bucket", "to") if given.get(name)), "from")
         raise BadQuestion(error.args[0]).at(field) from error

@@ -18,13 +18,12 @@ from tweeter.statistics.panels import (
     hours_of_week,
     panels,
     terms,
-    whole_hours,
 )
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.spike_cards import SpikeCard, spike_cards
 from tweeter.statistics.unseen import bands
 from tweeter.statistics.voice import Voice
-from tweeter.statistics.volume import Question, Volume, by_hour, volume
+from tweeter.statistics.volume import Question, Volume, by_hour, cells, volume
 from tweeter.store import coverage, sums
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage
@@ -160,8 +159,7 @@ def of_keyword(
     # Of what panels count: they are narrowed by networks alone.
     of_panels = Narrow(network=question.narrow.network)
     is_drawn = question.is_of_networks
-    times = span.since, span.until
-    known = drawn.total if is_drawn else sums.total(engine, keyword_id, times, of_panels)
+    known = drawn.total if is_drawn else sums.total(engine, keyword_id, span.asked, of_panels)
     passing = narrowed.of_posts(engine, keyword_id, question)
     is_summed = is_drawn and passing is not None and not passing.are_all
     in_panels = None if is_summed else passing  # the sums know it, of all posts
@@ -174,7 +172,7 @@ def of_keyword(
         shares=shares,
         panels=list(panels(engine, keyword_id, question, known, in_panels).values()),
         terms=terms(engine, keyword_id, expression, span, passing),
-        hours=hours_of_week(span, hours),
+        hours=hours_of_week(span, hours | _cut_hours(engine, keyword_id, question)),
         rate=rate(engine, row, span, every, covered, now),
         spikes=spike_cards(engine, keyword_id, question, found),
     )
@@ -187,12 +185,12 @@ _EARLIER = Keeper(most=100)  # each of thousands of hours
 def _hours(
     engine: Engine, keyword_id: int, question: Question, covered: Seen, now_s: int
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """The chart's posts by hour, of the stretch and of what it is judged by; and all posts."""
+    """The chart's posts by whole hours, of the stretch and of what it is judged by; and all."""
     span = question.span
-    first, last = whole_hours(span)
+    first, end = span.asked[0] - span.asked[0] % HOUR, span.asked[1] + -span.asked[1] % HOUR
     # The last full hour may have begun before the keyword was followed.
     hour = min(span.since, now_s) // HOUR * HOUR - HOUR
-    begin, end = min(first, covered.learned_from, hour), max(last, span.asked[1])
+    begin = min(first, covered.learned_from, hour)
     every = sums.hours(engine, keyword_id, begin, end)
     if not question.has_filters:
         return every, every
@@ -207,6 +205,19 @@ def _hours(
     return earlier | by_hour(engine, keyword_id, question, (min(known_until, first), end)), every
 
 
+def _cut_hours(engine: Engine, keyword_id: int, question: Question) -> dict[int, int]:
+    """The chart's posts of the hours in which the stretch begins or ends, as far as it goes."""
+    since, until = question.span.asked
+    found = {}
+    together = msgspec.structs.replace(question, by="")
+    for hour in {since - since % HOUR, until - until % HOUR}:
+        begin, end = max(hour, since), min(hour + HOUR, until)
+        if 0 < end - begin < HOUR:
+            counted = cells(engine, keyword_id, sums.hourly(begin, end), together)
+            found[hour] = sum(cell.posts for cell in counted)
+    return found
+
+
 def _shares(
     engine: Engine, keyword_id: int, question: Question, passing: Narrowed | None
 ) -> tuple[dict[str, dict[str, int]], list[str]]:
@@ -214,7 +225,7 @@ def _shares(
     if passing is not None and not passing.back_to:
         return passing.shares, []
     span = question.span
-    found = sums.shares(engine, keyword_id, (span.since, span.until), narrow=question.narrow)
+    found = sums.shares(engine, keyword_id, span.asked, narrow=question.narrow)
     if not question.which[0]:  # they follow all that there are
         return found, []
     if passing is None:

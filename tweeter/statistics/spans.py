@@ -4,7 +4,7 @@ import time
 
 import msgspec
 
-from tweeter.store.cells import DAY, HOUR, MINUTE, SIZES
+from tweeter.store.cells import DAY, HOUR, MINUTE
 from tweeter.store.sums import Grid
 from tweeter.texts import say
 
@@ -34,7 +34,8 @@ PRESETS = {"hour": HOUR, "day": DAY, "week": WEEK, "month": 30 * DAY, "year": 36
 class Span(msgspec.Struct, frozen=True, kw_only=True):
     """since and until are borders of buckets of `size` seconds; until itself is outside.
 
-    asked: the stretch that was asked for, which begins and ends inside the first and last bucket.
+    asked: what is counted, whole minutes: it begins and ends inside the first and last bucket,
+    which hold nothing else.
     """
 
     since: int
@@ -48,23 +49,29 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         return (self.until - self.since) // self.size
 
     @property
-    def base(self) -> int:
-        """The longest sums that these buckets can be put together from."""
-        return max(size for size in SIZES if self.size % size == 0)
-
-    @property
     def grid(self) -> Grid:
         """As the store counts it."""
-        offset = offset_of(self.size)
-        return Grid(
-            since=self.since, until=self.until, base=self.base, width=self.size, offset=offset
-        )
+        since, until = self.asked
+        return Grid(since=since, until=until, width=self.size, offset=self.since % self.size)
 
     @property
-    def stretch(self) -> tuple[int, int]:
-        """Equal for what is the same question a bar later: "the last month" runs on."""
-        runs = self.until - self.size <= time.time() < self.until
-        return self.until - self.since, 0 if runs else self.until
+    def is_cut(self) -> bool:
+        """Whether the first or last bucket holds less than its whole time."""
+        return self.asked != (self.since, self.until)
+
+    @property
+    def length(self) -> int:
+        """Seconds of what is counted."""
+        return self.asked[1] - self.asked[0]
+
+    @property
+    def stretch(self) -> tuple[int, int, int]:
+        """Equal for what is the same question a minute later: "the last month" runs on."""
+        since, until = self.asked
+        runs = until - MINUTE <= time.time() <= until
+        if runs and self.length in PRESETS.values():
+            since = self.length
+        return since, 0 if runs else until, self.size
 
     def ages_s(self, new_s: float, old_s: float) -> tuple[float, float]:
         """How long an answer that is kept is as good as new, and may be shown: at most."""
@@ -74,9 +81,17 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
         """Where each bucket begins."""
         return range(self.since, self.until, self.size)
 
+    def inside(self, bucket: int) -> tuple[int, int]:
+        """What is counted of a bucket, from and until."""
+        start = self.since + bucket * self.size
+        return max(start, self.asked[0]), min(start + self.size, self.asked[1])
+
     def before(self, seconds: int = 0) -> "Span":
-        """The same so many seconds earlier (0: the stretch just before), in buckets as many."""
-        by = seconds or self.until - self.since
+        """The same so many seconds earlier, in buckets as many.
+
+        0: as few whole buckets earlier as leave no moment in both.
+        """
+        by = seconds or -(-self.length // self.size) * self.size
         asked = self.asked[0] - by, self.asked[1] - by
         return Span(since=self.since - by, until=self.until - by, size=self.size, asked=asked)
 
@@ -86,9 +101,10 @@ def offset_of(size: int) -> int:
     return MONDAY if size % WEEK == 0 else 0
 
 
-def cut(since: int, until: int, size: int = 0) -> Span:
+def cut(since: int, until: int, size: int = 0, *, whole: int = MINUTE) -> Span:
     """The stretch from since to until in buckets of `size` (0: as fits a page).
 
+    It is widened to whole minutes, or to what else is `whole` (seconds), as sums know it.
     Raises ValueError, in words for people, for a stretch that ends before it begins, for a size
     that is none of NICE, and for more than MOST buckets.
     """
@@ -103,6 +119,7 @@ def cut(since: int, until: int, size: int = 0) -> Span:
             )
         )
     chosen = size or next((nice for nice in NICE if until - since <= nice * BUCKETS), NICE[-1])
+    since, until = since - since % whole, until + -until % whole
     offset = offset_of(chosen)
     first = since - (since - offset) % chosen
     last = until + -(until - offset) % chosen

@@ -119,6 +119,6 @@ def blank(span: Span, missed: Sequence[Band], unfollowed: Sequence[Times]) -> li
     nothing = [*as_times(band for band in missed if band.whole), *unfollowed]
     return [
         bucket
-        for bucket, start in enumerate(span.starts())
-        if any(since <= start and start + span.size <= until for since, until in nothing)
+        for bucket, (start, end) in enumerate(map(span.inside, range(span.count)))
+        if any(since <= start and end <= until for since, until in nothing)
     ]

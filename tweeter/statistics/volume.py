@@ -12,7 +12,7 @@ from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.unseen import Band, as_times, bands, blank, pauses, unfollowed
 from tweeter.store import annotations, coverage, facet_sums, figures, keywords, sums
 from tweeter.store.annotations import Annotation
-from tweeter.store.cells import HOUR, US
+from tweeter.store.cells import US
 from tweeter.store.coverage import Coverage
 from tweeter.store.figures import Figure
 from tweeter.store.sums import EVERY, Cell, Grid, Narrow
@@ -124,8 +124,7 @@ def volume(
     if question.which[0]:
         before = sum(c.posts for c in cells(engine, keyword_id, previous.grid, question))
     else:
-        times = previous.since, previous.until
-        before = sums.total(engine, keyword_id, times, question.narrow)
+        before = sums.total(engine, keyword_id, previous.asked, question.narrow)
     return Volume(
         span=span,
         by=question.by,
@@ -139,7 +138,7 @@ def volume(
         pauses=pauses(covered),
         unfollowed=nobody,
         followed_since=created_s,
-        edits=sums.edits(engine, keyword_id, (span.since, span.until)),
+        edits=sums.edits(engine, keyword_id, span.asked),
         annotations=annotations.between(
             engine, span.since * US, span.until * US, keyword_id=keyword_id
         ),
@@ -194,17 +193,12 @@ def cells(engine: Engine, keyword_id: int, grid: Grid, question: Question) -> li
     question = question.of_chart
     facet, value = question.which
     if facet:
-        whole_hours = msgspec.structs.replace(grid, base=HOUR)
         networks = question.narrow.network
         which = facet, value.removeprefix("!")
-        having = facet_sums.value_over_time(
-            engine, keyword_id, which, whole_hours, networks=networks
-        )
+        having = facet_sums.value_over_time(engine, keyword_id, which, grid, networks=networks)
         if which[1] == value:
             return having
-        every = sums.over_time(
-            engine, [keyword_id], whole_hours, by="network", narrow=question.narrow
-        )
+        every = sums.over_time(engine, [keyword_id], grid, by="network", narrow=question.narrow)
         return _but(every[keyword_id], having)
     found = sums.over_time(engine, [keyword_id], grid, by=question.by, narrow=question.narrow)
     return found[keyword_id]

@@ -124,7 +124,7 @@ def value_over_time(
     *,
     networks: Sequence[str] = (),
 ) -> list[Cell]:
-    """Posts of one (facet, value) by bucket and network; its buckets are of whole hours."""
+    """Posts of one (facet, value) by bucket and network; all of the grid is of whole hours."""
     statement = _value_over_time(which[0], tuple(networks), grid.width, grid.offset)
     values = _sums_of(keyword_id, (grid.since, grid.until)) | {"value": which[1]}
     with reading(engine) as connection:
@@ -136,7 +136,7 @@ def value_over_time(
 def _value_over_time(name: str, networks: tuple[str, ...], width: int, offset: int) -> Select[Any]:
     # Each hour and network in which there are posts is looked up: a month of a large keyword has
     # 2,000 of them, and hundreds of thousands of values.
-    grid = Grid(since=0, until=0, base=HOUR, width=width, offset=offset)
+    grid = Grid(since=0, until=0, width=width, offset=offset)
     start = grid.bucket(totals.c.start).label("at")
     return (
         select(start, totals.c.network, func.sum(facets.c.posts))

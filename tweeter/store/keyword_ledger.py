@@ -84,9 +84,7 @@ _END = (
 )
 
 
-def set_all(
-    engine: Engine, lease: Lease, network: str, states: Mapping[int, KeywordState]
-) -> None:
+def set_all(engine: Engine, lease: Lease, network: str, states: Mapping[int, KeywordState]) -> None:
     """Enter what a network says of each keyword, by its id. Others are left alone.
 
     Some at a time: nobody else could write to SQLite while ten thousand are entered. Raises

@@ -71,36 +71,25 @@ def among(column: Any, names: Sequence[str]) -> list[ColumnElement[bool]]:
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True):
-    """Buckets of `width` seconds from since to until, both borders of buckets.
+    """Buckets of `width` seconds, whole minutes. Counted is from since to until, whole minutes too:
+    the first and the last bucket hold only what lies between.
 
-    base: the size of the sums that are added up (60, 3600, 86400); it divides width. offset: one
-    border, from which the others are counted.
+    offset: one border, from which the others are counted.
     """
 
     since: int
     until: int
-    base: int
     width: int
     offset: int = 0
 
     def bucket(self, start: Any) -> Any:
         """Where the bucket of a sum begins that begins at `start`, a number or a column."""
-        if self.base == self.width:
-            return start
         return start - (start + -self.offset % self.width) % self.width  # never % of less than 0
-
-    @property
-    def total_size(self) -> int:
-        """The longest sums of `totals` that make the same; 0: only single minutes do."""
-        if self.base > MINUTE:
-            return self.base
-        short = TOTAL_SIZES[0]
-        return 0 if any(n % short for n in (self.since, self.until, self.width)) else short
 
 
 def hourly(since: int, until: int) -> Grid:
     """Buckets of an hour."""
-    return Grid(since=since, until=until, base=HOUR, width=HOUR)
+    return Grid(since=since, until=until, width=HOUR)
 
 
 class Cell(msgspec.Struct, frozen=True, gc=False):
@@ -120,21 +109,21 @@ def over_time(
     by: str = "",
     narrow: Narrow = EVERY,
 ) -> dict[int, list[Cell]]:
-    """Posts by bucket, for each keyword (0: everything stored). by: "", or one of SERIES."""
-    statement, size = _over_time(by, narrow, grid.total_size, grid.width, grid.offset)
-    values = {"keywords": list(keyword_ids), "since": grid.since, "until": grid.until}
-    with reading(engine) as connection:
-        rows = connection.execute(statement, values | {"seconds": size or grid.base}).all()
-    if size:  # they are the buckets
-        found: dict[int, list[Cell]] = {n: [] for n in keyword_ids}
-        for keyword_id, *cell in sorted(map(tuple, rows)):
-            found[keyword_id].append(Cell(*cell))
-        return found
+    """Posts by bucket, for each keyword (0: everything stored). by: "", or one of SERIES.
+
+    From the longest sums that fit, with shorter ones where since and until are no borders of these.
+    """
+    known_sizes = (MINUTE, *TOTAL_SIZES) if narrow.has_total(by) else SIZES
+    sizes = [size for size in known_sizes if grid.width % size == 0]
     counted: dict[int, dict[tuple[int, str], tuple[int, int]]] = {n: {} for n in keyword_ids}
-    for keyword_id, at, series, posts, gone in rows:
-        cells, key = counted[keyword_id], (grid.bucket(at), series)
-        seen, less = cells.get(key, (0, 0))
-        cells[key] = seen + posts, less + gone
+    with reading(engine) as connection:
+        for size, since, until in pieces(grid.since, grid.until, sizes):
+            statement = _over_time(by, narrow, size, grid.width, grid.offset)
+            values = {"keywords": list(keyword_ids), "since": since, "until": until}
+            for keyword_id, at, series, posts, gone in connection.execute(statement, values):
+                cells, key = counted[keyword_id], (grid.bucket(at), series)
+                seen, less = cells.get(key, (0, 0))
+                cells[key] = seen + posts, less + gone
     return {n: [Cell(*key, *cells[key]) for key in sorted(cells)] for n, cells in counted.items()}
 
 
@@ -143,27 +132,25 @@ put_together = lru_cache(maxsize=200)
 
 
 @put_together
-def _over_time(
-    by: str, narrow: Narrow, total_size: int, width: int, offset: int
-) -> tuple[Select[Any], int]:
-    """The question, and the size of the sums of `totals` that answer it, 0 if these cannot."""
-    size = total_size if narrow.has_total(by) else 0
-    table = totals if size else volumes
+def _over_time(by: str, narrow: Narrow, size: int, width: int, offset: int) -> Select[Any]:
+    """The question, of sums of a size."""
+    is_total = narrow.has_total(by) and size > MINUTE
+    table = totals if is_total else volumes
     # Many rows are grouped as they lie in the index; what that leaves is put into buckets later.
-    grid = Grid(since=0, until=0, base=size, width=width, offset=offset)
-    start = grid.bucket(table.c.start).label("at") if size else table.c.start
+    grid = Grid(since=0, until=0, width=width, offset=offset)
+    is_cut = is_total and size < width
+    start = grid.bucket(table.c.start).label("at") if is_cut else table.c.start
     name = table.c[by] if by else literal("")
-    statement = (
+    return (
         select(table.c.keyword_id, start, name, _sum(table.c.posts), _sum(table.c.gone))
         .where(
             table.c.keyword_id.in_(bindparam("keywords", expanding=True)),
-            table.c.seconds == bindparam("seconds"),
+            table.c.seconds == size,
             *between(table),
             *narrow.where(table),
         )
         .group_by(table.c.keyword_id, start, *([name] if by else []))
     )
-    return statement, size
 
 
 def between(table: Table, number: object = "") -> list[ColumnElement[bool]]:

@@ -1,6 +1,7 @@
 """The API's routes about statistics: what the pages show, as numbers.
 
-Buckets begin at `span.since` and are `span.size` seconds long.
+Buckets begin at `span.since` and are `span.size` seconds long; the first and last hold only what is
+in `span.asked`.
 """
 
 from flask import Response, request

@@ -16,7 +16,8 @@ from tweeter.texts import say
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket: when it begins (seconds), posts of each series, and the notes that begin in it.
+    """A bucket: when it begins (seconds; the first: where the time shown does), posts of each
+    series, and the notes that begin in it.
 
     posts: None where nothing is known of a series. index: of each series, if the chart is of
     indexes; None for one that has none.
@@ -47,7 +48,7 @@ def rows(found: Volume) -> list[Row]:
     unknown = [set(one.unknown) for one in series]
     return [
         Row(
-            start=start,
+            start=span.inside(bucket)[0],
             posts=[
                 None if bucket in gaps else one.posts[bucket]
                 for one, gaps in zip(series, unknown, strict=True)
@@ -56,15 +57,14 @@ def rows(found: Volume) -> list[Row]:
                 one.values[bucket] if one.values and bucket not in gaps else None
                 for one, gaps in zip(found.indexes, unknown, strict=False)
             ],
-            missed=_missed(found, start),
+            missed=_missed(found, *span.inside(bucket)),
             notes=notes.get(bucket, []),
         )
-        for bucket, start in enumerate(span.starts())
+        for bucket in range(span.count)
     ]
 
 
-def _missed(found: Volume, start: int) -> str:
-    end = start + found.span.size
+def _missed(found: Volume, start: int, end: int) -> str:
     touching = [band for band in found.bands if band.since < end and band.until > start]
     if not touching:
         return ""

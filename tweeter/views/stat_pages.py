@@ -9,7 +9,6 @@ from markupsafe import Markup, escape
 from tweeter.errors import TweeterError
 from tweeter.records import now_us
 from tweeter.statistics import report as reports
-from tweeter.statistics.panels import whole_hours
 from tweeter.statistics.questions import COMPARED
 from tweeter.statistics.report import Report
 from tweeter.statistics.spans import PRESETS, Span
@@ -92,8 +91,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "spikes": charts.spike_marks(span, [card.spike for card in found.spikes]),
         "word": partial(posts_behind.having_word, row, question),
         "hours": grids.hours(
-            found.hours,
-            posts_behind.address(row, question, asked.between(*whole_hours(span))),
+            found.hours, posts_behind.address(row, question, asked.between(*span.asked))
         ),
         "posts_of": partial(posts_behind.of_spike, row, question),
         "different": partial(posts_behind.different, row, question),
