@@ -247,7 +247,7 @@ class Follow:
         retry_at = max(now_us() + int(wait_s * 1e6), asked)
         words = error.state
         if state != "waiting":
-            words += f" Trying again at {_clock(retry_at)}."
+            words += f" Trying again at {moments.clock(retry_at)}."
         log.warning(
             "source_failed network=%s kind=%s failures=%d wait_s=%.2f",
             self.source.network,
@@ -367,10 +367,8 @@ class Follow:
     async def _say_unsaid(self) -> None:
         """Enter what waits for the ledger, oldest first; a database that is away gets it later."""
         if self._unsaid:
-            engine, lease = self.pipeline.engine, self._lease
-            await self._quietly(
-                lambda: self._unsaid.enter(lambda turn: ledger.enter(engine, lease, turn))
-            )
+            enter = partial(ledger.enter, self.pipeline.engine, self._lease)
+            await self._quietly(partial(self._unsaid.enter, enter))
 
     async def _tell(self, states: Mapping[int, KeywordState]) -> None:
         """Enter what the network does with keywords; what fails is news when it is said again."""
@@ -396,7 +394,3 @@ class Follow:
 
     async def _in_writer(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, work, *args)
-
-
-def _clock(moment: int) -> str:
-    return moments.clock(moment)
