@@ -121,8 +121,13 @@ def demo(remove: bool, as_json: bool) -> None:
 
     _, engine = set_up()
     if remove:
-        count = demo_data.remove(engine)
-        data({"removed_posts": count}) if as_json else say(f"Removed, with {count} posts.")
+        gone = demo_data.remove(engine)
+        if as_json:
+            data({"removed_posts": gone.posts, "kept_keywords": list(gone.kept)})
+            return
+        say(f"Removed, with {gone.posts} posts.")
+        for keyword_id, expression in gone.kept.items():
+            say(f"Keyword {keyword_id} ({expression}) stays: it was changed, or found real posts.")
         return
     ids = demo_data.start(engine, DEMO_KEYWORDS)
     if as_json:

@@ -21,7 +21,7 @@ from tweeter.digest import digest
 from tweeter.pipeline import KeywordBook
 from tweeter.records import RawEvent, now_us
 from tweeter.sources.demo import DEMO_KEYWORDS, demo_events
-from tweeter.store import annotations, batches, demo, keywords, ledger, migrate, streams, workers
+from tweeter.store import annotations, batches, keywords, ledger, migrate, streams, workers
 from tweeter.store.engine import make_engine, writing
 from tweeter.store.leases import Lease, owner
 from tweeter.store.ledger import Turn
@@ -82,7 +82,8 @@ def _gap(engine: Engine, lease: Lease, now: int) -> None:
 def fill(engine: Engine) -> None:
     """Everything that the pages show."""
     now = now_us()
-    demo.start(engine, DEMO_KEYWORDS)
+    for expression in DEMO_KEYWORDS:  # those of the demo itself follow no other network
+        keywords.add(engine, expression)
     keywords.add(engine, "aurora NOT borealis")  # nobody says it
     _age_keywords(engine, now)
     invented = _take(engine, "demo", "demo", {"seed": 2016})

@@ -21,6 +21,7 @@ from tweeter.store import (
     demo,
     feed,
     jobs,
+    keyword_ledger,
     keywords,
     migrate,
     posts,
@@ -331,14 +332,34 @@ def test_quarantine_keeps_a_sample_counts_the_rest_and_is_bounded(engine: Engine
 
 def test_the_demo_goes_without_a_trace_and_leaves_what_is_a_persons_own(engine: Engine) -> None:
     own = keywords.add(engine, "storm")
-    ids = demo.start(engine, ["harbour", "storm"])
-    assert own.id in ids
     lease = take(engine)
-    store(engine, lease, post(1, network="demo", key="d1"), post(2, "real"))
-    assert demo.remove(engine) == 1
-    assert shown(engine) == ["real"]
-    assert keywords.get(engine, own.id).posts == 1
+    store(engine, lease, post(2, "real storm"))
+    ids = demo.start(engine, ["harbour", "storm"])
+    assert demo.start(engine, ["harbour", "storm"]) == ids
+    store(engine, lease, post(1, network="demo", key="d1"))
+    assert [row.posts for row in keywords.list_all(engine)] == [1, 1, 2]
+    before = feed.last(engine)
+    assert demo.remove(engine) == demo.Removed(posts=1, kept={})
+    assert shown(engine) == ["real storm"]
+    assert [(row.id, row.posts) for row in keywords.list_all(engine)] == [(own.id, 1)]
     assert not demo.running(engine)
+    assert [entry.kind for entry in feed.since(engine, before)] == ["remove"]
+
+
+def test_a_demo_keyword_follows_no_network_and_stays_if_a_person_changed_it(
+    engine: Engine,
+) -> None:
+    harbour, flood, fog = demo.start(engine, ["harbour", "flood", "fog"])
+    assert {row.networks for row in keywords.list_all(engine)} == {"demo"}
+    assert not keyword_ledger.open_ones(engine, harbour)
+    keywords.edit(engine, harbour, "harbour OR port")
+    keywords.edit(engine, flood, "flood", keywords.Options(networks=("bluesky", "demo")))
+    keywords.set_state(engine, fog, "paused")
+    assert demo.remove(engine).kept == {harbour: "harbour OR port", flood: "flood"}
+    assert [(row.id, row.demo) for row in keywords.list_all(engine)] == [
+        (flood, False),
+        (harbour, False),
+    ]
 
 
 def test_the_same_keyword_twice_is_refused_with_its_number(engine: Engine) -> None:

@@ -232,7 +232,10 @@ def test_lists_of_keywords_are_paged(client: FlaskClient) -> None:
 
 def test_the_demo_comes_and_goes(client: FlaskClient) -> None:
     assert len(client.post("/api/v1/demo", json={}).json["keywords"]) == len(DEMO_KEYWORDS)
-    assert client.delete("/api/v1/demo", json={}).json == {"removed_posts": 0}
+    assert client.delete("/api/v1/demo", json={}).json == {
+        "removed_posts": 0,
+        "kept_keywords": [],
+    }
 
 
 def test_a_database_that_is_away_is_a_problem_too(client: FlaskClient, engine: Engine) -> None:

@@ -2,16 +2,24 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from sqlalchemy import Connection, Engine, delete, select, update
 
 from tweeter.store import feed, jobs, keywords, known, matches, rollups, streams
-from tweeter.store.engine import db_now, reading, writing
+from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.schema import hidden_authors, posts, tombstones
 from tweeter.store.schema import jobs as job_table
 from tweeter.store.schema import keywords as keyword_table
 from tweeter.store.schema import streams as stream_table
 
 NAME = "demo"
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """What went with the demo, and the expressions by id of its keywords that stay."""
+
+    posts: int
+    kept: dict[int, str]
 
 
 def running(engine: Engine) -> bool:
@@ -21,62 +29,72 @@ def running(engine: Engine) -> bool:
 
 
 def start(engine: Engine, expressions: Sequence[str], seed: int = 2016) -> list[int]:
-    """Start the demo stream and its ready keywords; returns the keywords' ids.
+    """Start the demo stream and its ready keywords, of its network alone; returns their ids.
 
     Doing it twice changes nothing; a keyword that exists already is used as it is.
     """
     ids = []
+    options = keywords.Options(networks=(NAME,))
     for expression in expressions:
         try:
-            ids.append(keywords.add(engine, expression, demo=True).id)
+            ids.append(keywords.add(engine, expression, options, demo=True).id)
         except keywords.KeywordExists as twin:
             ids.append(twin.keyword_id)
     streams.ensure(engine, NAME, NAME, {"seed": seed})
     return ids
 
 
-def remove(engine: Engine) -> int:
-    """Remove the demo without trace: stream, posts, and its keywords; returns posts removed.
+def remove(engine: Engine) -> Removed:
+    """Remove the demo without trace: stream, posts, and its keywords.
 
-    A demo keyword that has found real posts meanwhile stays, as a keyword of the person's own.
+    A keyword that a person gave another expression or other networks stays, as the person's own;
+    so does one of an earlier version, which followed all networks, if it found real posts.
     """
     removed = 0
     with writing(engine) as connection:
         found = connection.execute(select(stream_table.c.id).where(stream_table.c.network == NAME))
         for stream_id in found.scalars().all():
             streams.remove(connection, stream_id)
-    while True:
-        with writing(engine) as connection:
-            ids = list(
-                connection.execute(
-                    select(posts.c.id).where(posts.c.network == NAME).limit(jobs.STEP_POSTS)
-                ).scalars()
-            )
-            rollups.hold(connection, ids)
-            with rollups.collecting(connection):
-                matches.drop(connection, ids)
-                changes = jobs.delete_unmatched(connection, ids)
-            now = int(connection.execute(select(db_now(connection))).scalar_one())
-            feed.publish(connection, changes, now)
-            removed += len(ids)
-            if not ids:
-                _remove_keywords(connection)
-                return removed
+    while gone := _remove_posts(engine):
+        removed += gone
+    with writing(engine) as connection:
+        return Removed(posts=removed, kept=_remove_keywords(connection))
 
 
-def _remove_keywords(connection: Connection) -> None:
+@repeated
+def _remove_posts(engine: Engine) -> int:
+    """Some of the posts, in a short transaction; pages that show them hear of it."""
+    with writing(engine) as connection:
+        some = select(posts.c.id).where(posts.c.network == NAME).limit(jobs.STEP_POSTS)
+        ids = list(connection.execute(some).scalars())
+        if not ids:
+            return 0
+        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        rollups.hold(connection, ids)
+        with rollups.collecting(connection):
+            matches.drop(connection, ids)
+            changes = jobs.delete_unmatched(connection, ids)
+        feed.publish(connection, changes, now)
+        return len(ids)
+
+
+def _remove_keywords(connection: Connection) -> dict[int, str]:
     for table in (tombstones, hidden_authors):
         connection.execute(delete(table).where(table.c.network == NAME))
-    ours = select(keyword_table.c.id, keyword_table.c.posts).where(keyword_table.c.demo)
+    kept = {}
+    ours = select(keyword_table).where(keyword_table.c.demo).order_by(keyword_table.c.id)
     for row in connection.execute(ours).all():
-        if row.posts == 0:
+        if row.version == 1 and row.posts == 0:
             connection.execute(
                 delete(job_table).where(
                     job_table.c.subject == row.id, job_table.c.kind.in_(jobs.KINDS)
                 )
             )
             keywords.forget(connection, row.id)
-        else:
-            connection.execute(
-                update(keyword_table).where(keyword_table.c.id == row.id).values(demo=False)
-            )
+            continue
+        connection.execute(
+            update(keyword_table).where(keyword_table.c.id == row.id).values(demo=False)
+        )
+        if row.state != "removed":
+            kept[row.id] = row.expression
+    return kept

@@ -75,8 +75,9 @@ def start_demo() -> Response:
 
 @api.delete("/demo")
 def remove_demo() -> Response:
-    """Remove it and all it stored."""
-    return answer({"removed_posts": demo.remove(engine())})
+    """Remove it and all it stored; kept_keywords: those of its that a person changed."""
+    gone = demo.remove(engine())
+    return answer({"removed_posts": gone.posts, "kept_keywords": list(gone.kept)})
 
 
 def _stream(name: str) -> streams.Stream:

@@ -118,8 +118,13 @@ def start_demo() -> Answer:
 @pages.post("/demo/remove")
 def remove_demo() -> Answer:
     """Remove the invented posts, their keywords and their stream without trace."""
-    count = demo.remove(engine())
-    words.flash("The demo is gone, with its %(posts)s posts.", posts=count)
+    gone = demo.remove(engine())
+    words.flash("The demo is gone, with its %(posts)s posts and its keywords.", posts=gone.posts)
+    if gone.kept:
+        words.flash(
+            "These of its keywords stay, for they were changed or found real posts: %(keywords)s.",
+            keywords=", ".join(gone.kept.values()),
+        )
     return redirect(url_for("pages.home"), 303)
 
 
