@@ -3,6 +3,7 @@
 
 import { dividerRow, gapRow, gapWords, item, note, promoted, sameRow, tombstone } from "./items.js";
 import { carry } from "./picture.js";
+import { missing } from "./streams.js";
 import { heard, say } from "./words.js";
 
 const SHOWN = 100; // cards kept in a column
@@ -24,6 +25,7 @@ export class Column {
     this.deck = deck;
     this.filter = section.dataset.filter;
     this.title = section.dataset.title;
+    this.networks = section.dataset.networks.split(" ");
     this.prefix = section.dataset.number === "1" ? "" : `c${section.dataset.number}-`;
     for (const name of ["mode", "scroller", "cards", "nothing", "bottom", "trouble"]) {
       this[name] = section.querySelector(`.${name}`);
@@ -491,14 +493,17 @@ export class Column {
     const rate = Math.round(this.rate());
     const n = this.oneIn();
     const waits = this.waits();
+    const lacks = this.deck.isCut ? "" : missing(this.networks);
     let words = this.rate() >= 1 ? say("Following · {rate}/s", { rate }) : say("Following");
     if (this.deck.isCut) words = say("Nothing comes: the connection is lost");
     else if (n > 1) words = say("Following · {rate}/s · showing 1 in {n} · all stored", { rate, n });
     if (why) words = say(why, { waits });
     if (why && n > 1) words += ` · ${rate}/s`;
+    if (lacks) words = why || n > 1 ? `${words} · ${lacks}` : lacks;
     set(this.words, "textContent", words);
     set(this.hold, "hidden", why !== "");
     set(this.go, "hidden", why === "");
+    this.mode.classList.toggle("lacks", lacks !== "");
     if (this.drawn !== why) {
       this.mode.classList.toggle("held", why !== "");
       if (why) this.pullNear();

@@ -334,10 +334,14 @@ document.addEventListener("click", (event) => { // an open menu closes when one 
   for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(event.target)) menu.open = false;
 });
 document.addEventListener("keydown", (event) => {
-  const menu = event.key === "Escape" ? document.querySelector(".menu[open]") : null;
-  if (!menu) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
+  if (event.key !== "Escape" || document.getElementById("keymap").open) return;
+  const menu = document.querySelector(".menu[open]");
+  const leave = document.querySelector("#edit .leave-it");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  } else if (leave) leave.click();
+  else return;
   event.preventDefault();
 }, true);
 

@@ -1,12 +1,23 @@
 // The table of streams, drawn as templates/parts.html draws it: on the live page and on sources.
 
-import { countDown, localise } from "./times.js";
+import { clock, countDown, localise } from "./times.js";
 import { heard, say } from "./words.js";
 
 export const STATES = {
   live: "●", waiting: "◌", down: "▲", limited: "▲", needs_attention: "■", off: "○",
   done: "✓", failed: "■",
 };
+
+const NAMES = { x: "X", bluesky: "Bluesky", mastodon: "Mastodon" };
+const BROKEN = {
+  down: "{stream} is down since {time}", needs_attention: "{stream} needs attention since {time}",
+};
+const COMING = ["live", "limited", "waiting"];
+const FEW = 2; // broken ones that are named
+const today = clock({ timeStyle: "short" });
+const earlier = clock({ dateStyle: "medium", timeStyle: "short" });
+
+let latest = []; // states of the streams, as they were last told
 
 function cell(name, className, ...children) {
   const node = document.createElement(name);
@@ -69,8 +80,31 @@ if (table) {
   }).observe(table);
 }
 
+// What does not come of these networks at present; "" if all comes. A file may be of any network.
+export function missing(networks) {
+  if (latest.length === 0) return ""; // nothing is known of them
+  const mine = latest.filter(({ network }) => networks.includes(network));
+  const broken = mine.filter(({ state }) => state in BROKEN);
+  const comes = [...mine, ...latest.filter(({ network }) => network === "replay")]
+    .some(({ state }) => COMING.includes(state));
+  if (broken.length === 0) return comes ? "" : say("Nothing comes: no stream follows it");
+  const streams = broken.length > FEW
+    ? say("{count} streams are down", { count: broken.length }) : broken.map(since).join(", ");
+  if (!comes) return say("Nothing comes: {streams}", { streams });
+  return say("{streams}; what comes of the others is shown", { streams });
+}
+
+function since({ name, state, since: at }) {
+  const moment = new Date(at / 1000);
+  const isToday = moment.toDateString() === new Date().toDateString();
+  return say(BROKEN[state], { stream: NAMES[name] ?? name, time: (isToday ? today : earlier).format(moment) });
+}
+
 // The counts change every second: the rows are made where one can see them.
 export function draw(streams, warning) {
+  latest = streams;
+  const ribbon = document.querySelector(".ribbon");
+  if (ribbon && streams.length > 0) ribbon.hidden = !streams.some(({ network }) => network === "demo");
   const place = document.getElementById("warning");
   const words = heard(warning);
   if (place.textContent !== words) place.textContent = words;

@@ -13,8 +13,8 @@ import flask
 from flask import jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from tweeter import columns
-from tweeter.choices import KINDS, STATES
+from tweeter import choices, columns
+from tweeter.choices import KINDS, STATES, of_values
 from tweeter.columns import COLUMNS, BadColumn, Column, fold
 from tweeter.errors import TweeterError
 from tweeter.filters import MANY
@@ -63,6 +63,7 @@ class View(NamedTuple):
     cards: list[Card]
     older: str
     trouble: str  # why it shows nothing
+    networks: str  # that its posts may be of, joined by a space
 
 
 def _args() -> dict[str, list[str]]:
@@ -98,9 +99,10 @@ def _show(
     after = feed.last(engine())  # before the posts are read: what comes between comes twice
     rows = keywords.list_all(engine())
     names = names_of(rows)
+    followed = {row.id: row.networks.split() for row in rows}
     meanings = questions.of_columns(engine(), state.columns)
     both = zip(state.columns, meanings, strict=True)
-    views = [_view(n, *one, len(state.columns), names) for n, one in enumerate(both, 1)]
+    views = [_view(n, *one, len(state.columns), names, followed) for n, one in enumerate(both, 1)]
     page = render_template(
         "live.html",
         state=state,
@@ -133,7 +135,12 @@ def _where(error: TweeterError) -> str:
 
 
 def _view(
-    number: int, column: Column, meaning: Meaning, count: int, names: Mapping[int, str]
+    number: int,
+    column: Column,
+    meaning: Meaning,
+    count: int,
+    names: Mapping[int, str],
+    followed: Mapping[int, Sequence[str]],
 ) -> View:
     limit = MANY_POSTS if count <= FEW else FEW_POSTS
     found, trouble = backlog.Older([], ""), meaning.trouble
@@ -150,7 +157,19 @@ def _view(
         fold_all(found.posts),
         found.older,
         trouble,
+        " ".join(_networks(meaning, followed.get(column.keyword_id or 0, ()))),
     )
+
+
+def _networks(meaning: Meaning, followed: Sequence[str]) -> list[str]:
+    """What a column's posts may be of; followed: its keyword's networks, () for all."""
+    filters = meaning.question.filters if meaning.question else ()
+    chosen = [of_values(one.network) for one in filters]
+    return [
+        name
+        for name in followed or choices.NETWORKS
+        if all(choice.has((name,)) for choice in chosen)
+    ]
 
 
 def title(column: Column, names: Mapping[int, str], search: str = "") -> str:

@@ -132,6 +132,12 @@ OF_SCRIPTS = (
     mark("since %(moment)s, next try %(next)s"),
     mark("since %(moment)s"),
     mark("Stored"),
+    mark("%(stream)s is down since %(time)s"),
+    mark("%(stream)s needs attention since %(time)s"),
+    mark("%(count)s streams are down"),
+    mark("Nothing comes: no stream follows it"),
+    mark("Nothing comes: %(streams)s"),
+    mark("%(streams)s; what comes of the others is shown"),
     # sources.js
     mark("tweeter does not answer."),
     mark("As of %(time)s."),
