@@ -46,7 +46,8 @@ def unknown(engine: Engine, networks: tuple[str, ...] = ()) -> list[Unknown]:
         found = [
             _of_stream(connection, row)
             for row in known.streams(connection)
-            if row["network"] in (networks or _UNHEARD) and row["covered_until"] > 0
+            if row["network"] in _UNHEARD and row["network"] in (networks or _UNHEARD)
+            if row["covered_until"] > 0
         ]
     return [one for one in found if one is not None]
 
