@@ -27,7 +27,7 @@ from tweeter.records import (
 )
 from tweeter.store import search_texts
 from tweeter.store.batches import Batch
-from tweeter.store.quarantine import Rejected
+from tweeter.store.quarantine import rejected
 from tweeter.store.reads import EVERYTHING
 
 PAID = "x"  # the shape of a live stream whose posts cost money
@@ -165,7 +165,7 @@ def _decoded(raw: RawEvent, batch: Batch) -> list[Event]:
         return decode.DECODERS[raw.shape](raw)
     except DecodeError as error:  # theirs: keep a sample, go on
         batch.counts["events"] += 1
-        batch.rejected.append(Rejected(raw.body, error.reason, error.detail, raw.place))
+        batch.rejected.append(rejected(raw, error))
         return []
 
 

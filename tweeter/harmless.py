@@ -8,7 +8,15 @@ import unicodedata
 
 MARKS = 6  # combining marks shown on one character; real scripts need at most 4
 
+_BROKEN = re.compile("[\x00\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def mend(text: str) -> str:
+    """NUL and lone surrogates, which databases refuse, become U+FFFD."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return _BROKEN.sub("\ufffd", text)
 
 
 def harmless(text: str) -> str:

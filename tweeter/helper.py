@@ -31,7 +31,7 @@ from tweeter.jsonlines import Block
 from tweeter.keywords import Matcher
 from tweeter.keywords.layer import changed
 from tweeter.records import Keyword, RawEvent
-from tweeter.store import batches
+from tweeter.store import batches, trouble
 from tweeter.store.batches import Batch, Outcome
 from tweeter.store.engine import make_engine
 from tweeter.store.leases import Lease
@@ -242,7 +242,7 @@ class Desk:
             self._engines[asked.url] = make_engine(asked.url)
         try:
             outcome = batches.commit(self._engines[asked.url], asked.lease, batch)
-        except (SQLAlchemyError, TweeterError) as error:
+        except (SQLAlchemyError, TweeterError, *trouble.OF_DATA) as error:
             return Stored(None, words=type(error).__name__)
         return Stored(outcome, batch.cursor)
 

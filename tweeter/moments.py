@@ -1,14 +1,22 @@
 """Moments as people write them: "2d" ago, a day, or ISO 8601 with a zone."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tweeter.errors import TweeterError
 from tweeter.texts import say
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The first and the last moment that a datetime can say.
+YEAR_1_US, YEAR_9999_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 _FIRST_US, LAST_US = 0, 253_402_300_799_000_000  # 1970 to the end of 9999
+
+
+def utc(moment: int) -> datetime:
+    """Microseconds as a datetime; one that a network invented is the nearest that there is."""
+    return _EPOCH + timedelta(microseconds=min(max(moment, YEAR_1_US), YEAR_9999_US))
 
 
 def clock(moment: int, form: str = "%H:%M:%S UTC") -> str:
@@ -21,7 +29,7 @@ def iso(moment: int) -> str:
     """Microseconds as ISO 8601, UTC, to the second; "" for 0."""
     if not moment:
         return ""
-    return f"{datetime.fromtimestamp(moment // 1_000_000, UTC).isoformat()[:19]}Z"
+    return f"{utc(moment).isoformat()[:19]}Z"
 
 
 _TIME = say("The time")

@@ -6,6 +6,7 @@ says and repeats what may be repeated; what a helper kept, the helper stores.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -15,16 +16,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import memory
 from tweeter.digest import PAID, digest
+from tweeter.errors import DecodeError
 from tweeter.helper import Kept
 from tweeter.helpers import FLOOD_EVENTS, Helpers
 from tweeter.keywords import Matcher, network_of
 from tweeter.records import Keyword, RawEvent
 from tweeter.sources.inbox import Taken
-from tweeter.store import batches, binding, keywords
+from tweeter.store import batches, binding, keywords, trouble
 from tweeter.store.batches import Batch, KeywordsChanged, Outcome
 from tweeter.store.leases import JobLease, Lease
+from tweeter.store.quarantine import rejected
 
 NO_REVISION = -1
+REFUSED = "cannot be stored"  # why an event is in quarantine that was read well
 
 
 class Known(NamedTuple):
@@ -169,13 +173,21 @@ class Pipeline:
     def commit(self, digested: Digested, helpers: Helpers | None = None) -> tuple[Outcome, str]:
         """Store it; returns what changed and the cursor after it ("" = unmoved).
 
-        What is stored leaves `digested`, so doing it again goes on with the rest. Raises
-        LeaseLost (nothing of the rest written) and SQLAlchemy's errors (do it again: safe).
+        What is stored leaves `digested`, so doing it again goes on with the rest. What no database
+        takes is looked for by halves, and that one event goes to quarantine. Raises LeaseLost
+        (nothing of the rest written) and SQLAlchemy's errors (do it again: safe).
         """
         whole, cursor = Outcome(), ""
         while digested.parts:
             part = digested.parts[0]
-            outcome, moved = self._commit_kept(part, helpers) or self._commit(part)
+            try:
+                outcome, moved = self._commit_kept(part, helpers) or self._commit(part)
+            except (SQLAlchemyError, *trouble.OF_DATA) as error:
+                why = trouble.of_data(error)
+                if why is None or not part.events or _is_refused(part):
+                    raise
+                digested.parts[:1] = self._apart(part, why)
+                continue
             del digested.parts[0]
             whole, cursor = whole.joined(outcome), moved or cursor
         return whole, cursor
@@ -208,6 +220,23 @@ class Pipeline:
         again.covered_until = before.covered_until
         return again
 
+    def _apart(self, part: Part, why: Exception) -> list[Part]:
+        """Two halves of what was refused, of which the last moves the cursor; of one event what
+        puts it into quarantine.
+        """
+        events, before = part.events, part.batch
+        half = len(events) // 2
+        if half:
+            first = self._digest(events[:half])
+            first.cursor = ""
+            parts = [Part(events[:half], first), Part(events[half:], self._digest(events[half:]))]
+        else:
+            parts = [Part(events, _refused(events[0], self._digest(events), why))]
+        last = parts[-1].batch
+        last.cursor, last.journal = before.cursor, before.journal
+        last.covered_until = before.covered_until
+        return parts
+
     def store(self, taken: Taken, helpers: Helpers | None = None) -> tuple[Outcome, str]:
         """Both at once; many events with the help of others."""
         digested = None
@@ -229,6 +258,23 @@ class Pipeline:
                 binding.bind(
                     self.engine, post.network, post.author_handle.casefold(), post.author_id
                 )
+
+
+def _refused(raw: RawEvent, batch: Batch, why: Exception) -> Batch:
+    """A batch with one event in quarantine; that it was read, and paid for, is still counted."""
+    error = DecodeError(REFUSED, f"{type(why).__name__}: {why}")
+    return Batch(
+        items=[],
+        counts=+Counter(events=1, lines=raw.lines),
+        rejected=[rejected(raw, error)],
+        revision=batch.revision,
+        reads=batch.reads,
+    )
+
+
+def _is_refused(part: Part) -> bool:
+    batch = part.batch
+    return isinstance(batch, Batch) and any(one.reason == REFUSED for one in batch.rejected)
 
 
 def _digested(taken: Taken, batch: Batch | Kept) -> Digested:

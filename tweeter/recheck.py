@@ -14,16 +14,17 @@ from sqlalchemy import Engine
 
 from tweeter import decode
 from tweeter.config import Config
+from tweeter.decode.build import account_change
 from tweeter.errors import DecodeError, LeaseLost, SourceError
 from tweeter.pipeline import KeywordBook
-from tweeter.records import AccountChange, Post, RawEvent, Removal, now_us
+from tweeter.records import Post, RawEvent, Removal, now_us
 from tweeter.sources import lookup
 from tweeter.sources.backoff import exponential
 from tweeter.sources.lookup import Answered, Looker
 from tweeter.store import batches, past, reads, rechecks
 from tweeter.store.batches import Batch, KeywordsChanged
 from tweeter.store.past import Past
-from tweeter.store.quarantine import Rejected
+from tweeter.store.quarantine import rejected
 from tweeter.store.reads import EVERYTHING, Budget, Grant
 from tweeter.store.rechecks import Asked
 
@@ -146,7 +147,7 @@ class _Part:
                 batch.items.append(gone)
         for account in answered.hidden:
             batch.items.append(
-                AccountChange(
+                account_change(
                     network=network,
                     author_id=account,
                     status=lookup.UNAVAILABLE,
@@ -158,7 +159,7 @@ class _Part:
             try:
                 found = decode.DECODERS[raw.shape](raw)
             except DecodeError as error:
-                batch.rejected.append(Rejected(raw.body, error.reason, error.detail, "look-up"))
+                batch.rejected.append(rejected(raw, error, "look-up"))
                 continue
             posts = [_changed(post, stored) for post in found if isinstance(post, Post)]
             batch.items += [(post, tuple(matcher.match(post))) for post in posts if post]

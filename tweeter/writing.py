@@ -203,7 +203,7 @@ class Writer:
             began_at = time.monotonic()
             try:
                 _, cursor = await self._aside(self._pipeline.commit, waiting.digested, helpers)
-            except (SQLAlchemyError, Held, MustEnd) as error:
+            except (SQLAlchemyError, Held, MustEnd, *trouble.OF_DATA) as error:
                 words = trouble.words(error)
                 log.error("store_failed stream=%s words=%s", self._name, words)
                 await asyncio.sleep(wait_s)

@@ -3,6 +3,7 @@
 import copy
 import gzip
 import json
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from tests.simulators.jetstream import post_event
 from tests.simulators.x import post
 from tweeter.decode import DECODERS
+from tweeter.decode.glance import GLANCES
 from tweeter.decode.html import to_text
 from tweeter.errors import DecodeError
 from tweeter.records import (
@@ -356,3 +358,28 @@ def test_links_keep_what_the_text_says_and_media_their_words() -> None:
     assert "nudity" not in found.also
     bot = one(STATUS | {"account": STATUS["account"] | {"bot": True}})
     assert (bot.flags, bot.media) == (("bot",), (Media("media", "a picture"),))
+
+
+def test_many_links_on_one_long_text_are_cut_before_they_are_decoded() -> None:
+    text = "storm é" + "é" * 150_000
+    feature = {"$type": "app.bsky.richtext.facet#link", "uri": "https://a.example/"}
+    features = [feature | {"uri": f"https://a.example/{n}"} for n in range(20_000)]
+    facet = {"index": {"byteStart": 0, "byteEnd": 300_000}, "features": features}
+    event = post_event(text, record={"facets": [facet]})
+    tracemalloc.start()
+    found = one(event, "bluesky")
+    seen = GLANCES["bluesky"](json.dumps(event).encode())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.links) == 100
+    assert found.links[0].display == text[:1_000]
+    assert seen is None
+    assert most < 100_000_000
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_moment_outside_all_years_is_none(moment: str) -> None:
+    assert one(post_event("storm", record={"createdAt": moment}), "bluesky").created_at <= NOW
+    status = {"id": "1", "uri": "https://a.example/1", "content": "x"}
+    found = one(status | {"created_at": moment, "edited_at": moment}, "mastodon")
+    assert (found.created_at, found.edited_at) == (NOW, 0)

@@ -49,7 +49,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "quarantine-keeps-nothing": Mutant(
         "tweeter/digest.py",
-        "batch.rejected.append(Rejected(raw.body, error.reason, error.detail, raw.place))",
+        "batch.rejected.append(rejected(raw, error))",
         "pass",
         "what cannot be read vanishes",
     ),

@@ -7,28 +7,34 @@ is `time_us`; `createdAt` is whatever a client wrote.
 import re
 
 from tweeter.decode import times
-from tweeter.decode.build import build
+from tweeter.decode.build import (
+    LINKS,
+    NAME_CHARACTERS,
+    TAGS,
+    account_change,
+    build,
+    identity_change,
+    removal,
+)
 from tweeter.decode.values import Object, inner, items, load_object, media, number, text, texts
 from tweeter.errors import DecodeError
 from tweeter.moments import LAST_US
 from tweeter.records import (
     NO_HANDLE,
-    AccountChange,
     Event,
-    IdentityChange,
     Ignored,
     Kind,
     Link,
     Media,
     Post,
     RawEvent,
-    Removal,
 )
 
 NETWORK = "bluesky"
 POSTS = "app.bsky.feed.post"
 
 _HIDING = ("deleted", "takendown", "suspended", "deactivated")
+FACETS = 500  # that are looked at
 HANDLE_CHARACTERS = 190  # as long as a key of the store; DNS allows 253
 _ADULT = ("porn", "sexual", "nudity", "graphic-media", "gore")
 # Labels that say how a post is shown (atproto.com/guides/labels); others are names of lists.
@@ -104,7 +110,7 @@ def _commit(value: Object, commit: Object, time_us: int, raw: RawEvent) -> Event
     operation = operation or _OPERATIONS.get(text(commit, "type"), "")
     occurred_at = min(time_us or raw.received_at, raw.received_at)
     if operation == "delete":
-        return Removal(network=NETWORK, key=key, occurred_at=occurred_at, cursor=time_us)
+        return removal(network=NETWORK, key=key, occurred_at=occurred_at, cursor=time_us)
     if operation not in ("create", "update"):
         raise DecodeError("bad field", f"operation {operation[:32]!r}")
     record = inner(commit, "record")
@@ -208,16 +214,24 @@ def _facets(record: Object) -> tuple[list[Link], list[str]]:
     """Links and hashtags that clients marked; positions count UTF-8 bytes."""
     encoded = text(record, "text").encode("utf-8", "surrogatepass")
     links, tags = [], []
-    for facet in items(record, "facets")[:500]:
+    for facet in items(record, "facets")[:FACETS]:
         index = inner(facet, "index")
-        start, end = number(index, "byteStart"), number(index, "byteEnd")
+        shown = marked(encoded, number(index, "byteStart"), number(index, "byteEnd"))
         for feature in items(facet, "features"):
             if text(feature, "tag"):
                 tags.append(text(feature, "tag"))
             elif text(feature, "uri"):
-                shown = encoded[max(start, 0) : max(end, 0)].decode("utf-8", "replace")
                 links.append(Link(text(feature, "uri"), shown))
-    return links, tags
+        if len(links) >= LINKS and len(tags) >= TAGS:
+            break
+    return links[:LINKS], tags[:TAGS]
+
+
+def marked(encoded: bytes, start: int, end: int) -> str:
+    """What a facet stands on: bytes [start, end) of the text, at most NAME_CHARACTERS."""
+    start = max(start, 0)
+    some = encoded[start : min(max(end, 0), start + 4 * NAME_CHARACTERS)]
+    return some.decode("utf-8", "replace")[:NAME_CHARACTERS]
 
 
 def _account(did: str, account: Object, time_us: int, raw: RawEvent) -> Event:
@@ -230,7 +244,7 @@ def _account(did: str, account: Object, time_us: int, raw: RawEvent) -> Event:
     if status != "active" and status not in _HIDING:
         return Ignored("account", cursor=time_us)
     occurred_at = min(time_us or raw.received_at, raw.received_at)
-    return AccountChange(
+    return account_change(
         network=NETWORK, author_id=did, status=status, occurred_at=occurred_at, cursor=time_us
     )
 
@@ -245,7 +259,7 @@ def _identity(did: str, identity: Object, time_us: int, raw: RawEvent) -> Event:
     handle = text(identity, "handle").lower()
     if not _HANDLE.fullmatch(handle) or len(handle) > HANDLE_CHARACTERS:
         handle = ""
-    return IdentityChange(
+    return identity_change(
         network=NETWORK,
         author_id=did,
         handle=NO_HANDLE if handle == "handle.invalid" else handle,

@@ -1,12 +1,15 @@
-"""From what a network sent to a Post: texts mended, sizes bounded, parts once each."""
+"""From what a network sent to records: texts mended, sizes bounded, parts once each.
+
+Every record with a key is made here (but a line of X that needs no mending: `x_line`), so that a
+post and its removal have one name, whatever the network wrote.
+"""
 
 import hashlib
-import re
 from collections.abc import Iterable
 from typing import Any
 
-from tweeter.harmless import picture_host
-from tweeter.records import Link, Media, Post
+from tweeter.harmless import mend, picture_host
+from tweeter.records import AccountChange, IdentityChange, Link, Media, Post, Removal
 
 TEXT_CHARACTERS = 100_000
 NAME_CHARACTERS = 1_000
@@ -16,15 +19,7 @@ LINKS = 100
 MEDIA = 20
 TAGS = 100
 
-_BROKEN = re.compile("[\x00\ud800-\udfff]")
 _LONG = ("key", "post_id", "author_id", "alias")
-
-
-def mend(text: str) -> str:
-    """NUL and lone surrogates, which databases refuse, become U+FFFD."""
-    if text.isascii() and "\x00" not in text:
-        return text
-    return _BROKEN.sub("\ufffd", text)
 
 
 def stable_key(text: str) -> str:
@@ -32,6 +27,26 @@ def stable_key(text: str) -> str:
     if len(text) <= KEY_BYTES // 4 or len(text.encode()) <= KEY_BYTES:
         return text
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def name_of(text: str) -> str:
+    """A key, an alias, or the id of an author, as it is stored."""
+    return stable_key(mend(text))
+
+
+def removal(*, key: str = "", alias: str = "", **fields: Any) -> Removal:
+    """A Removal by the name under which the post is stored; takes its fields."""
+    return Removal(key=name_of(key), alias=name_of(alias), **fields)
+
+
+def account_change(*, author_id: str, **fields: Any) -> AccountChange:
+    """An AccountChange of the author as posts name it; takes its fields."""
+    return AccountChange(author_id=name_of(author_id), **fields)
+
+
+def identity_change(*, author_id: str, **fields: Any) -> IdentityChange:
+    """An IdentityChange of the author as posts name it; takes its fields."""
+    return IdentityChange(author_id=name_of(author_id), **fields)
 
 
 def parts(text: str, found: Iterable[str]) -> tuple[tuple[str, ...], bool]:
@@ -85,5 +100,5 @@ def build(*, text: str, also: Iterable[str], **fields: Any) -> Post:
         for one in list(fields.get("media", ()))[:MEDIA]
     )
     fields["traits"] = tuple(fields.get("traits", ()))
-    fields["supersedes"] = tuple(stable_key(mend(k)) for k in fields.get("supersedes", ()))[:20]
+    fields["supersedes"] = tuple(name_of(k) for k in fields.get("supersedes", ()))[:20]
     return Post(text=cut, also=other_parts, flags=tuple(flags), **fields)

@@ -1,9 +1,9 @@
 """The invented posts of the demo: {"op", "id", "author", "name", "text", "lang", …, "at"}."""
 
-from tweeter.decode.build import build
+from tweeter.decode.build import build, removal
 from tweeter.decode.values import load_object, number, text, texts
 from tweeter.errors import DecodeError
-from tweeter.records import Event, Link, RawEvent, Removal
+from tweeter.records import Event, Link, RawEvent
 
 NETWORK = "demo"
 
@@ -15,7 +15,7 @@ def decode(raw: RawEvent) -> list[Event]:
     if not key:
         raise DecodeError("no id")
     if text(value, "op") == "delete":
-        return [Removal(network=NETWORK, key=key, occurred_at=at)]
+        return [removal(network=NETWORK, key=key, occurred_at=at)]
     if not isinstance(value.get("text"), str):
         raise DecodeError("no text", key)
     edited = text(value, "op") == "edit"

@@ -123,7 +123,7 @@ def bluesky(body: bytes) -> Glance | None:
 
 
 def _of_post(record: _Record, did: str, cursor: int, body: bytes) -> Glance | None:
-    if record.text is None:
+    if record.text is None or len(record.facets or ()) > its.FACETS:
         return None
     if not record.facets and not record.tags and record.embed is None:
         return _bounded(Glance([record.text], (did,), [], cursor), body)
@@ -141,15 +141,18 @@ def _add_marked(record: _Record, texts: list[str], links: list[str]) -> None:
     texts += [f"#{tag}" for tag in record.tags or ()]
     encoded = b""
     for facet in record.facets or ():
+        is_link = False
         for feature in facet.features or ():
             if feature.tag:
                 texts.append(f"#{feature.tag}")
             elif feature.uri:
                 links.append(feature.uri)
-                index = facet.index or _Index()
-                encoded = encoded or (record.text or "").encode()
-                marked = encoded[max(index.start, 0) : max(index.end, 0)]
-                texts += (feature.uri, marked.decode("utf-8", "replace"))
+                texts.append(feature.uri)
+                is_link = True
+        if is_link:
+            index = facet.index or _Index()
+            encoded = encoded or (record.text or "").encode()
+            texts.append(its.marked(encoded, index.start, index.end))
 
 
 def _add_shown(embed: _Embed, texts: list[str], links: list[str]) -> None:

@@ -8,11 +8,11 @@ together with that server's name is the post's alias.
 from urllib.parse import urlsplit
 
 from tweeter.decode import times
-from tweeter.decode.build import build
+from tweeter.decode.build import build, removal
 from tweeter.decode.html import to_text
 from tweeter.decode.values import Object, inner, items, load_object, media, text
 from tweeter.errors import DecodeError
-from tweeter.records import Event, Ignored, Kind, Link, Media, RawEvent, Removal
+from tweeter.records import Event, Ignored, Kind, Link, Media, RawEvent
 
 NETWORK = "mastodon"
 
@@ -54,8 +54,8 @@ def _event(name: str, payload: str, raw: RawEvent) -> Event:
     if name == "delete":
         if not payload.strip():
             raise DecodeError("no id", "a deletion without an id")
-        alias = f"{raw.origin}:{payload.strip()[:100]}"
-        return Removal(network=NETWORK, alias=alias, occurred_at=raw.received_at)
+        alias = f"{raw.origin}:{payload.strip()}"
+        return removal(network=NETWORK, alias=alias, occurred_at=raw.received_at)
     if name not in ("update", "status.update"):
         return Ignored(name[:32] or "notice")
     status = load_object(payload.encode("utf-8", "surrogatepass"))

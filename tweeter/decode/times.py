@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from tweeter.moments import YEAR_1_US, YEAR_9999_US
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -14,14 +16,18 @@ X_FIRST_SNOWFLAKE = 1 << 34  # ids of before November 2010 counted up from 1 (ab
 
 
 def iso(value: str) -> int | None:
-    """ISO 8601 with or without zone (then UTC) and any number of decimals; None if it is not."""
+    """ISO 8601 with or without zone (then UTC) and any number of decimals; None if it is not.
+
+    Nor is what its zone puts before the year 1 or after 9999.
+    """
     try:
         moment = datetime.fromisoformat(value.strip())
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // _US
+        found = (moment - _EPOCH) // _US
     except (ValueError, OverflowError):
         return None
+    return found if YEAR_1_US <= found <= YEAR_9999_US else None
 
 
 def v1(value: str) -> int | None:

@@ -8,11 +8,10 @@ from html import unescape
 from typing import Any
 
 from tweeter.decode import times, x_v1
-from tweeter.decode.build import build
+from tweeter.decode.build import account_change, build, removal
 from tweeter.decode.values import Object, inner, items, load_object, media, text, texts
 from tweeter.errors import DecodeError
 from tweeter.records import (
-    AccountChange,
     Event,
     Ignored,
     Kind,
@@ -20,7 +19,6 @@ from tweeter.records import (
     Media,
     Post,
     RawEvent,
-    Removal,
 )
 
 NETWORK = "x"
@@ -197,11 +195,11 @@ def _compliance(data: Object, raw: RawEvent) -> Event:
     for name in ("delete", "withheld", "drop"):
         gone = text(inner(inner(data, name), "tweet", "post"), "id")
         if gone and name != "withheld":
-            return Removal(network=NETWORK, key=gone, occurred_at=raw.received_at)
+            return removal(network=NETWORK, key=gone, occurred_at=raw.received_at)
     for name, status in _USER_STATUS.items():
         user = text(inner(inner(data, name), "user"), "id")
         if user:
-            return AccountChange(
+            return account_change(
                 network=NETWORK, author_id=user, status=status, occurred_at=raw.received_at
             )
     if not data:

@@ -3,10 +3,10 @@
 from html import unescape
 
 from tweeter.decode import times
-from tweeter.decode.build import build
+from tweeter.decode.build import build, removal
 from tweeter.decode.values import Object, inner, items, media, text
 from tweeter.errors import DecodeError
-from tweeter.records import Event, Ignored, Kind, Link, Media, Post, RawEvent, Removal
+from tweeter.records import Event, Ignored, Kind, Link, Media, Post, RawEvent
 
 NETWORK = "x"
 NOTICES = (
@@ -32,9 +32,9 @@ def from_object(value: Object, raw: RawEvent) -> list[Event]:
     deleted = inner(inner(value, "delete"), "status")
     if deleted:
         key = text(deleted, "id_str", "id")
-        if not key.isdigit():
+        if not (key.isascii() and key.isdigit()):
             raise DecodeError("no id", "a deletion without an id")
-        return [Removal(network=NETWORK, key=key, occurred_at=raw.received_at)]
+        return [removal(network=NETWORK, key=key, occurred_at=raw.received_at)]
     if any(name in value for name in NOTICES):
         return [Ignored("notice")]
     raise DecodeError("unknown shape", f"fields: {', '.join(sorted(value)[:8])}")

@@ -9,10 +9,14 @@ import hashlib
 import msgspec
 from sqlalchemy import Connection, Engine, delete, func, select, update
 
+from tweeter.errors import DecodeError
+from tweeter.harmless import mend
+from tweeter.records import RawEvent
 from tweeter.store.engine import insert_new, reading
 from tweeter.store.schema import quarantine
 
 BODY_BYTES = 64 * 1024
+DETAIL_CHARACTERS = 500
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -24,13 +28,19 @@ class Rejected(msgspec.Struct, frozen=True):
     place: str
 
 
+def rejected(raw: RawEvent, error: DecodeError, place: str = "") -> Rejected:
+    """An event, and why it is refused: in words of its own, perhaps, so these are mended."""
+    words = mend(error.reason), mend(error.detail[:DETAIL_CHARACTERS])
+    return Rejected(raw.body, *words, mend(place or raw.place))
+
+
 def put(connection: Connection, stream_id: int, rejected: Rejected, now: int) -> None:
     """Keep the first BODY_BYTES of the event, or count it again if it is there."""
     digest = hashlib.sha256(rejected.body).hexdigest()
     row = {
         "stream_id": stream_id,
         "reason": rejected.reason[:64],
-        "detail": rejected.detail[:500],
+        "detail": rejected.detail[:DETAIL_CHARACTERS],
         "place": rejected.place[:500],
         "sha256": digest,
         "body": rejected.body[:BODY_BYTES],

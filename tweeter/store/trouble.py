@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from tweeter.errors import StoreError
 from tweeter.texts import joined, say
@@ -44,10 +44,26 @@ _SQLSTATE = {
 }
 
 
-def words(error: SQLAlchemyError | StoreError) -> str:
+# What cannot be stored however often it is tried: too long, not UTF-8, against a constraint.
+OF_DATA = (DataError, IntegrityError, UnicodeError, OverflowError)
+_OF_DATA = ("22", "23")  # classes of SQLSTATE: "data exception", "integrity constraint violation"
+
+
+def of_data(error: Exception) -> Exception | None:
+    """What is wrong with what should be stored; None if it is the database that failed."""
+    cause = getattr(error, "orig", None) or error
+    state = getattr(cause, "sqlstate", None) or ""
+    found = isinstance(error, OF_DATA) or isinstance(cause, OF_DATA) or state[:2] in _OF_DATA
+    return cause if found else None
+
+
+def words(error: Exception) -> str:
     """A failure of the database as sentences."""
     if isinstance(error, StoreError):
         return str(error)
+    if of_data(error) is not None:
+        refused = say("The database refuses what came (%(error)s).", error=type(error).__name__)
+        return joined(refused, GOES_ON)
     cause = error.orig if isinstance(error, DBAPIError) else None
     name = getattr(cause, "sqlite_errorname", None) or ""
     parts = name.split("_")

@@ -93,10 +93,11 @@ def column_posts() -> Response:
         return _with_cards(backlog.between(engine(), wanted, after, before, limit=limit))
     try:
         older = request.args.get("older", "")
-        return _with_cards(backlog.newest(engine(), wanted, older=older, limit=limit))
+        page = backlog.newest(engine(), wanted, older=older, limit=limit)
     except ValueError as error:
         words = "“older” is not a position: take it from the page before."
         raise Refused("bad_position", words) from error
+    return _with_cards(page)
 
 
 def _with_cards(found: Any) -> Response:

@@ -1,9 +1,9 @@
 """How values look on a page."""
 
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from tweeter import moments
 from tweeter.store.search import Counts
 from tweeter.texts import counted, say
 
@@ -12,8 +12,7 @@ def exact(moment: int | None) -> str | None:
     """Microseconds as ISO 8601, UTC, with nothing lost; None for 0 and None."""
     if not moment:
         return None
-    seconds, us = divmod(moment, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{us:06d}Z"
+    return f"{moments.utc(moment).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def readable(value: Any) -> Any:
@@ -41,7 +40,7 @@ def clock(moment: int) -> str:
     """Microseconds for people: "24 Nov 2026 05:04:12 UTC"; "" for 0."""
     if not moment:
         return ""
-    at = datetime.fromtimestamp(moment // 1_000_000, UTC)
+    at = moments.utc(moment)
     time = f"{at.hour:02}:{at.minute:02}:{at.second:02}"  # strftime takes twice as long
     return f"{at.day} {MONTHS[at.month - 1]} {at.year} {time} UTC"
 
