@@ -273,3 +273,18 @@ def test_a_deck_is_kept_changed_and_forgotten_and_its_columns_are_read(
     is_problem(client.get("/api/v1/decks/posts?older=x"), 422, "bad_position")
     assert client.delete("/api/v1/decks/1", json={}).json["deck"] == renamed
     is_problem(client.get("/api/v1/decks/1"), 404, "deck_not_found")
+
+
+def test_posts_dated_outside_all_years_are_shown(client: FlaskClient, engine: Engine) -> None:
+    keyword = keywords.add(engine, "storm")
+    late, early = 253_402_300_799_000_000 + 50_400_000_000, -62_135_596_800_000_000 - 50_400_000_000
+    lease = follow(engine)
+    store(engine, lease, post(1, created_at=late, edited_at=late), post(2, created_at=early))
+    for path in ("posts", "search", f"keywords/{keyword.id}/posts", "decks/posts?c1=all"):
+        answer = client.get(f"/api/v1/{path}")
+        assert answer.status_code == 200, path
+        assert len(answer.json["posts"]) == 2
+    for page in ("/", "/live", "/search", f"/keywords/{keyword.id}"):
+        assert client.get(page).status_code == 200, page
+    dates = [one["created_at"] for one in client.get("/api/v1/posts").json["posts"]]
+    assert dates == ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"]
