@@ -23,6 +23,7 @@ from tests.test_recheck import (
     texts,
 )
 from tweeter import recheck
+from tweeter.config import Config
 from tweeter.records import RawEvent, now_us
 from tweeter.store import keywords, past, rechecks
 
@@ -52,6 +53,12 @@ def kept_by(engine: Engine, sim: MastodonSimulator) -> None:
     assert rechecks.start_due(engine, x_days=0, networks=["mastodon"]) == 1
 
 
+def work(engine: Engine, config: Config) -> None:
+    """Part by part, as many as it takes here."""
+    while state(engine).state == "waiting":
+        recheck.work(engine, config, claim(engine, anew=True))
+
+
 @pytest.mark.parametrize("many", [True, False], ids=["4.3", "older"])
 @pytest.mark.parametrize("instead", PROXY.values(), ids=list(PROXY))
 def test_what_stands_before_a_mastodon_server_removes_nothing(
@@ -69,8 +76,7 @@ def test_what_stands_before_a_mastodon_server_removes_nothing(
         assert len(texts(sqlite_engine)) == POSTS
         sim.instead = None
         sim.deleted.add(sim.statuses[3]["id"])
-        while state(sqlite_engine).state == "waiting":
-            recheck.work(sqlite_engine, config, claim(sqlite_engine, anew=True))
+        work(sqlite_engine, config)
         assert state(sqlite_engine).state == "done", state(sqlite_engine).words
         assert len(texts(sqlite_engine)) == POSTS - 1
 
@@ -83,7 +89,7 @@ def test_a_mastodon_server_that_has_deleted_all_posts_is_believed(
         kept_by(engine, sim)
         sim.deleted = {found["id"] for found in sim.statuses}
         config = settings(tmp_path, MASTODON_URL=sim.url, MASTODON_TOKEN=sim.token)
-        recheck.work(engine, config, claim(engine))
+        work(engine, config)
         assert state(engine).state == "done", state(engine).words
         assert texts(engine) == []
         assert set(reasons(engine).values()) == {"not found"}
@@ -108,7 +114,7 @@ def test_an_app_view_that_leaves_out_what_is_there_removes_nothing(
         uris = bluesky_kept_by(engine, sim)
         sim.forgetful = True
         sim.deleted.add(uris[3])
-        recheck.work(engine, settings(tmp_path, BLUESKY_API=sim.url), claim(engine))
+        work(engine, settings(tmp_path, BLUESKY_API=sim.url))
         assert state(engine).state == "done", state(engine).words
         assert reasons(engine) == {uris[3]: "not found"}
         assert len(texts(engine)) == POSTS - 1
@@ -122,7 +128,7 @@ def test_an_app_view_that_knows_neither_posts_nor_accounts_hides_nothing(
         bluesky_kept_by(engine, sim)
         sim.answers = [(200, {}, {"posts": []}), (200, {}, {"profiles": []})]
         job = claim(engine)
-        recheck.work(engine, settings(tmp_path, BLUESKY_API=sim.url), job)
+        work(engine, settings(tmp_path, BLUESKY_API=sim.url))
         assert state(engine).state == "done", state(engine).words
         assert len(texts(engine)) == POSTS
         assert len(list(rechecks.page(engine, _again(job), 0, limit=POSTS + 1))) == POSTS
@@ -140,6 +146,6 @@ def test_an_app_view_whose_posts_are_all_deleted_is_believed(
         sim = served.it
         uris = bluesky_kept_by(engine, sim)
         sim.deleted = set(uris)
-        recheck.work(engine, settings(tmp_path, BLUESKY_API=sim.url), claim(engine))
+        work(engine, settings(tmp_path, BLUESKY_API=sim.url))
         assert state(engine).state == "done", state(engine).words
         assert texts(engine) == []
