@@ -18,7 +18,7 @@ S = 1_000_000
 def turn(engine: Engine, lease: Lease, state: str, at_s: int, outcome: str = "") -> None:
     cause = "" if state == "live" else f"It is {state}."
     entered = Turn(state=state, cause=cause, at=AT + at_s * S, outcome=outcome)
-    ledger.enter(engine, lease.stream_id, entered)
+    ledger.enter(engine, lease, entered)
 
 
 def lose(engine: Engine, lease: Lease, since_s: int, until_s: int) -> None:

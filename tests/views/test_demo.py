@@ -35,7 +35,7 @@ def test_a_demo_keyword_has_a_page_also_after_a_gap_of_its_stream(
         connection.execute(update(stream_table).values(covered_until=now))
     for ago, state, outcome in ((100, "live", ""), (60, "down", ""), (30, "live", "lost")):
         turn = Turn(state=state, cause="", at=now - ago * US, kind="closed", outcome=outcome)
-        ledger.enter(engine, lease.stream_id, turn)
+        ledger.enter(engine, lease, turn)
     assert client.get(f"/keywords/{keyword_id}").status_code == 200
 
 
