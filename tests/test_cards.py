@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from tests.pictures import posts as invented
+from tests.store.posts import post
 from tweeter import cards
 from tweeter.cards import Card, Medium, Part
 from tweeter.records import Link, Media, Post
 from tweeter.store.posts import StoredPost
+from tweeter.views import pieces
 
 AT = 1_795_000_000_000_000
 
@@ -106,6 +108,20 @@ def test_only_http_becomes_a_link_and_no_text_is_lost() -> None:
     assert all(part.url.startswith("https://") for part in card.rest if part.url)
     assert card.url == card.view == ""
     assert card.profile == "https://x.com/i/user/7001"
+
+
+def test_a_tag_that_leads_nowhere_stands_apart_in_its_own_direction_and_is_found_whole() -> None:
+    found = stored(post(1, "عاصفة #harbour هنا", network="demo", tags=("harbour",)))
+    parts = cards.card(found).text
+    assert parts == [Part("عاصفة "), Part("#harbour", apart=True), Part(" هنا")]
+    marked = cards.with_marks(cards.card(found), found, [(7, 14)])
+    assert marked.text[1] == Part("#harbour", hit=True, apart=True)
+    link = Part("#fog", "https://bsky.app/hashtag/fog")
+    assert pieces.card_text([parts[0], marked.text[1], link], "ar") == (
+        '<div class="text" dir="auto" lang="ar">عاصفة <bdi><mark class="hit">#harbour</mark></bdi>'
+        '<bdi><a href="https://bsky.app/hashtag/fog" rel="noopener nofollow ugc noreferrer"'
+        ' target="_blank">#fog</a></bdi></div>'
+    )
 
 
 def test_media_that_nobody_described_are_said_to_be_there() -> None:

@@ -75,11 +75,15 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """A stretch of a text; url is "" where it is no link. hit: a search found it."""
+    """A stretch of a text; url is "" where it is no link. hit: a search found it.
+
+    apart: a tag or a name that leads nowhere, written in its own direction as links are.
+    """
 
     text: str
     url: str = ""
     hit: bool = False
+    apart: bool = False
 
 
 class Medium(msgspec.Struct, frozen=True, array_like=True):
@@ -207,6 +211,9 @@ def _marked(parts: Sequence[Part], marks: Sequence[tuple[int, int]]) -> Iterator
         end = at + len(part.text)
         if part.url:
             yield part
+        elif part.apart:
+            is_hit = any(start < end and at < stop for start, stop in marks)
+            yield msgspec.structs.replace(part, hit=is_hit)
         else:
             edge = at
             for start, stop in marks:
@@ -316,7 +323,7 @@ def _parts(post: StoredPost, text: str) -> list[Part]:
             continue  # inside another one
         if span.start > at:
             parts.append(Part(text[at : span.start]))
-        parts.append(Part(span.shown, span.url))
+        parts.append(Part(span.shown, span.url, apart=not span.url))
         at = span.end
     if at < len(text):
         parts.append(Part(text[at:]))
@@ -347,11 +354,10 @@ def _tag_spans(post: StoredPost, text: str) -> Iterator[_Span]:
         "mastodon": f"https://{host(post.url)}/tags/" if host(post.url) else "",
     }.get(post.network)
     known = {tag.casefold() for tag in post.tags}
-    if not base or not known:
-        return
-    for found in _TAG.finditer(text):
+    for found in _TAG.finditer(text) if known else ():
         if found[1].casefold() in known:
-            yield _Span(found.start(), found.end(), found[0], base + quote(found[1], safe=""))
+            url = base + quote(found[1], safe="") if base else ""
+            yield _Span(found.start(), found.end(), found[0], url)
 
 
 def _name_spans(post: StoredPost, text: str) -> Iterator[_Span]:
@@ -372,7 +378,7 @@ def _name_spans(post: StoredPost, text: str) -> Iterator[_Span]:
 def _cut(parts: list[Part], room: int) -> Iterator[Part]:
     for part in parts:
         if len(part.text) > room:
-            yield Part(f"{part.text[:room]}…", part.url, part.hit)
+            yield Part(f"{part.text[:room]}…", part.url, part.hit, part.apart)
             return
         yield part
         room -= len(part.text)

@@ -19,6 +19,7 @@ from tweeter.store import demo as demo_data
 from tweeter.store import migrate, posts, revisions
 from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
+from tweeter.texts import counted
 
 # Loaded with what they need: the command that is given is one of them, or none.
 LATER = {
@@ -102,9 +103,12 @@ def status(as_json: bool) -> None:
         data({"overview": found, **posts.totals(engine)})
         return
     totals = posts.totals(engine)
-    click.echo(
-        f"{totals['posts']:,} posts, {totals['keywords']:,} keywords, {found.workers} workers."
+    parts = (
+        counted("%(count)s post", "%(count)s posts", totals["posts"]),
+        counted("%(count)s keyword", "%(count)s keywords", totals["keywords"]),
+        counted("%(count)s worker", "%(count)s workers", found.workers),
     )
+    click.echo(f"{', '.join(parts)}.")
     if found.warning:
         click.echo(found.warning)
     for stream in found.streams:

@@ -24,7 +24,7 @@ from tweeter.store.figures import Figure
 from tweeter.store.keywords import KeywordRow, Options
 from tweeter.store.preview import Example, Preview, preview
 from tweeter.store.report import Report, report
-from tweeter.views.show import clock, duration
+from tweeter.views.show import clock, duration, pace
 
 NETWORKS = ("x", "bluesky", "mastodon")
 
@@ -207,10 +207,10 @@ def _preview_lines(found: Preview) -> list[str]:
     if not found.looked_at:
         return ["No post is stored yet to try it on."]
     share = 100 * found.found / found.looked_at
-    by_network = "  ".join(f"{n} ~{hour:.1f}/h" for n, hour in found.an_hour_by_network.items())
+    by_network = "  ".join(f"{n} ~{pace(hour)}" for n, hour in found.an_hour_by_network.items())
     lines = [
         f"{found.found:,} of the newest {found.looked_at:,} stored posts ({share:.1f} %), about"
-        f" {found.an_hour:.1f} an hour since {clock(found.since)}  {by_network}".rstrip()
+        f" {pace(found.an_hour)} since {clock(found.since)}  {by_network}".rstrip()
     ]
     if found.gains is not None:
         lines.append(f"gains {found.gains:,}, loses {found.loses:,} against the present one")

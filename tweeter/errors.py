@@ -56,8 +56,8 @@ class KeywordSyntaxError(TweeterError):
         self.message = message
         self.position = position
         self.hint = hint
-        where = say("(at character %(number)s)", number=position + 1)
-        super().__init__(joined(message, where, hint))
+        where = say("(Character %(number)s.)", number=position + 1)
+        super().__init__(joined(message, hint, where))
 
 
 class DecodeError(TweeterError):

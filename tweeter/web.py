@@ -92,6 +92,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
     app.jinja_env.filters.update(
         clock=show.clock,
         duration=show.duration,
+        pace=show.pace,
         card=cards.card,
         with_marks=cards.with_marks,
         harmless=harmless,

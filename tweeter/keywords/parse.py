@@ -153,7 +153,7 @@ def _phrase(expression: str, at: int) -> tuple[Word, int]:
     ends = [end for mark in closing if (end := expression.find(mark, at + 1)) >= 0]
     if not ends:
         raise KeywordSyntaxError(
-            say("This quote is never closed."), at, say("Add %(sign)s.", sign=closing[-1])
+            say("This quote is never closed."), at, say("Add “%(sign)s”.", sign=closing[-1])
         )
     end = min(ends)
     text = " ".join(expression[at + 1 : end].split())
@@ -304,12 +304,12 @@ class _Parser:
             )
         if self.token.kind == "end":
             raise KeywordSyntaxError(
-                say("This parenthesis is never closed."), opening.at, say("Add ).")
+                say("This parenthesis is never closed."), opening.at, say("Add “)”.")
             )
         node = self.expression(depth + 1)
         if self.token.kind != ")":
             raise KeywordSyntaxError(
-                say("This parenthesis is never closed."), opening.at, say("Add ).")
+                say("This parenthesis is never closed."), opening.at, say("Add “)”.")
             )
         self._take()
         return node

@@ -9,6 +9,7 @@ import { say } from "./words.js";
 
 const HOUR = 3_600;
 const DAY = 86_400;
+const MONTH = 30 * DAY; // as in charts.py: a step of so long, or several, is of the calendar
 const LEAST = 2; // percent of the width: no word stands nearer to the edge
 const MOST = 96;
 const SVG = "http://www.w3.org/2000/svg";
@@ -16,7 +17,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const minute = clock({ dateStyle: "medium", timeStyle: "short" });
 const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+const month = new Intl.DateTimeFormat(undefined, { month: "short" });
+const monthOfYear = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" });
+const year = new Intl.DateTimeFormat(undefined, { year: "numeric" });
 const drawn = new WeakMap(); // group of ticks: as the server drew them
 
 function node(name, attributes, ...children) {
@@ -26,9 +29,11 @@ function node(name, attributes, ...children) {
   return made;
 }
 
-function word(at, step) {
+function word(at, step, isFirst) {
   const moment = new Date(at * 1000);
-  if (step >= DAY) return (step >= 182 * DAY ? year : day).format(moment);
+  if (step >= 12 * MONTH) return year.format(moment);
+  if (step >= MONTH) return (isFirst || moment.getMonth() === 0 ? monthOfYear : month).format(moment);
+  if (step >= DAY) return day.format(moment);
   return (moment.getHours() === 0 && moment.getMinutes() === 0 ? day : hour).format(moment);
 }
 
@@ -38,16 +43,30 @@ function tick(place, at, words) {
   return [line, text];
 }
 
-// The moments at which the zone's clock shows a multiple of step.
+// The moments at which the zone's clock shows a multiple of step, or its calendar one of months.
+function* moments(since, until, step) {
+  const [first, every] = step >= MONTH ? [monthNumber(since), step / MONTH] : [since + offset(since), step];
+  for (let shown = first + ((every - (first % every)) % every); ; shown += every) {
+    const at = step >= MONTH
+      ? new Date(Math.floor(shown / 12), shown % 12, 1).getTime() / 1000
+      : shown - offset(shown - offset(shown));
+    if (at >= until) return;
+    yield at;
+  }
+}
+
+function monthNumber(at) {
+  const moment = new Date(at * 1000);
+  return 12 * moment.getFullYear() + moment.getMonth();
+}
+
 function ticks(since, until, step) {
   const found = [];
-  const first = since + offset(since);
-  for (let shown = first + ((step - (first % step)) % step); ; shown += step) {
-    const at = shown - offset(shown - offset(shown));
-    if (at >= until) return found;
+  for (const at of moments(since, until, step)) {
     const place = Math.round(1e5 * (at - since) / (until - since)) / 1e3;
-    if (place >= LEAST && place <= MOST) found.push(...tick(place, at, word(at, step)));
+    if (place >= LEAST && place <= MOST) found.push(...tick(place, at, word(at, step, found.length === 0)));
   }
+  return found;
 }
 
 function drawAxis(figure) {

@@ -38,7 +38,10 @@ function author(card) {
 function text(card, parts) {
   const node = element("div", { className: "text", dir: "auto" });
   if (card.lang) node.lang = card.lang;
-  node.append(...parts.map(([words, url]) => (url ? outside(url, words) : words)));
+  node.append(...parts.map(([words, url, , isApart]) => {
+    const said = url ? outside(url, words) : words;
+    return url || isApart ? element("bdi", {}, said) : said; // in its own direction
+  }));
   return node;
 }
 

@@ -47,7 +47,8 @@ function words(stream) {
 }
 
 function row(stream) {
-  const link = cell("a", "", cell("bdi", "", stream.name));
+  const parts = stream.name.split(/(?<=\/)/).flatMap((part, n) => (n ? [cell("wbr"), part] : [part]));
+  const link = cell("a", "", cell("bdi", "", ...parts)); // it breaks after its network
   link.href = `/sources/${stream.name.split("/").map(encodeURIComponent).join("/")}`;
   const name = cell("th", "", link);
   name.scope = "row";

@@ -23,6 +23,8 @@ from tweeter.texts import say
 HIGH = 1_000
 GAP = 0.12  # of a bucket, between bars
 TICKS = 6
+MONTH = 30 * DAY  # a step of so long, or several, stands for months of the calendar: in axes.js too
+MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600)
 LANES = 4  # rows of notes
 ROOM = 7.0  # percent of the width that the number of a note takes, on a phone
 
@@ -66,7 +68,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[tuple[int, str]]
     down: list[Tick]
     along: list[Tick]
-    step: int  # seconds from one word along to the next
+    step: int  # seconds from one word along to the next; see MONTH
     gaps: list[Region]
     pauses: list[Region]
     hundred: float | None  # where the mean of indexes is, in percent from the top
@@ -261,24 +263,38 @@ def _step(span: Span) -> int:
     """Seconds from one word of the axis of time to the next."""
     length = span.until - span.since
     steps = (60, 300, 600, 900, 1800, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY)
-    longer = (7 * DAY, 14 * DAY, 28 * DAY, 56 * DAY, 91 * DAY, 182 * DAY, 364 * DAY)
-    return next((s for s in (*steps, *longer) if length / s <= TICKS), length)
+    longer = (7 * DAY, 14 * DAY, *(MONTH * months for months in MONTHS))
+    return next((s for s in (*steps, *longer) if length / s <= TICKS), longer[-1])
 
 
 def _along(span: Span) -> list[Tick]:
     step = _step(span)
-    first = span.since + -span.since % step
+    moments: Sequence[int] = range(span.since + -span.since % step, span.until, step)
+    if step >= MONTH:
+        moments = _months(span, step // MONTH)
+    shown = [at for at in moments if 2 <= _place(span, at) <= 96]
+    return [Tick(_place(span, at), _word(at, step, at == shown[0]), at) for at in shown]
+
+
+def _months(span: Span, every: int) -> list[int]:
+    """Beginnings of months: of those whose number, counted from the year 0, `every` divides."""
+    first, last = (datetime.fromtimestamp(at, UTC) for at in (span.since, span.until))
+    low, high = (at.year * 12 + at.month - 1 for at in (first, last))
     return [
-        Tick(_place(span, at), _word(at, step), at)
-        for at in range(first, span.until, step)
-        if 2 <= _place(span, at) <= 96
+        int(datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC).timestamp())
+        for number in range(low + -low % every, high + 1, every)
     ]
 
 
-def _word(at: int, step: int) -> str:
+def _word(at: int, step: int, is_first: bool) -> str:
+    """What stands at a moment; of months the first one and each January have their year."""
     moment = datetime.fromtimestamp(at, UTC)
+    if step >= 12 * MONTH:
+        return str(moment.year)
+    if step >= MONTH:
+        return moment.strftime("%b %Y" if is_first or moment.month == 1 else "%b")
     if step >= DAY:
-        return moment.strftime("%-d %b %Y" if step >= 182 * DAY else "%-d %b")
+        return moment.strftime("%-d %b")
     return moment.strftime("%-d %b" if moment.hour == 0 and moment.minute == 0 else "%H:%M")
 
 

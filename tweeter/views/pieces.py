@@ -54,8 +54,9 @@ def card_text(parts: Sequence[Part], lang: str, *, scrolls: bool = False) -> Mar
 
 def _part(part: Part) -> str:
     if part.url:
-        return outside(part.url, part.text)
-    return f'<mark class="hit">{written(part.text)}</mark>' if part.hit else written(part.text)
+        return f"<bdi>{outside(part.url, part.text)}</bdi>"
+    said = f'<mark class="hit">{written(part.text)}</mark>' if part.hit else written(part.text)
+    return f"<bdi>{said}</bdi>" if part.apart else said
 
 
 def value_word(facet: str, label: str) -> str:
