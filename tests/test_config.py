@@ -122,3 +122,11 @@ def test_mastodon_settings_that_do_not_fit_together_are_named() -> None:
     assert "token" not in fault.partition("expected")[0].replace("TWEETER_MASTODON_SERVERS", "")
     twice = faults(MASTODON_SERVERS="https://a.example t\nhttps://a.example u")
     assert "given twice" in twice[0]
+
+
+def test_a_port_of_the_database_is_a_number() -> None:
+    for place in ("h:port/x", "u:p/w@h:port/x", "[::1]:port/x"):
+        with pytest.raises(ConfigError, match="port is a number"):
+            config.load({"TWEETER_DATABASE_URL": f"postgresql://{place}"})
+    for place in ("h:5432/x", "u:p:w@h/x", "[::1]/x", "/x?host=/run/pg"):
+        config.load({"TWEETER_DATABASE_URL": f"postgresql://{place}"})

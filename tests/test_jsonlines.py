@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tweeter import jsonlines
 from tweeter.errors import SourceError
 from tweeter.jsonlines import Blocks
-from tweeter.recordings import Part, Reader, open_file, position_after, read
+from tweeter.recordings import Part, Reader, open_file, position_after, read, split
 from tweeter.records import RawEvent
 
 lines = st.lists(st.binary(max_size=90).map(lambda b: b.replace(b"\n", b"")), max_size=20)
@@ -113,3 +113,30 @@ def test_parts_of_a_zstd_file_that_hold_nothing_to_read_are_passed_over(tmp_path
     file.write_bytes(one + skipped + empty + other + skipped)
     events = [event.body for block in read(file, Part(0, 0), 0) for event in block]
     assert events == [b'{"n": 1}', b'{"n": 2}']
+
+
+EVENTS = b"event: update\ndata: {}\n\nevent: delete\ndata: 1\n\n"
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\n", b"\r\n\r\n", b"\xef\xbb\xbf\n"])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_server_sent_events_are_known_behind_a_mark_or_a_blank_line(
+    tmp_path: Path, before: bytes, is_packed: bool
+) -> None:
+    path = tmp_path / "events"
+    data = before + EVENTS
+    path.write_bytes(gzip.compress(data) if is_packed else data)
+    (part,) = split(path)
+    events = [event for block in read(path, part, 0) for event in block]
+    assert [e.body for e in events if e.body] == EVENTS.strip().split(b"\n\n")
+    assert sum(event.lines for event in events) == len(data.splitlines())
+
+
+def test_a_block_of_server_sent_events_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    line = b"data: " + b"x" * 1_000_000 + b"\n"
+    path.write_bytes(line * 12 + b"\n" + EVENTS)
+    (part,) = split(path)
+    first, *others = [event for block in read(path, part, 0) for event in block]
+    assert (len(others), first.lines) == (2, 13)
+    assert len(first.body) <= jsonlines.LINE_BYTES

@@ -75,6 +75,11 @@ def _database(raw: str) -> str:
         raise Fault("a file, such as sqlite:////home/me/tweeter.db (several processes share it)")
     if scheme.startswith("mysql") and "charset=" not in rest:
         rest += ("&" if "?" in rest else "?") + "charset=utf8mb4"
+    place = re.split("[/?]", rest.rpartition("@")[2])[0]
+    port = "" if place.endswith("]") else place.partition("]")[2] or place
+    port = port.rpartition(":")[2] if ":" in port else ""
+    if port and not (port.isascii() and port.isdigit()):
+        raise Fault("a URL whose port is a number, such as postgresql://me@localhost:5432/tweeter")
     return f"{scheme}://{rest}"
 
 

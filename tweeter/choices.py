@@ -64,8 +64,16 @@ def languages_of(tag: str) -> list[str]:
     return found if found and found[0] else [*found, NO_LANGUAGE]
 
 
+LONGEST = 8_000  # characters of one value
+
+
 def checked(name: str, value: str) -> str:
     """The value as it is compared, if it is one of this name; raises BadFilter."""
+    if len(value) > LONGEST:
+        words = say(
+            "“%(name)s” has a value of more than %(most)s characters.", name=name, most=LONGEST
+        )
+        raise BadFilter(name, words)
     bare = value.removeprefix("-").lower()
     sign = "-" if value.startswith("-") else ""
     choices = _CHOICES.get(name)

@@ -2,7 +2,7 @@
 
 import click
 
-from tweeter.cli_ground import JSON, MOMENT, data, moments_as_text, say, set_up
+from tweeter.cli_ground import ID, JSON, MOMENT, data, moments_as_text, say, set_up
 from tweeter.records import now_us
 from tweeter.store import annotations
 from tweeter.store.annotations import EVERY, Annotation
@@ -17,7 +17,7 @@ def annotation() -> None:
 
 
 @annotation.command(name="list")
-@click.option("--keyword", "keyword_id", type=int, help="Its own, and those of all keywords.")
+@click.option("--keyword", "keyword_id", type=ID, help="Its own, and those of all keywords.")
 @click.option("--since", type=MOMENT, default=0, help="Only what reaches to then.")
 @click.option("--until", type=MOMENT, default=_LAST, help="Only what began before.")
 @JSON
@@ -30,7 +30,7 @@ def list_annotations(keyword_id: int | None, since: int, until: int, as_json: bo
 
 @annotation.command()
 @click.argument("text")
-@click.option("--keyword", "keyword_id", type=int, default=EVERY, help="Its number; without: all.")
+@click.option("--keyword", "keyword_id", type=ID, default=EVERY, help="Its number; without: all.")
 @click.option("--since", type=MOMENT, help="When it was, or began; default: now.")
 @click.option("--until", type=MOMENT, default=0, help="When it ended; without: one moment.")
 @JSON
@@ -42,9 +42,9 @@ def add(text: str, keyword_id: int, since: int | None, until: int, as_json: bool
 
 
 @annotation.command()
-@click.argument("annotation_id", type=int)
+@click.argument("annotation_id", type=ID)
 @click.option("--text", help="Another text.")
-@click.option("--keyword", "keyword_id", type=int, help="Another keyword's; 0: all keywords'.")
+@click.option("--keyword", "keyword_id", type=ID, help="Another keyword's; 0: all keywords'.")
 @click.option("--since", type=MOMENT, help="When it was, or began.")
 @click.option("--until", type=MOMENT, help="When it ended.")
 @click.option("--moment", is_flag=True, help="It has no end: it is of one moment.")
@@ -60,7 +60,7 @@ def edit(annotation_id: int, moment: bool, as_json: bool, **given: int | str | N
 
 
 @annotation.command()
-@click.argument("annotation_id", type=int)
+@click.argument("annotation_id", type=ID)
 @JSON
 def remove(annotation_id: int, as_json: bool) -> None:
     """Forget a note."""

@@ -62,6 +62,21 @@ class Moment(click.ParamType[int]):
 MOMENT = Moment()
 
 
+class Id(click.types.IntParamType):
+    """A number of something, as far as a database can hold one."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> int:
+        found: int = super().convert(value, param, context)
+        if not 0 <= found < 1 << 63:
+            self.fail("There is no such number.", param, context)
+        return found
+
+
+ID = Id()
+
+
 def say(words: str) -> None:
     """Tell the person; never mixed with data."""
     click.echo(words, err=True)

@@ -8,6 +8,7 @@ import msgspec
 
 from tweeter import forecast, names
 from tweeter.cli_ground import (
+    ID,
     JSON,
     MEND,
     PARTLY,
@@ -104,7 +105,7 @@ def _say_names(row: KeywordRow) -> None:
 
 
 @keyword.command()
-@click.argument("keyword_id", type=int, metavar="ID")
+@click.argument("keyword_id", type=ID, metavar="ID")
 @click.argument("expression", required=False)
 @_options
 @JSON
@@ -146,7 +147,7 @@ def list_keywords(removed: bool, as_json: bool) -> None:
 
 def _state_command(name: str, state: str, words: str) -> None:
     @keyword.command(name=name, help=words)
-    @click.argument("keyword_id", type=int, metavar="ID")
+    @click.argument("keyword_id", type=ID, metavar="ID")
     @JSON
     def change(keyword_id: int, as_json: bool) -> None:
         _, engine = set_up()
@@ -159,7 +160,7 @@ _state_command("restore", "active", "Bring a removed keyword back.")
 
 
 @keyword.command()
-@click.argument("keyword_id", type=int, metavar="ID")
+@click.argument("keyword_id", type=ID, metavar="ID")
 @click.option("--purge", is_flag=True, help="Also delete its posts, in ten minutes.")
 @JSON
 def rm(keyword_id: int, purge: bool, as_json: bool) -> None:
@@ -173,7 +174,7 @@ def rm(keyword_id: int, purge: bool, as_json: bool) -> None:
 @click.option(
     "--network", "networks", multiple=True, type=click.Choice(NETWORKS), help="Only there."
 )
-@click.option("--keyword", "keyword_id", type=int, help="Compare with this keyword's present one.")
+@click.option("--keyword", "keyword_id", type=ID, help="Compare with this keyword's present one.")
 @JSON
 def try_keyword(
     expression: str, networks: tuple[str, ...], keyword_id: int | None, as_json: bool
@@ -228,7 +229,7 @@ def _excerpt(example: Example) -> str:
 
 
 @keyword.command()
-@click.argument("keyword_id", type=int, metavar="ID")
+@click.argument("keyword_id", type=ID, metavar="ID")
 @JSON
 def show(keyword_id: int, as_json: bool) -> None:
     """Everything about a keyword: state, networks, budgets, coverage, look-back."""
@@ -314,7 +315,7 @@ def _text(file: IO[bytes]) -> str:
     try:
         return file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError([f"The file is not UTF-8 text (byte {error.start})."]) from error
+        raise bulk.BadLines(f"The file is not UTF-8 text (byte {error.start}).") from error
 
 
 def _print_verdict(verdict: bulk.Verdict, added: int | None, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import time
 import click
 import msgspec
 
-from tweeter.cli_ground import JSON, MOMENT, data, say, set_up
+from tweeter.cli_ground import ID, JSON, MOMENT, data, say, set_up
 from tweeter.records import now_us
 from tweeter.store import feed, figures, keywords, posts
 from tweeter.store.posts import StoredPost
@@ -14,7 +14,7 @@ from tweeter.views.show import clock, exact
 
 
 @click.command(name="posts")
-@click.option("--keyword", "keyword_id", type=int, help="Only this keyword's.")
+@click.option("--keyword", "keyword_id", type=ID, help="Only this keyword's.")
 @click.option("--since", type=MOMENT, default=0, help="Not older: 2d, 36h, or ISO 8601.")
 @click.option("--until", type=MOMENT, default=0, help="Older than this.")
 @JSON
@@ -47,7 +47,7 @@ def print_post(post: StoredPost, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--keyword", "keyword_id", type=int, help="Only this keyword's.")
+@click.option("--keyword", "keyword_id", type=ID, help="Only this keyword's.")
 @JSON
 def tail(keyword_id: int | None, as_json: bool) -> None:
     """Print each new post as it is stored, until Ctrl-C."""

@@ -9,6 +9,7 @@ import msgspec
 from tweeter.cli_ground import (
     CREDENTIALS,
     FAILED,
+    ID,
     JSON,
     LIMITED,
     MOMENT,
@@ -89,7 +90,7 @@ def gaps_group() -> None:
 
 
 @gaps_group.command(name="list")
-@click.option("--keyword", "keyword_id", type=int, help="As this keyword met them.")
+@click.option("--keyword", "keyword_id", type=ID, help="As this keyword met them.")
 @click.option("--stream", default="", help="Only of this source.")
 @click.option("--since", type=MOMENT, default="2d", show_default=True, help="2d, 36h, ISO 8601.")
 @JSON

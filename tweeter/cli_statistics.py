@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from tweeter.cli_ground import JSON, moments_as_text, set_up
+from tweeter.cli_ground import ID, JSON, moments_as_text, set_up
 from tweeter.cli_ground import data as print_value
 from tweeter.records import now_us
 from tweeter.statistics import questions
@@ -31,7 +31,7 @@ LABELS = {
 
 
 @click.command(name="stats")
-@click.argument("keyword_id", type=int)
+@click.argument("keyword_id", type=ID)
 @click.option("--range", "chosen", type=click.Choice(list(PRESETS)), help="The time until now.")
 @click.option("--since", "from_", help="From then on: 2d, 36h, or ISO 8601.")
 @click.option("--until", "to", help="Until then; default: now.")
@@ -41,7 +41,7 @@ LABELS = {
 @click.option(
     "--with",
     "others",
-    type=int,
+    type=ID,
     multiple=True,
     metavar="ID",
     help="With this keyword, or more.",

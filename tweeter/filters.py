@@ -174,8 +174,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
         return text, networks
 
 
-# Two words are no hashtag, and a link may have commas in it.
-_BETWEEN = {"tag": r",", "link": r"[,\s]+(?=-?https?://)"}
+# Two words are no hashtag, and a link may have commas in it. A run of separators is tried once,
+# from its beginning: from each of its characters it would take the square of its length.
+_BETWEEN = {"tag": r",", "link": r"(?<![,\s])[,\s]+(?=-?https?://)"}
 
 
 def values_of(args: Args) -> dict[str, Any]:

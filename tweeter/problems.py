@@ -21,7 +21,7 @@ from tweeter.errors import (
 )
 from tweeter.moments import BadMoment
 from tweeter.store.annotations import AnnotationNotFound, BadAnnotation
-from tweeter.store.bulk import TooManyLines
+from tweeter.store.bulk import BadLines, TooManyLines
 from tweeter.store.decks import DeckChanged, DeckExists, DeckNotFound
 from tweeter.store.gaps import NoSuchStream
 from tweeter.store.keywords import KeywordExists, KeywordNotFound, TooManyKeywords
@@ -57,6 +57,7 @@ KINDS: tuple[tuple[type[Exception], str, int, str], ...] = (
     (KeywordNotFound, "keyword_not_found", 404, "There is no such keyword"),
     (KeywordExists, "keyword_exists", 409, "Another keyword says the same"),
     (TooManyKeywords, "too_many_keywords", 409, "The limit of keywords is reached"),
+    (BadLines, "bad_lines", 422, "The lines cannot be read"),
     (TooManyLines, "too_many_lines", 413, "Too many lines at once"),
     (UnknownSource, "source_not_found", 404, "There is no such source"),
     (NoSuchStream, "stream_not_found", 404, "There is no such stream"),

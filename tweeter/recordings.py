@@ -18,6 +18,8 @@ from tweeter.jsonlines import CUT_BYTES, DAMAGED, LINE_BYTES, Block, Blocks, Fil
 from tweeter.records import RawEvent, now_us
 
 BLOCK_EVENTS = 512
+BOM = b"\xef\xbb\xbf"
+HEAD_BYTES = 256  # by which a file is known
 SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
 LEAST_BYTES = 32 * 1024 * 1024  # between two parts a reader's helpers have nothing to do
 MOST_PARTS = 64
@@ -38,7 +40,8 @@ def split(path: Path, *, least_bytes: int = LEAST_BYTES) -> list[Part]:
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
-            if not size or file.read(8).startswith((GZIP, ZSTD, *SSE)):
+            head = file.read(HEAD_BYTES)
+            if not size or head.startswith((GZIP, ZSTD)) or _is_sse(head):
                 return [Part(0, 0)]
             step = max(least_bytes, -(-size // MOST_PARTS))
             cuts = [0]
@@ -50,6 +53,11 @@ def split(path: Path, *, least_bytes: int = LEAST_BYTES) -> list[Part]:
             return [Part(*cut) for cut in zip(cuts, [*cuts[1:], size], strict=True)]
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _is_sse(head: bytes) -> bool:
+    """Whether a file that begins so is one of server-sent events."""
+    return head.removeprefix(BOM).lstrip().startswith(SSE)
 
 
 def unreadable(path: Path, error: OSError) -> SourceError:
@@ -77,7 +85,7 @@ def read(path: Path, part: Part, position: int) -> Iterator[Block | list[RawEven
                 at = max(position, part.start)
                 file.seek(at)
                 yield from (blocks := Blocks(file, path.name, at, part.end))
-            elif file.peek(8).startswith(SSE):
+            elif _is_sse(file.peek(HEAD_BYTES)):
                 blocks = Reader(file, path.name)
                 while block := blocks.block(0):
                     yield [event for event in block if int(event.cursor) > position]
@@ -175,10 +183,14 @@ class Reader:
         return found
 
     def _all(self) -> Iterator[RawEvent]:
+        is_sse = _is_sse(self._file.peek(HEAD_BYTES))
         first = self._line()
         if first is None:
             return
-        yield from (self._blocks if first.startswith(SSE) else self._json_lines)(first)
+        if is_sse:
+            yield from self._blocks(first.removeprefix(BOM))
+        else:
+            yield from self._json_lines(first)
 
     def _line(self) -> bytes | None:
         """The next line without its end, None at the end; a far too long one is cut."""
@@ -198,17 +210,23 @@ class Reader:
             line = self._line()
 
     def _blocks(self, line: bytes | None) -> Iterator[RawEvent]:
-        """Server-sent events: a blank line ends a block and counts as one of its lines."""
+        """Server-sent events: a blank line ends a block and counts as one of its lines.
+
+        Of a block longer than any event what comes first is kept.
+        """
         gathered: list[bytes] = []
+        count = size = 0
         while line is not None:
-            if line:
+            count += 1
+            size += len(line) + 1
+            if not line:
+                yield self._event(b"\n".join(gathered), count)
+                gathered, count, size = [], 0, 0
+            elif size <= LINE_BYTES:
                 gathered.append(line)
-            else:
-                yield self._event(b"\n".join(gathered), len(gathered) + 1)
-                gathered = []
             line = self._line()
-        if gathered:
-            yield self._event(b"\n".join(gathered), len(gathered))
+        if count:
+            yield self._event(b"\n".join(gathered), count)
 
     def _event(self, body: bytes, lines: int) -> RawEvent:
         return RawEvent(

@@ -33,3 +33,8 @@ def test_what_cannot_be_noted_is_said(person: Person) -> None:
     assert person.run("annotation", "remove", "9").exit_code == 7
     assert person.run("annotation", "add", " ").exit_code == 2
     assert person.run("annotation", "edit", "9", "--moment", "--until", "1h").exit_code == 2
+
+
+def test_a_note_that_is_no_text_is_mended(person: Person) -> None:
+    (made,) = person.json("annotation", "add", "storm\udcff")
+    assert made["text"] == "storm\ufffd"

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.commands.conftest import Person, follow
 from tests.store.posts import AT, post, store
 from tweeter.store import keywords
@@ -137,3 +139,46 @@ def test_an_import_takes_ten_thousand_lines_and_no_more(person: Person) -> None:
     more = person.run("keyword", "import", "-", given=f"{lines}\nmore")
     assert (more.exit_code, "at most 10,000" in more.stderr) == (2, True)
     assert person.run("keyword", "import", "-", given=b"\xff\xfe").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "keyword show",
+        "keyword pause",
+        "keyword rm",
+        "stats",
+        "annotation remove",
+        "posts --keyword",
+        "tail --keyword",
+        "gaps list --keyword",
+        "annotation list --keyword",
+        "keyword preview storm --keyword",
+    ],
+)
+def test_a_number_larger_than_any_is_refused(person: Person, words: str) -> None:
+    result = person.run(*words.split(), str(1 << 63))
+    assert result.exit_code == 2
+    assert "There is no such number." in result.stderr
+
+
+def test_lines_that_cannot_be_read_are_what_is_wrong(person: Person) -> None:
+    result = person.run("keyword", "import", "-", "--json", given=b"storm\xff")
+    problem = json.loads(result.stderr)
+    assert (result.exit_code, problem["code"], problem["status"]) == (2, "bad_lines", 422)
+    table = 'expression,networks\nrain,\n"storm,x\nharbour,x\n'
+    result = person.run("keyword", "import", "-", given=table)
+    assert result.exit_code == 2
+    assert "What begins in line 3 is no CSV" in result.stderr
+    assert not keywords.list_all(person.engine)
+
+
+def test_a_line_that_is_too_long_has_its_verdict_and_a_doubtful_one_a_warning(
+    person: Person,
+) -> None:
+    table = f"expression,networks\nrain,x\n{'a' * 140_000},x\n"
+    first = person.run("keyword", "import", "-", "--dry-run", "--json", given=table)
+    assert [json.loads(line)["verdict"] for line in first.stdout.splitlines()] == ["good", "wrong"]
+    (line,) = person.json("keyword", "import", "-", "--dry-run", given="new one,bluesky\n")
+    assert line["verdict"] == "good"
+    assert "begin with the line expression,networks" in line["words"]

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, func, insert, inspect, select, text, update
@@ -274,3 +275,8 @@ def test_the_schema_names_every_table_that_must_be_binary(engine: Engine) -> Non
         assert metadata.tables
     with writing(engine) as connection:
         connection.execute(insert(positions).values(name="Feed", value=1))
+
+
+def test_a_backup_needs_a_name(sqlite_engine: Engine) -> None:
+    with pytest.raises(StoreError, match="needs the name of a file"):
+        migrate.backup(sqlite_engine, Path(""))

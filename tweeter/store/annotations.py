@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from tweeter.errors import TweeterError
-from tweeter.harmless import harmless
+from tweeter.harmless import harmless, mend
 from tweeter.store import keywords
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.schema import annotations
@@ -165,7 +165,7 @@ def remove(engine: Engine, annotation_id: int) -> Annotation:
 
 
 def _checked(text: str, since: int, until: int) -> str:
-    words = harmless(" ".join(text.split()))
+    words = harmless(mend(" ".join(text.split())))
     if not words:
         raise BadAnnotation(say("The note needs a text.")).at("text")
     if len(words) > CHARACTERS:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -19,6 +20,10 @@ from tweeter.texts import say
 
 LINES = 10_000
 NETWORKS = ("x", "bluesky", "mastodon")
+
+
+class BadLines(TweeterError):
+    """Lines that cannot be read: no text, or CSV with a quote that does not end."""
 
 
 class TooManyLines(TweeterError):
@@ -48,7 +53,7 @@ def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     """Lines as (number, expression, networks): one expression a line, or CSV with a header.
 
     CSV has the columns expression and, if wanted, networks (separated by spaces). Lines that
-    begin with # are remarks, unless the # begins a hashtag. Raises TooManyLines.
+    begin with # are remarks, unless the # begins a hashtag. Raises TooManyLines and BadLines.
     """
     if text.lstrip("\ufeff").lower().startswith(("expression,", "expression\n", "expression\r")):
         found = _csv(text.lstrip("\ufeff"))
@@ -68,13 +73,29 @@ def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
 
 
 def _csv(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    found = []
-    for row in reader:
+    csv.field_size_limit(sys.maxsize)  # what is too long is told by its verdict
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    found: list[tuple[int, str, tuple[str, ...]]] = []
+    before = 0
+    rows = iter(reader)
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return found
+        except csv.Error as error:
+            raise BadLines(
+                say(
+                    "What begins in line %(number)s is no CSV: its quote does not end, or something"
+                    " follows it. Write %(right)s.",
+                    number=before + 1,
+                    right='"two words",x',
+                )
+            ) from error
+        before = reader.line_num
         values = {str(k).strip().lower(): v for k, v in row.items() if isinstance(v, str)}
         expression = values.get("expression", "").strip()
         found.append((reader.line_num, expression, tuple(values.get("networks", "").split())))
-    return found
 
 
 def names(lines: Sequence[tuple[int, str, tuple[str, ...]]]) -> dict[str, str]:
@@ -123,8 +144,22 @@ def _verdicts(
                 one = msgspec.structs.replace(one, verdict="twice", words=words)
             else:
                 seen[name] = number
+                one = msgspec.structs.replace(one, words=_doubt(expression, networks))
         found.append(one)
     return found
+
+
+def _doubt(expression: str, networks: tuple[str, ...]) -> str:
+    """Whether the end of a good line was meant as its networks, as in CSV without its header."""
+    _, comma, last = expression.rpartition(",")
+    if networks or not comma or not last.split() or not set(last.lower().split()) <= set(NETWORKS):
+        return ""
+    return say(
+        "“%(text)s” is part of the keyword here. If networks are meant, begin with the line"
+        " %(header)s.",
+        text=f",{last}",
+        header="expression,networks",
+    )
 
 
 def _verdict(number: int, expression: str, networks: tuple[str, ...], answers: Answers) -> Verdict:

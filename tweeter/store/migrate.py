@@ -107,6 +107,8 @@ def backup(engine: Engine, path: Path) -> None:
     if engine.dialect.name != "sqlite":
         tool = "pg_dump" if engine.dialect.name == "postgresql" else "mariadb-dump"
         raise StoreError(f"tweeter backs up SQLite only. Here use: {tool}")
+    if not path.name:
+        raise StoreError("The backup needs the name of a file.")
     part = path.with_name(f"{path.name}.part")
     try:
         part.unlink(missing_ok=True)

@@ -296,7 +296,7 @@ def _fields(column: Column) -> dict[str, Any]:
 
 def _of_form() -> State:
     """The state that a form was made from."""
-    deck_id = request.form.get("deck", 0, int)
+    deck_id = min(max(request.form.get("deck", 0, int), 0), (1 << 63) - 1)  # there is no larger one
     if deck_id:
         deck = decks.get(engine(), deck_id)
         return State(deck.columns, deck)
