@@ -71,6 +71,7 @@ function draw(bucket) {
 }
 
 const SLOW_MS = 300; // a faster answer needs no word
+const LONGEST_MS = 2 ** 31 - 1; // a timer of more ends at once
 const LEAST_S = 60;
 
 let shown = window.location.search; // what the statistics in the page are of
@@ -105,7 +106,7 @@ function watchAge() {
   window.clearTimeout(ageing);
   const section = document.getElementById("statistics");
   if (!section.dataset.running) return;
-  const wait = Math.max(state?.size ?? 0, LEAST_S) * 1000;
+  const wait = Math.min(Math.max(state?.size ?? 0, LEAST_S) * 1000, LONGEST_MS);
   ageing = window.setTimeout(
     () => age(say("A newer bar has begun."), say("Show it"), window.location.href),
     wait,
