@@ -84,6 +84,7 @@ OF_REQUESTS = {
     "bad_request": (400, "The request is damaged"),
     "body_invalid": (422, "The body is not what is expected"),
     "body_not_json": (415, "The body must be JSON"),
+    "unknown_parameter": (422, "A name in the query means nothing"),
     "bad_position": (422, "The position is not one"),
     "foreign_origin": (403, "Another site sent this"),
     "not_served": (403, "tweeter serves this machine only"),

@@ -145,7 +145,7 @@ def _harden(response: Response) -> Response:
 
 
 def _for_programs() -> bool:
-    return request.path.startswith(f"{api.PREFIX}/")
+    return f"{request.path}/".startswith(f"{api.PREFIX}/")
 
 
 def _problem(status: int, title: str, detail: str) -> tuple[str, int]:

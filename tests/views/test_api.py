@@ -288,3 +288,12 @@ def test_posts_dated_outside_all_years_are_shown(client: FlaskClient, engine: En
         assert client.get(page).status_code == 200, page
     dates = [one["created_at"] for one in client.get("/api/v1/posts").json["posts"]]
     assert dates == ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"]
+
+
+def test_a_search_refuses_what_it_would_not_heed(client: FlaskClient) -> None:
+    wrong = is_problem(client.get("/api/v1/search?q=love&networks=x"), 422, "unknown_parameter")
+    assert "“networks” means nothing here" in wrong["detail"]
+    turned = client.get("/api/v1/search?since=2021-06-05&until=2021-06-04")
+    assert is_problem(turned, 422, "bad_moment")["detail"] == "The range ends before it begins."
+    assert client.get("/api/v1/search?since=2021-06-04&until=2021-06-05").status_code == 200
+    is_problem(client.get("/api/v1"), 404, "not_found")

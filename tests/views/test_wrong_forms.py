@@ -102,3 +102,11 @@ def test_what_no_field_asks_is_said_by_the_form(furnished: FlaskClient) -> None:
     page = furnished.get("/keywords/1?from=soon&lang=en&tag=a").text
     assert "lang=en" in page  # what can be asked stays, and no link leads to what cannot
     assert 'href="/keywords/1?from=soon' not in page
+
+
+def test_a_deck_that_cannot_be_is_not_there(furnished: FlaskClient) -> None:
+    found = Tags(furnished.get("/add_keyword").text).found
+    token = next(one["value"] for one in found if one.get("name") == "csrf_token")
+    for number in (str(1 << 63), "9" * 5_000):
+        sent = {"csrf_token": token, "deck": number, "act": "remove:1", **DECK}
+        assert furnished.post("/live/change", data=sent).status_code < 500

@@ -68,6 +68,14 @@ def number(name: str, default: int, least: int, most: int) -> int:
     return min(max(int(given), least), most)
 
 
+def only(*names: str) -> None:
+    """Raise Refused for a name in the query that is none of these: it would change nothing."""
+    for name in request.args:
+        if name not in names:
+            words = f"“{name[:50]}” means nothing here; there are {', '.join(names)}."
+            raise Refused("unknown_parameter", words)
+
+
 def moment(name: str, default: int) -> int:
     """A moment of the query in microseconds; raises BadMoment."""
     given = request.args.get(name)

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 import msgspec
 from flask import Response, request, url_for
 
-from tweeter.filters import Filter
+from tweeter.filters import MANY, ONE, Filter, span
+from tweeter.moments import BadMoment
 from tweeter.records import now_us
 from tweeter.statistics.report import plain
 from tweeter.statistics.searched import seen
 from tweeter.store import searches
 from tweeter.store.search import Found, search
-from tweeter.views.api import MOST, Refused, answer, api, body_of, number
+from tweeter.views.api import MOST, Refused, answer, api, body_of, number, only
 from tweeter.views.pages import engine
 
 PAGE = 50
@@ -39,7 +40,11 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 @api.get("/search")
 def find() -> Response:
     """Stored posts that are looked for, newest first; ?counts=0 leaves counts and coverage out."""
+    only(*ONE, *MANY, "older", "limit", "counts")
     chosen = Filter.from_args(request.args.to_dict(flat=False))
+    since, until = span((chosen,), now_us())
+    if until and until <= since:
+        raise BadMoment("The range ends before it begins.").at("until")
     try:
         found = search(
             engine(),
