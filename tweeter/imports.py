@@ -26,10 +26,10 @@ from tweeter.digest import digest
 from tweeter.errors import LeaseLost, SourceError
 from tweeter.helper import FAILED
 from tweeter.jsonlines import Block
-from tweeter.pipeline import KeywordBook
+from tweeter.pipeline import Digested, KeywordBook, Part, Pipeline
 from tweeter.recordings import position_after
 from tweeter.records import RawEvent
-from tweeter.store import batches, imports
+from tweeter.store import batches, imports, trouble
 from tweeter.store.batches import Batch, KeywordsChanged
 from tweeter.store.imports import FilePart
 from tweeter.store.leases import RENEW_S, owner
@@ -228,9 +228,22 @@ class _Reading:
             except KeywordsChanged:
                 self._shift.book.refresh()
                 self._digested = [self._digest(events) for events in self._events]
+            except (SQLAlchemyError, *trouble.OF_DATA) as error:
+                if trouble.of_data(error) is None:
+                    raise
+                self._store_apart(batch)
+                break
         self._events, self._digested, self._size = [], [], 0
         self._store_at_s = time.monotonic() + STORE_S
         self._shift.stored += 1
+
+    def _store_apart(self, batch: Batch) -> None:
+        """Store all but what no database takes, which goes to quarantine."""
+        shift, indexed = self._shift, self._shift.config.search_index
+        events = [event for some in self._events for event in some]
+        lease = self._part.lease
+        pipeline = Pipeline(shift.engine, lease, shift.book, is_live=False, indexed=indexed)
+        pipeline.commit(Digested([Part(events, batch)]))
 
 
 def _is_ready(asked: Future[Batch] | Batch) -> bool:

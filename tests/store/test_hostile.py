@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from sqlalchemy import Engine, select, text
 
 from tests.simulators.jetstream import post_event
 from tests.store.posts import AT, take
+from tests.store.test_scale import begin, loaded
+from tweeter import imports
 from tweeter.pipeline import REFUSED, KeywordBook, Pipeline
 from tweeter.records import RawEvent
 from tweeter.sources.inbox import Taken
@@ -131,3 +134,19 @@ def test_an_event_that_the_database_refuses_goes_to_quarantine_and_the_rest_is_s
     (stream,) = streams.list_all(engine)
     assert (stream.cursor, stream.counts["events"]) == ("77", count)
     assert keywords.list_all(engine)[0].posts == count - bad
+
+
+def test_a_file_is_read_to_its_end_past_what_the_database_refuses(
+    engine: Engine, tmp_path: Path
+) -> None:
+    keywords.add(engine, "storm")
+    forbid(engine, "poison")
+    words = ["storm poison" if n == 5 else "storm" for n in range(20)]
+    file = tmp_path / "posts.jsonl"
+    file.write_text("\n".join(json.dumps(post_event(word, n)) for n, word in enumerate(words)))
+    stream_id = begin(engine, file, 10**9)
+    imports.work(engine, loaded(tmp_path), stream_id, should_stop=lambda: False)
+    stream = streams.get(engine, stream_id)
+    assert stream is not None
+    assert (stream.state, stream.counts["lines"], stream.counts["events"]) == ("done", 20, 20)
+    assert (stream.counts["stored"], stream.counts["quarantined"], refused(engine)) == (19, 1, 1)
