@@ -238,9 +238,9 @@ def test_values_are_compared_as_they_are_meant() -> None:
     for name in ("link", "tag", "lang"):
         with pytest.raises(BadFilter, match="more than 8000 characters"):
             Filter.from_args({name: ["a" * 8_001]})
-    assert Filter.from_args({"link": [" ," * 50_000]}) == Filter()  # at once
-    with pytest.raises(BadFilter, match="more than 8000 characters"):
-        Filter.from_args({"link": ["x" + "," * 50_000 + "y"]})
+    for separators in (" ," * 50_000, "x" + "," * 50_000 + "y"):
+        with pytest.raises(BadFilter, match="more than 8000 characters"):  # at once
+            Filter.from_args({"link": [separators]})
     with pytest.raises(BadFilter, match="more than 50"):
         Filter.from_args({"keyword": [",".join(map(str, range(51)))]})
 

@@ -4,6 +4,7 @@ import time
 
 from sqlalchemy import Engine
 
+from tests.store.posts import take
 from tweeter.records import now_us
 from tweeter.store import keyword_ledger, keywords
 from tweeter.store.keywords import Options
@@ -16,9 +17,10 @@ def at_x(engine: Engine, keyword_id: int) -> list[keyword_ledger.Pause]:
 
 
 def test_a_keyword_that_is_followed_again_waits_for_x(engine: Engine) -> None:
+    lease = take(engine)
     storm = keywords.add(engine, "storm").id
     for absence in ("paused", "removed"):
-        keyword_ledger.set_all(engine, "x", {storm: ANSWER})
+        keyword_ledger.set_all(engine, lease, "x", {storm: ANSWER})
         keywords.set_state(engine, storm, absence)
         assert at_x(engine, storm) == []
         keywords.set_state(engine, storm, "active")
@@ -33,12 +35,13 @@ def test_a_keyword_for_other_networks_never_waits_for_x(engine: Engine) -> None:
 
 
 def test_a_state_may_have_begun_before_it_was_seen_and_never_after(engine: Engine) -> None:
+    lease = take(engine)
     storm, rain = keywords.add(engine, "storm").id, keywords.add(engine, "rain").id
-    keyword_ledger.set_all(engine, "x", {storm: ANSWER, rain: ANSWER})
+    keyword_ledger.set_all(engine, lease, "x", {storm: ANSWER, rain: ANSWER})
     time.sleep(0.05)
     early, late = now_us(), now_us() + 60_000_000
     states = {storm: ("pending", "gone", early), rain: ("pending", "gone", late)}
-    keyword_ledger.set_all(engine, "x", states)
+    keyword_ledger.set_all(engine, lease, "x", states)
     assert [p.started_at for p in at_x(engine, storm)] == [early]
     assert at_x(engine, rain)[0].started_at < late
 
