@@ -173,13 +173,13 @@ def test_what_the_budget_will_never_reach_is_lost_and_the_rest_repaired(
     sim.posts.clear()
     said(sim, 250, since=since, until=until)
     x_past.ask_repair(engine, gap)
-    config = x_settings(tmp_path, sim, X_DAY_POSTS="125")
+    config = x_settings(tmp_path, sim, X_DAY_POSTS="0", X_MONTH_POSTS="125")
     assert x_search.work(engine, config, claim(engine))
     assert sim.reading.read == 125
     assert job_row(engine).state == "done"
     gone, had = gaps(engine, stream)
     assert (gone.outcome, had.outcome) == ("lost", "repaired")
-    assert "budget of 125 posts a day is used up" in gone.repair
+    assert "budget of 125 posts a month is used up" in gone.repair
     assert had.repaired_posts == 125
     assert gone.ended_at == had.started_at
     halfway = since + HOUR_US // 2
