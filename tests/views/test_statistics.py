@@ -675,10 +675,10 @@ def test_the_usual_is_the_same_whatever_range_is_shown(engine: Engine) -> None:
         (now + DAY, now + 2 * DAY),
     ):
         span = spans.cut(since, until)
-        covered = report.seen(engine, row, span)
         by_hour = sums.hours(engine, storm, 0, until)
-        assert not any(hour % HOUR for hour in report.past(by_hour, span, covered).hours)
-        found.append(report.rate(engine, row, span, by_hour, covered, now))
+        known = report.past(by_hour, span, report.seen(engine, row, span))
+        assert not any(hour % HOUR for hour in known.hours)
+        found.append(report.rate(engine, row, span, by_hour, known, now))
     assert {one.usual for one in found} == {0}
     assert found[0].learned_days >= 14
 

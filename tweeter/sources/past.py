@@ -25,9 +25,8 @@ from tweeter.sources.mastodon_rest import open_rest
 
 CAUGHT_UP_US = 3_000_000  # an event so young: the past has become the present
 QUIET_S = 10.0  # nothing for so long: the end, a slow line, or a server that searches its log
-FIRST_S = (
-    25.0  # likewise before the first event: the line is made, and the server goes back in time
-)
+# Likewise before the first event: the line is made, and the server goes back in time.
+FIRST_S = 25.0
 
 
 class Piece(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter.statistics.narrowed import MOST, TOP, top
-from tweeter.statistics.spans import Span
+from tweeter.statistics.spans import Span, Times
 from tweeter.store import cells, facet_sums, samples, sums
 from tweeter.store.cells import HOUR, MINUTE
 from tweeter.store.facet_sums import Top
@@ -19,7 +19,6 @@ from tweeter.store.sums import EVERY
 
 AT_ONCE = 5_000  # values that one question names
 
-Times = tuple[int, int]  # seconds since 1970, whole minutes
 Values = dict[str, Counter[str]]  # posts by value, by facet
 
 
@@ -71,7 +70,7 @@ def _hours_for(span: Span) -> tuple[Times, Times]:
     since, until = span.asked
     first, last = since + -since % HOUR, until - until % HOUR
     if first >= last:
-        first, last = since - since % HOUR, until + -until % HOUR
+        first, last = span.hours
     by = since - span.before().asked[0]
     by = max(by + -by % HOUR, last - first)
     return (first, last), (first - by, last - by)

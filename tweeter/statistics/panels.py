@@ -12,7 +12,7 @@ from tweeter.statistics import association, edges
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER, Keeper
 from tweeter.statistics.narrowed import LOOKED_AT, TOP, Narrowed
-from tweeter.statistics.spans import WEEK, Span
+from tweeter.statistics.spans import WEEK, Span, Times
 from tweeter.statistics.volume import Question
 from tweeter.store import samples, sums
 from tweeter.store.cells import DAY, HOUR
@@ -46,8 +46,8 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     distinct: int
     known: int
     at: int
-    since: int = 0
-    until: int = 0
+    since: int
+    until: int
     of_newest: bool = False
 
 
@@ -93,28 +93,27 @@ def _panels(
     """Those of these facets."""
     span, networks = question.span, question.narrow.network
     found = edges.count(engine, keyword_id, span, names, networks)
-    since, until = found.times
     if found.times != span.asked:
         known = sums.total(engine, keyword_id, found.times, Narrow(network=networks))
     return {
-        facet: msgspec.structs.replace(
-            _made(engine, facet, top, found.before[facet], known), since=since, until=until
-        )
+        facet: _made(engine, facet, top, found.before[facet], known, found.times)
         for facet, top in found.tops.items()
     }
 
 
 def _of_narrowed(engine: Engine, facet: str, narrowed: Narrowed, span: Span) -> Panel:
     before = narrowed.before[facet] if narrowed.before is not None else None
-    made = _made(engine, facet, narrowed.values[facet], before, narrowed.posts)
-    since, until = span.asked
-    return msgspec.structs.replace(
-        made, since=since, until=until, at=narrowed.at, of_newest=not narrowed.are_all
-    )
+    made = _made(engine, facet, narrowed.values[facet], before, narrowed.posts, span.asked)
+    return msgspec.structs.replace(made, at=narrowed.at, of_newest=not narrowed.are_all)
 
 
 def _made(
-    engine: Engine, facet: str, found: Top, before: Mapping[str, int] | None, known: int
+    engine: Engine,
+    facet: str,
+    found: Top,
+    before: Mapping[str, int] | None,
+    known: int,
+    times: Times,
 ) -> Panel:
     labels: Mapping[str, str] = {}
     if facet == "author":
@@ -129,7 +128,15 @@ def _made(
         )
         for value, posts in found.values
     ]
-    return Panel(facet=facet, rows=rows, distinct=found.distinct, known=known, at=int(time.time()))
+    return Panel(
+        facet=facet,
+        rows=rows,
+        distinct=found.distinct,
+        known=known,
+        at=int(time.time()),
+        since=times[0],
+        until=times[1],
+    )
 
 
 def label_of(facet: str, value: str, names: Mapping[str, str]) -> str:
@@ -216,7 +223,7 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True):
 
 def hours_of_week(span: Span, by_hour: Mapping[int, int]) -> Hours:
     """When in the week posts come. by_hour: those of its hours, and maybe of others."""
-    since, until = span.asked[0] - span.asked[0] % HOUR, span.asked[1]
+    since, until = span.hours
     week = [[0] * 24 for _ in range(7)]
     for start, posts in by_hour.items():
         if since <= start < until:

@@ -90,19 +90,20 @@ def rate(
     row: KeywordRow,
     span: Span,
     by_hour: Mapping[int, int],
-    covered: Seen,
+    known: Past,
     now_s: int,
 ) -> Rate:
     """The last full hour against its usual, whatever time is looked at.
 
-    by_hour and covered: of `span`; they are asked for again where it does not know that hour.
+    by_hour and known: of `span`; they are asked for again where it does not know that hour.
     """
     hour = now_s - now_s % HOUR - HOUR
     if not span.since - HOUR <= hour <= span.asked[1] - HOUR:
         span = spans.cut(hour, hour + HOUR, HOUR)
         covered = seen(engine, row, span)
         by_hour = sums.hours(engine, row.id, min(covered.learned_from, hour), hour + HOUR)
-    known, posts = past(by_hour, span, covered), by_hour.get(hour, 0)
+        known = past(by_hour, span, covered)
+    posts = by_hour.get(hour, 0)
     learned = spikes.learned_days(known.hours, hour)
     normal = spikes.usual(known.hours, hour, known.skip)
     if learned < spikes.LEARNED_DAYS or not normal.hours:
@@ -154,12 +155,13 @@ def of_keyword(
     drawn = volume(engine, keyword_id, created_s, question, covered.asked)
     now = int(now_s())
     hours, every = _hours(engine, keyword_id, question, covered, now)
-    before = past(hours, span, covered)
+    known = past(every, span, covered)
+    before = known if hours is every else past(hours, span, covered)
     found = spikes.find(before.hours, span.asked[0], span.asked[1], before.skip)
     # Of what panels count: they are narrowed by networks alone.
     of_panels = Narrow(network=question.narrow.network)
     is_drawn = question.is_of_networks
-    known = drawn.total if is_drawn else sums.total(engine, keyword_id, span.asked, of_panels)
+    posts = drawn.total if is_drawn else sums.total(engine, keyword_id, span.asked, of_panels)
     passing = narrowed.of_posts(engine, keyword_id, question)
     is_summed = is_drawn and passing is not None and not passing.are_all
     in_panels = None if is_summed else passing  # the sums know it, of all posts
@@ -170,10 +172,10 @@ def of_keyword(
         loose=loose,
         volume=drawn,
         shares=shares,
-        panels=list(panels(engine, keyword_id, question, known, in_panels).values()),
+        panels=list(panels(engine, keyword_id, question, posts, in_panels).values()),
         terms=terms(engine, keyword_id, expression, span, passing),
         hours=hours_of_week(span, hours | _cut_hours(engine, keyword_id, question)),
-        rate=rate(engine, row, span, every, covered, now),
+        rate=rate(engine, row, span, every, known, now),
         spikes=spike_cards(engine, keyword_id, question, found),
     )
 
@@ -187,7 +189,7 @@ def _hours(
 ) -> tuple[dict[int, int], dict[int, int]]:
     """The chart's posts by whole hours, of the stretch and of what it is judged by; and all."""
     span = question.span
-    first, end = span.asked[0] - span.asked[0] % HOUR, span.asked[1] + -span.asked[1] % HOUR
+    first, end = span.hours
     # The last full hour may have begun before the keyword was followed.
     hour = min(span.since, now_s) // HOUR * HOUR - HOUR
     begin = min(first, covered.learned_from, hour)

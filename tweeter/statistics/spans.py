@@ -31,6 +31,9 @@ MONDAY = 4 * DAY  # 1970-01-05 was one: weeks begin there
 PRESETS = {"hour": HOUR, "day": DAY, "week": WEEK, "month": 30 * DAY, "year": 365 * DAY}
 
 
+Times = tuple[int, int]  # since and until, which is outside; seconds since 1970
+
+
 class Span(msgspec.Struct, frozen=True, kw_only=True):
     """since and until are borders of buckets of `size` seconds; until itself is outside.
 
@@ -63,6 +66,11 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     def length(self) -> int:
         """Seconds of what is counted."""
         return self.asked[1] - self.asked[0]
+
+    @property
+    def hours(self) -> Times:
+        """The whole hours that what is counted touches."""
+        return self.asked[0] - self.asked[0] % HOUR, self.asked[1] + -self.asked[1] % HOUR
 
     @property
     def stretch(self) -> tuple[int, int, int]:

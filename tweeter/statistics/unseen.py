@@ -7,12 +7,10 @@ from itertools import accumulate
 
 import msgspec
 
-from tweeter.statistics.spans import Span
+from tweeter.statistics.spans import Span, Times
 from tweeter.store.cells import US
 from tweeter.store.coverage import Coverage, Stretch
 from tweeter.texts import counted, joined
-
-Times = tuple[int, int]  # since, until
 
 
 class Band(msgspec.Struct, frozen=True, kw_only=True):

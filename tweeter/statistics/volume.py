@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from tweeter.statistics import indexed
 from tweeter.statistics.indexed import Indexed
-from tweeter.statistics.spans import WEEK, Span
+from tweeter.statistics.spans import WEEK, Span, Times
 from tweeter.statistics.unseen import Band, as_times, bands, blank, pauses, unfollowed
 from tweeter.store import annotations, coverage, facet_sums, figures, keywords, sums
 from tweeter.store.annotations import Annotation
@@ -92,9 +92,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     figure: Figure
     bands: list[Band]
     pauses: list[Band]  # in which a person had it paused or removed
-    unfollowed: list[
-        tuple[int, int]
-    ]  # seconds in which no stream was to look for it: (since, until)
+    unfollowed: list[Times]  # in which no stream was to look for it
     followed_since: int  # seconds; before it nothing was looked for
     edits: list[tuple[int, int, str]]
     annotations: list[Annotation]  # in microseconds
@@ -166,7 +164,7 @@ def _indexes(
     stacks: Sequence[Series],
     others: Sequence[Series],
     question: Question,
-    missed: Sequence[tuple[int, int]],
+    missed: Sequence[Times],
 ) -> list[Indexed]:
     """Each series against its own mean. What was missed now says nothing of an earlier time."""
     span = question.span

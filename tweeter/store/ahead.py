@@ -19,16 +19,18 @@ _LONGEST_S = ((streams, LEASE_S), (jobs, name_jobs.LEASE_S), (leaders, LEAD_S))
 def shorten(engine: Engine) -> int:
     """Let no lease last longer than one that is given now; returns how many did."""
     count = 0
-    for table, longest_s in _LONGEST_S:
-        with reading(engine) as connection:  # it is asked every few seconds: take no lock in vain
-            latest = db_now(connection) + int(longest_s * 1e6)
-            too_long = table.c.lease_until > latest
-            if (
-                connection.execute(select(table.c.lease_until).where(too_long).limit(1)).first()
-                is None
-            ):
-                continue
+    with reading(engine) as connection:  # it is asked every few seconds: take no lock in vain
+        now = db_now(connection)
+        latest = {table: now + int(longest_s * 1e6) for table, longest_s in _LONGEST_S}
+        found = [
+            table
+            for table, most in latest.items()
+            if connection.execute(
+                select(table.c.lease_until).where(table.c.lease_until > most).limit(1)
+            ).first()
+        ]
+    for table in found:
         with writing(engine) as connection:
-            shortened = update(table).where(too_long).values(lease_until=latest)
-            count += connection.execute(shortened).rowcount
+            shortened = update(table).where(table.c.lease_until > latest[table])
+            count += connection.execute(shortened.values(lease_until=latest[table])).rowcount
     return count

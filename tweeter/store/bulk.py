@@ -77,25 +77,22 @@ def _csv(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     found: list[tuple[int, str, tuple[str, ...]]] = []
     before = 0
-    rows = iter(reader)
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return found
-        except csv.Error as error:
-            raise BadLines(
-                say(
-                    "What begins in line %(number)s is no CSV: its quote does not end, or something"
-                    " follows it. Write %(right)s.",
-                    number=before + 1,
-                    right='"two words",x',
-                )
-            ) from error
-        before = reader.line_num
-        values = {str(k).strip().lower(): v for k, v in row.items() if isinstance(v, str)}
-        expression = values.get("expression", "").strip()
-        found.append((reader.line_num, expression, tuple(values.get("networks", "").split())))
+    try:
+        for row in reader:
+            before = reader.line_num
+            values = {str(k).strip().lower(): v for k, v in row.items() if isinstance(v, str)}
+            expression = values.get("expression", "").strip()
+            found.append((before, expression, tuple(values.get("networks", "").split())))
+    except csv.Error as error:
+        raise BadLines(
+            say(
+                "What begins in line %(number)s is no CSV: its quote does not end, or something"
+                " follows it. Write %(right)s.",
+                number=before + 1,
+                right='"two words",x',
+            )
+        ) from error
+    return found
 
 
 def names(lines: Sequence[tuple[int, str, tuple[str, ...]]]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, Engine, delete, select, update
 
-from tweeter.store import feed, jobs, keywords, known, matches, rollups, streams
+from tweeter.store import feed, jobs, keywords, known, rollups, streams
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.schema import hidden_authors, posts, tombstones
 from tweeter.store.schema import jobs as job_table
@@ -71,10 +71,7 @@ def _remove_posts(engine: Engine) -> int:
             return 0
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         rollups.hold(connection, ids)
-        with rollups.collecting(connection):
-            matches.drop(connection, ids)
-            changes = jobs.delete_unmatched(connection, ids)
-        feed.publish(connection, changes, now)
+        feed.publish(connection, jobs.forget(connection, ids), now)
         return len(ids)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, func, select, upda
 from tweeter.records import Match, Post
 from tweeter.store import feed, job_rows, rollups, search_texts
 from tweeter.store import matches as match_rows
-from tweeter.store.engine import chunks, db_now, reading, repeated, writing
+from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, is_held
 from tweeter.store.posts import as_post
 from tweeter.store.schema import jobs, keywords, matches, positions, post_aliases, posts
@@ -236,12 +236,7 @@ def _of_now(connection: Connection, found: list[_Found]) -> list[_Found]:
 
     An edit starts a job of its own, which may have passed these posts already.
     """
-    ids = {match.keyword_id for _, its in found for match in its}
-    now: dict[int, int] = {}
-    for some in chunks(ids):
-        which = keywords.c.id.in_(some), keywords.c.state == "active"
-        rows = connection.execute(select(keywords.c.id, keywords.c.version).where(*which))
-        now.update((row.id, row.version) for row in rows)
+    now = match_rows.active(connection, {match.keyword_id for _, its in found for match in its})
     return [
         (row, tuple(m for m in its if now.get(m.keyword_id) == m.keyword_version))
         for row, its in found
@@ -256,17 +251,21 @@ def _purge(connection: Connection, job: Job, _: int, __: Matches) -> tuple[int, 
         ).scalars()
     )
     rollups.hold(connection, ids)
-    with rollups.collecting(connection):
-        match_rows.drop(connection, ids, job.subject)
-        changes = delete_unmatched(connection, ids)
+    changes = forget(connection, ids, job.subject)
     return len(ids), 1 if len(ids) == STEP_POSTS else 0, changes
 
 
-def delete_unmatched(connection: Connection, ids: list[int]) -> Changes:
-    """Delete those of the posts that no keyword matches, with what names them.
-
-    Returns what readers who could see them must hear.
+def forget(connection: Connection, ids: Sequence[int], keyword_id: int | None = None) -> Changes:
+    """Delete matches of posts that are held, of one keyword or of all, and those posts that none
+    matches then. Returns what readers who could see them must hear.
     """
+    with rollups.collecting(connection):
+        match_rows.drop(connection, ids, keyword_id)
+        return _delete_unmatched(connection, ids)
+
+
+def _delete_unmatched(connection: Connection, ids: Sequence[int]) -> Changes:
+    """Delete those of the posts that no keyword matches, with what names them."""
     matched = select(matches.c.post_id).where(matches.c.post_id.in_(ids))
     kept = set(connection.execute(matched).scalars())
     gone = [post_id for post_id in ids if post_id not in kept]

@@ -8,7 +8,7 @@ from tweeter.records import now_us
 from tweeter.store.engine import repeated, writing
 from tweeter.store.fences import prove
 from tweeter.store.leases import JobLease, Lease
-from tweeter.store.ledger import LIVE
+from tweeter.store.ledger import LIVE, LOST
 from tweeter.store.schema import intervals
 
 DAMAGED = "A part of the journal on the disk could not be read; its posts are lost."
@@ -49,7 +49,7 @@ def _lose(connection: Connection, row: RowMapping, since: int, until: int) -> No
         return
     connection.execute(mine.values(ended_at=since))
     later: dict[str, Any] = {k: v for k, v in row.items() if k != "id"}
-    lost = {"state": "lost", "cause": DAMAGED, "kind": "", "started_at": since}
+    lost = {"state": LOST, "cause": DAMAGED, "kind": "", "started_at": since}
     lost["ended_at"] = until if is_open else row["ended_at"]
     if is_live:  # else it is concluded with the gap that it lies in
         lost["outcome"] = "lost"

@@ -74,18 +74,19 @@ def follow(connection: Connection, row: Row, found: Sequence[Match]) -> None:
     present = connection.execute(
         select(matches.c.keyword_id).where(matches.c.post_id == row["id"])
     ).scalars()
-    for keyword_id in _active(connection, set(present) - wanted):
+    for keyword_id in sorted(active(connection, set(present) - wanted)):
         drop(connection, [row["id"]], keyword_id)
     add(connection, [(row, found)])
 
 
-def _active(connection: Connection, keyword_ids: set[int]) -> list[int]:
-    """Those of the keywords that are active, in order."""
-    found: list[int] = []
+def active(connection: Connection, keyword_ids: set[int]) -> dict[int, int]:
+    """Those of the keywords that are active, with their versions."""
+    found: dict[int, int] = {}
     for some in chunks(keyword_ids):
         which = keywords.c.id.in_(some), keywords.c.state == "active"
-        found += connection.execute(select(keywords.c.id).where(*which)).scalars()
-    return sorted(found)
+        rows = connection.execute(select(keywords.c.id, keywords.c.version).where(*which))
+        found.update((row.id, row.version) for row in rows)
+    return found
 
 
 def drop(connection: Connection, post_ids: Sequence[int], keyword_id: int | None = None) -> None:

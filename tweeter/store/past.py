@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, select, update
 
 from tweeter.decode import times
 from tweeter.errors import LONGEST_WAIT_US, SourceError
@@ -212,6 +212,11 @@ def claim(engine: Engine, job_id: int, owner: str) -> Past | None:
         )
 
 
+def _mine(past: Past) -> tuple[ColumnElement[bool], ...]:
+    """The job's row, as long as nobody else has taken it over."""
+    return jobs.c.id == past.lease.job_id, jobs.c.epoch == past.lease.epoch
+
+
 @repeated
 def renew(engine: Engine, past: Past) -> None:
     """Keep the job while nothing comes; whatever is stored for it keeps it too."""
@@ -219,8 +224,7 @@ def renew(engine: Engine, past: Past) -> None:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         connection.execute(
             update(jobs)
-            .where(jobs.c.id == past.lease.job_id, jobs.c.epoch == past.lease.epoch)
-            .where(jobs.c.owner != "")
+            .where(*_mine(past), jobs.c.owner != "")
             .values(lease_until=now + int(LEASE_S * 1e6))
         )
 
@@ -232,8 +236,8 @@ def pause(
     """Put the job back, to be gone on with after wait_s; after TRIES failures it ends."""
     with writing(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
-        mine = jobs.c.id == past.lease.job_id, jobs.c.epoch == past.lease.epoch
-        if connection.execute(select(jobs.c.id).where(*mine).with_for_update()).first() is None:
+        mine = select(jobs.c.id).where(*_mine(past)).with_for_update()
+        if connection.execute(mine).first() is None:
             return  # another works on it now
         tries = past.tries + 1 if failed else 0
         if tries >= TRIES:
@@ -242,7 +246,7 @@ def pause(
             return
         connection.execute(
             update(jobs)
-            .where(*mine)
+            .where(*_mine(past))
             .values(
                 owner="",
                 lease_until=0,
@@ -275,11 +279,7 @@ def clamped(engine: Engine, past: Past, began_us: int, why: str = "") -> None:
             select(jobs.c.options).where(jobs.c.id == past.lease.job_id)
         ).scalar_one()
         options = msgspec.json.decode(encoded) | {"began_us": began_us, "why": why}
-        connection.execute(
-            update(jobs)
-            .where(jobs.c.id == past.lease.job_id, jobs.c.epoch == past.lease.epoch)
-            .values(options=_encoded(options))
-        )
+        connection.execute(update(jobs).where(*_mine(past)).values(options=_encoded(options)))
 
 
 @repeated
@@ -288,13 +288,7 @@ def finish(engine: Engine, past: Past, words: str = "") -> None:
     with writing(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         row = connection.execute(
-            select(jobs)
-            .where(
-                jobs.c.id == past.lease.job_id,
-                jobs.c.epoch == past.lease.epoch,
-                jobs.c.state == "waiting",
-            )
-            .with_for_update()
+            select(jobs).where(*_mine(past), jobs.c.state == "waiting").with_for_update()
         ).first()
         if row is None:
             return

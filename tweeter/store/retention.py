@@ -12,7 +12,6 @@ import msgspec
 from sqlalchemy import Engine, func, select
 
 from tweeter.store import feed, jobs, rollups
-from tweeter.store import matches as match_rows
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.schema import keywords, matches, posts
@@ -86,10 +85,7 @@ def _step_of_network(engine: Engine, network: str, days: int) -> int:
         ids = rollups.hold(connection, connection.execute(old).scalars())
         if not ids:
             return 0
-        with rollups.collecting(connection):
-            match_rows.drop(connection, ids)
-            changes = jobs.delete_unmatched(connection, ids)
-        feed.publish(connection, changes, now)
+        feed.publish(connection, jobs.forget(connection, ids), now)
         return len(ids)
 
 
@@ -114,10 +110,7 @@ def _step_of_keyword(engine: Engine, keyword_id: int, days: int) -> int:
         if not ids:
             return 0
         rollups.hold(connection, ids)
-        with rollups.collecting(connection):
-            match_rows.drop(connection, ids, keyword_id)
-            changes = jobs.delete_unmatched(connection, ids)
-        feed.publish(connection, changes, now)
+        feed.publish(connection, jobs.forget(connection, ids, keyword_id), now)
         return len(ids)
 
 

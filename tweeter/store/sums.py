@@ -113,8 +113,7 @@ def over_time(
 
     From the longest sums that fit, with shorter ones where since and until are no borders of these.
     """
-    known_sizes = (MINUTE, *TOTAL_SIZES) if narrow.has_total(by) else SIZES
-    sizes = [size for size in known_sizes if grid.width % size == 0]
+    sizes = [size for size in _sizes(narrow, by) if grid.width % size == 0]
     counted: dict[int, dict[tuple[int, str], tuple[int, int]]] = {n: {} for n in keyword_ids}
     with reading(engine) as connection:
         for size, since, until in pieces(grid.since, grid.until, sizes):
@@ -127,6 +126,16 @@ def over_time(
     return {n: [Cell(*key, *cells[key]) for key in sorted(cells)] for n, cells in counted.items()}
 
 
+def _sizes(narrow: Narrow, by: str = "") -> Sequence[int]:
+    """The sizes of the sums that can answer it."""
+    return (MINUTE, *TOTAL_SIZES) if narrow.has_total(by) else SIZES
+
+
+def _table(size: int, narrow: Narrow, by: str = "") -> Table:
+    """Where its sums of a size are."""
+    return totals if narrow.has_total(by) and size > MINUTE else volumes
+
+
 # Questions that pages ask are put together once: that takes longer than to answer them.
 put_together = lru_cache(maxsize=200)
 
@@ -134,11 +143,10 @@ put_together = lru_cache(maxsize=200)
 @put_together
 def _over_time(by: str, narrow: Narrow, size: int, width: int, offset: int) -> Select[Any]:
     """The question, of sums of a size."""
-    is_total = narrow.has_total(by) and size > MINUTE
-    table = totals if is_total else volumes
+    table = _table(size, narrow, by)
     # Many rows are grouped as they lie in the index; what that leaves is put into buckets later.
     grid = Grid(since=0, until=0, width=width, offset=offset)
-    is_cut = is_total and size < width
+    is_cut = table is totals and size < width
     start = grid.bucket(table.c.start).label("at") if is_cut else table.c.start
     name = table.c[by] if by else literal("")
     return (
@@ -181,7 +189,7 @@ _hours = (
 
 def total(engine: Engine, keyword_id: int, times: tuple[int, int], narrow: Narrow) -> int:
     """Posts of a keyword between two whole minutes, from the longest sums that fit."""
-    found = pieces(*times, (MINUTE, *TOTAL_SIZES) if narrow.has_total() else SIZES)
+    found = pieces(*times, _sizes(narrow))
     if not found:
         return 0
     statement = _total(tuple(size for size, _, _ in found), narrow)
@@ -192,7 +200,7 @@ def total(engine: Engine, keyword_id: int, times: tuple[int, int], narrow: Narro
 
 @put_together
 def _total(sizes: tuple[int, ...], narrow: Narrow) -> CompoundSelect[Any]:
-    tables = [totals if narrow.has_total() and size > MINUTE else volumes for size in sizes]
+    tables = [_table(size, narrow) for size in sizes]
     return union_all(
         *(
             select(_sum(table.c.posts)).where(*_piece(table, n, size), *narrow.where(table))
