@@ -35,7 +35,7 @@ from tweeter.store import search as searching
 from tweeter.store.engine import reading, writing
 from tweeter.store.filters import Query
 from tweeter.store.fulltext import TookTooLong, limited
-from tweeter.store.schema import matches, posts
+from tweeter.store.schema import posts
 from tweeter.store.schema import search_texts as table
 from tweeter.store.search import search
 
