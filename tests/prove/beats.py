@@ -139,7 +139,12 @@ def _acted_once(run: Run, name: str, world: World, tweeter: Running) -> None:
         run.figure(f"{name}_{network}_look_backs", backs, least=1, most=keywords)
     purges = sum(kind == "purge" for kind, *_ in jobs)
     run.figure(f"{name}_purges", purges, least=keywords - 1, most=keywords - 1)
-    rewinds = sum("cursor=" in path for _, path in world.bluesky.connects)
+    # The live stream goes on from its own position when it moves to another slot.
+    resumed = tweeter.sql(
+        "SELECT count(*) FROM intervals i JOIN streams s ON s.id = i.stream_id"
+        " WHERE s.network = 'bluesky' AND i.outcome = 'replayed'"
+    )[0][0]
+    rewinds = sum("cursor=" in path for _, path in world.bluesky.connects) - resumed
     backs = sum(kind == "look_back" and its == "bluesky" for kind, _, _, its in jobs)
     run.figure(f"{name}_rewinds_too_many", rewinds - backs, most=0)
     asked = [path for path in world.mastodon.requests if _is_first_page(path)]

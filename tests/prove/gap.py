@@ -182,6 +182,7 @@ def _silences(run: Run, world: World, story: Story) -> None:
     began_us = now_us()
     before = {network: _opened(world, network) for network in world.networks}
     world.x.stalled = world.mastodon.stalled = True
+    world.x.recovers = True  # it cannot send again what it keeps to itself on a new connection
     world.do("bluesky", world.bluesky.mute())
     left = list(world.networks)
     until = time.monotonic() + 90

@@ -31,7 +31,8 @@ RULE_PROBLEMS["RulesCapExceeded"] = "rule-cap"
 class XSimulator:
     """`url` is there after `start`.
 
-    heartbeat_s: pause between line breaks; stalled: neither posts nor heartbeats;
+    heartbeat_s: pause between line breaks; stalled: neither posts nor heartbeats,
+    with `recovers` until the next connection, which is served from its first moment;
     answers: (status, headers, body) for the next stream handshakes, before any other check;
     split: bytes a chunk (0: a chunk a line); tagged: whether matching_rules carry tags;
     mute: requests whose path ends so are taken and never answered;
@@ -45,7 +46,7 @@ class XSimulator:
         self.port = port
         self.deliver = deliver
         self.heartbeat_s = 20.0
-        self.stalled = False
+        self.stalled = self.recovers = False
         self.mute = "-"
         self.answers: list[tuple[int, dict[str, str], Any]] = []
         self.rule_answers: list[tuple[int, dict[str, str], Any]] = []
@@ -220,6 +221,7 @@ class XSimulator:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.headers["Date"] = self._date()
         response.enable_chunked_encoding()
+        self.stalled &= not self.recovers
         await response.prepare(request)
         number = str(len(self._connections) + 1)
         kick = self._kicks[number] = asyncio.Event()

@@ -84,3 +84,9 @@ def test_short_buckets_come_from_minutes_or_fives(
         if not narrow.lang or n % 3 > 1
     )
     assert sums.total(engine, keyword_id, times_s, narrow) == inside.total()
+    begin_s, end_s = times_s
+    middle_s = begin_s + 2 * HOUR + 3 * MINUTE
+    stretches = [(begin_s, middle_s), (middle_s, middle_s), (middle_s, end_s), times_s]
+    first, nothing, second, whole = sums.each(engine, keyword_id, stretches, narrow)
+    assert (first + second, whole, nothing) == (inside.total(), inside.total(), 0)
+    assert first == sums.total(engine, keyword_id, (begin_s, middle_s), narrow) > 0

@@ -5,7 +5,8 @@ stand for it, and say so.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import Engine
@@ -13,7 +14,7 @@ from sqlalchemy import Engine
 from tweeter.statistics.narrowed import MOST, TOP, top
 from tweeter.statistics.spans import Span, Times
 from tweeter.store import cells, facet_sums, samples, sums
-from tweeter.store.cells import HOUR, MINUTE
+from tweeter.store.cells import HOUR, MINUTE, US
 from tweeter.store.facet_sums import Top
 from tweeter.store.sums import EVERY
 
@@ -52,14 +53,21 @@ def count(
     """The commonest values of these facets. At most MOST posts are looked at."""
     both = span.asked, span.before().asked
     rest = [one for times in both for one in _Stretch.of(times).rest]
-    if sum(sums.total(engine, keyword_id, one, EVERY) for one in rest) > MOST:
+    if sum(sums.each(engine, keyword_id, rest, EVERY)) > MOST:
         both = _hours_for(span)
     now, earlier = map(_Stretch.of, both)
-    of_rest = _of_posts(engine, keyword_id, names, now.rest, networks)
+    rows = [
+        row
+        for row in samples.every(engine, keyword_id, now.rest + earlier.rest)
+        if sums.counts(row["network"], networks)
+    ]
+    began = both[0][0] * US
+    of_rest = _counted((row for row in rows if row["occurred_at"] >= began), names)
     tops = _tops(engine, keyword_id, now.hours, of_rest, networks)
     values = {name: [value for value, _ in found.values] for name, found in tops.items()}
     before = _of_values(engine, keyword_id, values, earlier.hours, networks)
-    for name, counted in _of_posts(engine, keyword_id, names, earlier.rest, networks).items():
+    of_rest = _counted((row for row in rows if row["occurred_at"] < began), names)
+    for name, counted in of_rest.items():
         for value in values[name]:
             before[name][value] = before[name].get(value, 0) + counted[value]
     return Counted(tops=tops, before=before, times=both[0])
@@ -76,20 +84,12 @@ def _hours_for(span: Span) -> tuple[Times, Times]:
     return (first, last), (first - by, last - by)
 
 
-def _of_posts(
-    engine: Engine,
-    keyword_id: int,
-    names: Sequence[str],
-    rest: Sequence[Times],
-    networks: Sequence[str],
-) -> Values:
+def _counted(rows: Iterable[Mapping[Any, Any]], names: Sequence[str]) -> Values:
     found: Values = {name: Counter() for name in names}
-    for times in rest:
-        for row in samples.every(engine, keyword_id, times):
-            if sums.counts(row["network"], networks):
-                for facet, value in cells.facets(row):
-                    if facet in found:
-                        found[facet][value] += 1
+    for row in rows:
+        for facet, value in cells.facets(row):
+            if facet in found:
+                found[facet][value] += 1
     return found
 
 

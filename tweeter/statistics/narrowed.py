@@ -63,7 +63,7 @@ def of_posts(engine: Engine, keyword_id: int, question: Question) -> Narrowed | 
     key = (str(engine.url), keyword_id, "narrowed", question.narrow, question.which, *span.stretch)
     ages_s = span.ages_s(KEPT_S, HOUR)
     stretches = [one.asked for one in (span, span.before())]
-    if all(sums.total(engine, keyword_id, one, EVERY) <= MOST for one in stretches):
+    if max(sums.each(engine, keyword_id, stretches, EVERY)) <= MOST:
         return KEEPER.answer(
             key,
             span.since,
@@ -85,7 +85,7 @@ def of_posts(engine: Engine, keyword_id: int, question: Question) -> Narrowed | 
 
 def _count(engine: Engine, keyword_id: int, question: Question) -> Narrowed:
     now, before = (
-        _counted(question, samples.every(engine, keyword_id, one.asked))
+        _counted(question, samples.every(engine, keyword_id, [one.asked]))
         for one in (question.span, question.span.before())
     )
     return now.narrowed(before)

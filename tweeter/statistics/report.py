@@ -210,14 +210,16 @@ def _hours(
 def _cut_hours(engine: Engine, keyword_id: int, question: Question) -> dict[int, int]:
     """The chart's posts of the hours in which the stretch begins or ends, as far as it goes."""
     since, until = question.span.asked
-    found = {}
-    together = msgspec.structs.replace(question, by="")
-    for hour in {since - since % HOUR, until - until % HOUR}:
-        begin, end = max(hour, since), min(hour + HOUR, until)
-        if 0 < end - begin < HOUR:
-            counted = cells(engine, keyword_id, sums.hourly(begin, end), together)
-            found[hour] = sum(cell.posts for cell in counted)
-    return found
+    hours = sorted({since - since % HOUR, until - until % HOUR})
+    pieces = [(max(hour, since), min(hour + HOUR, until)) for hour in hours]
+    cut = [(begin, end) for begin, end in pieces if 0 < end - begin < HOUR]
+    if not question.which[0]:
+        posts = sums.each(engine, keyword_id, cut, question.narrow)
+    else:  # of a value whole hours are known
+        together = msgspec.structs.replace(question, by="")
+        found = [cells(engine, keyword_id, sums.hourly(*times), together) for times in cut]
+        posts = [sum(cell.posts for cell in its) for its in found]
+    return {begin - begin % HOUR: count for (begin, _), count in zip(cut, posts, strict=True)}
 
 
 def _shares(

@@ -1,12 +1,22 @@
 """A few posts of a stretch, for what no sum can say: words, texts and the names of authors."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import CompoundSelect, Connection, Engine, RowMapping, bindparam, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    bindparam,
+    select,
+    union_all,
+)
 
 from tweeter.filters import Question
 from tweeter.records import now_us
@@ -59,39 +69,54 @@ def sample(
 
 
 _is_shown = (posts.c.hidden == "", posts.c.removed_at.is_(None))
-_in_stretch = (
-    matches.c.keyword_id == bindparam("keyword"),
-    matches.c.occurred_at >= bindparam("from"),
-    matches.c.occurred_at < bindparam("to"),
-    *_is_shown,
-)
+
+
+def _in_stretch(number: object = "") -> list[ColumnElement[bool]]:
+    """Conditions for a keyword's posts; number: of the names of the stretch."""
+    since: Any = bindparam(f"from{number}")
+    until: Any = bindparam(f"to{number}")
+    its = matches.c.keyword_id == bindparam("keyword")
+    return [its, matches.c.occurred_at >= since, matches.c.occurred_at < until, *_is_shown]
+
+
+_joined = matches, matches.c.post_id == posts.c.id
+_NEWEST = matches.c.occurred_at.desc(), matches.c.post_id.desc()
 _newest = (
     select(*_SAMPLED)
-    .join(matches, matches.c.post_id == posts.c.id)
-    .where(*_in_stretch)
-    .order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
+    .join(*_joined)
+    .where(*_in_stretch())
+    .order_by(*_NEWEST)
     .limit(bindparam("most"))
 )
 
 
-def every(engine: Engine, keyword_id: int, times: tuple[int, int]) -> Iterator[RowMapping]:
-    """The visible posts of a keyword in a stretch as statistics count them, newest first.
+def every(
+    engine: Engine, keyword_id: int, stretches: Sequence[tuple[int, int]]
+) -> list[RowMapping]:
+    """The visible posts of a keyword in these stretches as statistics count them; those of one
+    stretch newest first.
 
     Each costs about as much as a search's candidate: ask first how many there are.
     """
-    values = {"keyword": keyword_id, "from": times[0] * US, "to": times[1] * US}
+    if not stretches:
+        return []
+    values = {"keyword": keyword_id}
+    for number, (since, until) in enumerate(stretches):
+        values |= {f"from{number}": since * US, f"to{number}": until * US}
     with reading(engine) as connection:
-        yield from connection.execute(_every, values).mappings()
+        return list(connection.execute(_every(len(stretches)), values).mappings())
 
 
 _NAMES = "id text tags links lang kind network author_id traits removed_at hidden occurred_at"
 COUNTED = tuple(posts.c[name] for name in _NAMES.split())  # what statistics are counted from
-_every = (
-    select(*COUNTED)
-    .join(matches, matches.c.post_id == posts.c.id)
-    .where(*_in_stretch)
-    .order_by(matches.c.occurred_at.desc(), matches.c.post_id.desc())
-)
+
+
+@cache
+def _every(stretches: int) -> Select[Any] | CompoundSelect[Any]:
+    of_each = [
+        select(*COUNTED).join(*_joined).where(*_in_stretch(number)) for number in range(stretches)
+    ]
+    return of_each[0].order_by(*_NEWEST) if stretches == 1 else union_all(*of_each)
 
 
 def passing(

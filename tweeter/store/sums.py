@@ -21,6 +21,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    literal_column,
     select,
     union_all,
 )
@@ -31,6 +32,9 @@ from tweeter.store.engine import reading
 from tweeter.store.schema import keyword_versions, totals, volumes
 
 SERIES = ("network", "kind", "lang")
+
+Times = tuple[int, int]  # since and until
+Piece = tuple[int, int, int]  # the size of its sums, since and until
 
 
 class Narrow(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,14 +119,16 @@ def over_time(
     """
     sizes = [size for size in _sizes(narrow, by) if grid.width % size == 0]
     counted: dict[int, dict[tuple[int, str], tuple[int, int]]] = {n: {} for n in keyword_ids}
+    asked = pieces(grid.since, grid.until, sizes)
+    if not asked:
+        return {n: [] for n in keyword_ids}
+    statement = _over_time(by, narrow, _lengths(asked), grid.width, grid.offset)
     with reading(engine) as connection:
-        for size, since, until in pieces(grid.since, grid.until, sizes):
-            statement = _over_time(by, narrow, size, grid.width, grid.offset)
-            values = {"keywords": list(keyword_ids), "since": since, "until": until}
-            for keyword_id, at, series, posts, gone in connection.execute(statement, values):
-                cells, key = counted[keyword_id], (grid.bucket(at), series)
-                seen, less = cells.get(key, (0, 0))
-                cells[key] = seen + posts, less + gone
+        rows = connection.execute(statement, {"keywords": list(keyword_ids)} | _edges(asked)).all()
+    for keyword_id, at, series, posts, gone in rows:
+        cells, key = counted[keyword_id], (grid.bucket(at), series)
+        seen, less = cells.get(key, (0, 0))
+        cells[key] = seen + posts, less + gone
     return {n: [Cell(*key, *cells[key]) for key in sorted(cells)] for n, cells in counted.items()}
 
 
@@ -141,12 +147,18 @@ put_together = lru_cache(maxsize=200)
 
 
 @put_together
-def _over_time(by: str, narrow: Narrow, size: int, width: int, offset: int) -> Select[Any]:
-    """The question, of sums of a size."""
+def _over_time(
+    by: str, narrow: Narrow, sizes: tuple[int, ...], width: int, offset: int
+) -> CompoundSelect[Any]:
+    """The question, of pieces whose sums have these sizes."""
+    grid = Grid(since=0, until=0, width=width, offset=offset)
+    return union_all(*(_of_piece(by, narrow, n, size, grid) for n, size in enumerate(sizes)))
+
+
+def _of_piece(by: str, narrow: Narrow, number: int, size: int, grid: Grid) -> Select[Any]:
     table = _table(size, narrow, by)
     # Many rows are grouped as they lie in the index; what that leaves is put into buckets later.
-    grid = Grid(since=0, until=0, width=width, offset=offset)
-    is_cut = table is totals and size < width
+    is_cut = table is totals and size < grid.width
     start = grid.bucket(table.c.start).label("at") if is_cut else table.c.start
     name = table.c[by] if by else literal("")
     return (
@@ -154,7 +166,7 @@ def _over_time(by: str, narrow: Narrow, size: int, width: int, offset: int) -> S
         .where(
             table.c.keyword_id.in_(bindparam("keywords", expanding=True)),
             table.c.seconds == size,
-            *between(table),
+            *between(table, number),
             *narrow.where(table),
         )
         .group_by(table.c.keyword_id, start, *([name] if by else []))
@@ -187,23 +199,34 @@ _hours = (
 )
 
 
-def total(engine: Engine, keyword_id: int, times: tuple[int, int], narrow: Narrow) -> int:
+def total(engine: Engine, keyword_id: int, times: Times, narrow: Narrow) -> int:
     """Posts of a keyword between two whole minutes, from the longest sums that fit."""
-    found = pieces(*times, _sizes(narrow))
-    if not found:
-        return 0
-    statement = _total(tuple(size for size, _, _ in found), narrow)
+    return each(engine, keyword_id, [times], narrow)[0]
+
+
+def each(engine: Engine, keyword_id: int, stretches: Sequence[Times], narrow: Narrow) -> list[int]:
+    """As `total`, of several stretches in one question."""
+    found = [0] * len(stretches)
+    sizes = _sizes(narrow)
+    asked = [(n, piece) for n, times in enumerate(stretches) for piece in pieces(*times, sizes)]
+    if not asked:
+        return found
+    of_all = [piece for _, piece in asked]
+    statement = _totals(_lengths(of_all), narrow)
     with reading(engine) as connection:
-        rows = connection.execute(statement, _values(keyword_id, found))
-        return sum(posts or 0 for posts in rows.scalars())
+        for number, posts in connection.execute(statement, _values(keyword_id, of_all)).all():
+            found[asked[number][0]] += posts or 0
+    return found
 
 
 @put_together
-def _total(sizes: tuple[int, ...], narrow: Narrow) -> CompoundSelect[Any]:
+def _totals(sizes: tuple[int, ...], narrow: Narrow) -> CompoundSelect[Any]:
     tables = [_table(size, narrow) for size in sizes]
     return union_all(
         *(
-            select(_sum(table.c.posts)).where(*_piece(table, n, size), *narrow.where(table))
+            select(literal_column(str(n)), _sum(table.c.posts)).where(
+                *_piece(table, n, size), *narrow.where(table)
+            )
             for n, (table, size) in enumerate(zip(tables, sizes, strict=True))
         )
     )
@@ -215,9 +238,18 @@ def _piece(table: Table, number: int, size: int) -> list[ColumnElement[bool]]:
     return [is_its, table.c.seconds == size, *between(table, number)]
 
 
-def _values(keyword_id: int, found: Sequence[tuple[int, int, int]]) -> dict[str, int]:
-    values = {"keyword": keyword_id}
-    for number, (_, since, until) in enumerate(found):
+def _lengths(asked: Sequence[Piece]) -> tuple[int, ...]:
+    return tuple(size for size, _, _ in asked)
+
+
+def _values(keyword_id: int, asked: Sequence[Piece]) -> dict[str, int]:
+    return {"keyword": keyword_id} | _edges(asked)
+
+
+def _edges(asked: Sequence[Piece]) -> dict[str, int]:
+    """What `between` asks for, of each piece."""
+    values: dict[str, int] = {}
+    for number, (_, since, until) in enumerate(asked):
         values |= {f"since{number}": since, f"until{number}": until}
     return values
 
@@ -243,7 +275,7 @@ def at_hours(
 
 
 def shares(
-    engine: Engine, keyword_id: int, times: tuple[int, int], *, narrow: Narrow
+    engine: Engine, keyword_id: int, times: Times, *, narrow: Narrow
 ) -> dict[str, dict[str, int]]:
     """Visible posts by network, kind and language; each sort is narrowed by the other two.
 
@@ -254,7 +286,7 @@ def shares(
     if not asked:
         return {name: {} for name in SERIES}
     with reading(engine) as connection:
-        statement = _shares(tuple(size for size, _, _ in asked))
+        statement = _shares(_lengths(asked))
         rows = connection.execute(statement, _values(keyword_id, asked)).all()
     together: Counter[tuple[str, ...]] = Counter()
     for *series, posts in rows:
@@ -281,9 +313,9 @@ def _shares(sizes: tuple[int, ...]) -> CompoundSelect[Any]:
     )
 
 
-def pieces(since: int, until: int, sizes: Sequence[int] = SIZES) -> list[tuple[int, int, int]]:
-    """(size, since, until): a stretch of whole minutes as days, with hours and minutes around."""
-    found: list[tuple[int, int, int]] = []
+def pieces(since: int, until: int, sizes: Sequence[int] = SIZES) -> list[Piece]:
+    """A stretch of whole minutes as days, with hours and minutes around."""
+    found: list[Piece] = []
     rest = [(since, until)]
     for size in reversed(sizes):
         smaller = []
@@ -303,7 +335,7 @@ def counts(value: str, names: Sequence[str]) -> bool:
     return (not wanted or value in wanted) and f"!{value}" not in names
 
 
-def edits(engine: Engine, keyword_id: int, times: tuple[int, int]) -> list[tuple[int, int, str]]:
+def edits(engine: Engine, keyword_id: int, times: Times) -> list[tuple[int, int, str]]:
     """(moment, version, expression) of a keyword's versions that began in a stretch."""
     with reading(engine) as connection:
         keyword = known.keyword(connection, keyword_id)
