@@ -12,7 +12,6 @@ from sqlalchemy import (
     CompoundSelect,
     Engine,
     Select,
-    and_,
     bindparam,
     func,
     literal,
@@ -129,32 +128,33 @@ def value_over_time(
     values = _sums_of(keyword_id, (grid.since, grid.until)) | {"value": which[1]}
     with reading(engine) as connection:
         rows = connection.execute(statement, values).all()
-    return [Cell(int(start), network, int(posts), 0) for start, network, posts in sorted(rows)]
+    having = sorted(tuple(row) for row in rows if row[2] is not None)
+    return [Cell(int(start), network, int(posts), 0) for start, network, posts in having]
 
 
 @put_together
 def _value_over_time(name: str, networks: tuple[str, ...], width: int, offset: int) -> Select[Any]:
     # Each hour and network in which there are posts is looked up: a month of a large keyword has
-    # 2,000 of them, and hundreds of thousands of values.
+    # 2,000 of them, and hundreds of thousands of values. A join would let a database read these.
     grid = Grid(since=0, until=0, width=width, offset=offset)
     start = grid.bucket(totals.c.start).label("at")
-    return (
-        select(start, totals.c.network, func.sum(facets.c.posts))
-        .join(
-            facets,
-            and_(
-                facets.c.keyword_id == totals.c.keyword_id,
-                facets.c.facet == name,
-                facets.c.start == totals.c.start + 0,  # so that nobody begins with all values
-                facets.c.network == totals.c.network,
-                facets.c.value == bindparam("value"),
-            ),
+    found = (
+        select(facets.c.posts)
+        .where(
+            facets.c.keyword_id == totals.c.keyword_id,
+            facets.c.facet == name,
+            facets.c.start == totals.c.start,
+            facets.c.network == totals.c.network,
+            facets.c.value == bindparam("value"),
         )
+        .scalar_subquery()
+    )
+    return (
+        select(start, totals.c.network, func.sum(found))
         .where(
             totals.c.keyword_id == bindparam("keyword"),
             totals.c.seconds == HOUR,
             *between(totals),
-            *between(facets),
             *among(totals.c.network, networks),
         )
         .group_by(start, totals.c.network)
