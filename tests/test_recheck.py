@@ -16,11 +16,12 @@ from tests.simulators.mastodon import MastodonSimulator, status
 from tests.simulators.served import Served
 from tests.simulators.x import XSimulator, post
 from tests.simulators.x_reading import id_at
+from tests.store.test_hostile import forbid
 from tweeter import config as configuration
 from tweeter import recheck
 from tweeter.config import Config
 from tweeter.errors import LeaseLost
-from tweeter.pipeline import KeywordBook, Pipeline
+from tweeter.pipeline import REFUSED, KeywordBook, Pipeline
 from tweeter.records import RawEvent, now_us
 from tweeter.sources.inbox import Taken
 from tweeter.store import (
@@ -31,6 +32,7 @@ from tweeter.store import (
     ledger,
     past,
     posts,
+    quarantine,
     reads,
     rechecks,
     streams,
@@ -169,6 +171,29 @@ def test_an_edit_at_x_is_found_and_the_older_text_goes(
     recheck.work(engine, x_settings(tmp_path, sim), claim(engine))
     assert texts(engine) == ["storm mended", "storm one, longer now"]
     assert reasons(engine) == {first["data"]["id"]: "edited"}
+
+
+def test_a_recheck_goes_on_past_what_the_database_refuses(
+    engine: Engine, tmp_path: Path, x_sim: Served[XSimulator]
+) -> None:
+    sim = x_sim.it
+    keywords.add(engine, "storm")
+    lease = take(engine, "x", "x")
+    found = publish(sim, 5)
+    ids = [one["data"]["id"] for one in found]
+    receive(engine, lease, [x_line(one) for one in found])
+    forbid(engine, "poison", before="UPDATE")
+    for n, words in ((0, "storm poison"), (1, "storm mended"), (3, "storm mended too")):
+        sim.posts[ids[n]] = post(int(ids[n]), words)
+    sim.reading.removed[ids[2]] = "deleted"
+    rechecks.ask(engine, lease.stream_id)
+    recheck.work(engine, x_settings(tmp_path, sim), claim(engine))
+    assert (state(engine).state, state(engine).done) == ("done", 5)
+    assert texts(engine) == ["storm 0", "storm 4", "storm mended", "storm mended too"]
+    assert reasons(engine) == {ids[2]: "not found"}
+    assert quarantine.by_reason(engine, lease.stream_id) == {REFUSED: 1}
+    with reading(engine) as connection:
+        assert min(connection.execute(select(post_table.c.checked_at)).scalars()) > 0
 
 
 def test_a_recheck_stops_at_the_budget_and_goes_on_the_next_day(

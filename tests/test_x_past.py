@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select, update
 from tests.simulators.served import Served
 from tests.simulators.x import XSimulator, post
 from tests.simulators.x_reading import id_at
+from tests.store.test_hostile import forbid
 from tests.test_recheck import (
     DAY_US,
     claim,
@@ -22,8 +23,19 @@ from tests.test_recheck import (
 )
 from tweeter import x_costs, x_search
 from tweeter.errors import TweeterError
+from tweeter.pipeline import REFUSED
 from tweeter.records import now_us
-from tweeter.store import batches, coverage, keywords, ledger, past, reads, rechecks, x_past
+from tweeter.store import (
+    batches,
+    coverage,
+    keywords,
+    ledger,
+    past,
+    quarantine,
+    reads,
+    rechecks,
+    x_past,
+)
 from tweeter.store.engine import reading, writing
 from tweeter.store.leases import Lease
 from tweeter.store.ledger import Interval, Turn
@@ -134,6 +146,22 @@ def test_a_search_that_is_killed_goes_on_and_pays_a_page_twice_at_most(
     assert (row.outcome, row.repaired_posts) == ("repaired", 250)
     assert sim.reading.read == 250 + 40
     assert reads.used(engine, "x")[reads.EVERYTHING].day == 290
+
+
+def test_a_search_goes_on_past_what_the_database_refuses_and_pays_each_post_once(
+    engine: Engine, tmp_path: Path, x_sim: Served[XSimulator]
+) -> None:
+    sim = x_sim.it
+    stream, gap, since, until = a_gap(engine, sim)
+    said(sim, 3, since=since, until=until, text="storm poison")
+    forbid(engine, "poison")
+    x_past.ask_repair(engine, gap)
+    assert x_search.work(engine, x_settings(tmp_path, sim), claim(engine))
+    assert (job_row(engine).state, job_row(engine).done) == ("done", 253)
+    assert texts(engine) == [f"storm {n:03}" for n in range(250)]
+    assert [row.outcome for row in gaps(engine, stream)] == ["repaired"]
+    assert quarantine.by_reason(engine, stream) == {REFUSED: 3}
+    assert sim.reading.read == reads.used(engine, "x")[reads.EVERYTHING].day == 253
 
 
 def test_the_budget_stops_a_search_half_way_and_it_goes_on_the_next_day(

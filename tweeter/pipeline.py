@@ -7,7 +7,7 @@ says and repeats what may be repeated; what a helper kept, the helper stores.
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -135,7 +135,10 @@ class Digested(NamedTuple):
 
 
 class Pipeline:
-    """Stores what one stream reads, under its lease. indexed: for the search's index, too."""
+    """Stores what one stream reads, under its lease. indexed: for the search's index, too.
+
+    digest_as: reads events instead of `digest`, with the same arguments.
+    """
 
     def __init__(
         self,
@@ -145,11 +148,13 @@ class Pipeline:
         *,
         is_live: bool = True,
         indexed: bool = True,
+        digest_as: Callable[..., Batch] = digest,
     ) -> None:
         self.engine = engine
         self.lease = lease
         self.book = book
         self._how = {"is_live": is_live, "indexed": indexed}
+        self._digest_as = digest_as
 
     def digest(self, taken: Taken) -> Digested:
         """Decode and match what was taken."""
@@ -168,7 +173,7 @@ class Pipeline:
 
     def _digest(self, events: Sequence[RawEvent]) -> Batch:
         revision, matcher = self.book.current()
-        return digest(events, matcher, revision, **self._how)
+        return self._digest_as(events, matcher, revision, **self._how)
 
     def commit(self, digested: Digested, helpers: Helpers | None = None) -> tuple[Outcome, str]:
         """Store it; returns what changed and the cursor after it ("" = unmoved).
@@ -265,7 +270,7 @@ def _refused(raw: RawEvent, batch: Batch, why: Exception) -> Batch:
     error = DecodeError(REFUSED, f"{type(why).__name__}: {why}")
     return Batch(
         items=[],
-        counts=+Counter(events=1, lines=raw.lines),
+        counts=+Counter({name: batch.counts[name] for name in ("events", "lines")}),
         rejected=[rejected(raw, error)],
         revision=batch.revision,
         reads=batch.reads,

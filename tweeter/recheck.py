@@ -5,23 +5,27 @@ in the transaction that moves the job on. Killed anywhere, the next part goes on
 """
 
 import asyncio
+import functools
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import decode
 from tweeter.config import Config
 from tweeter.decode.build import account_change
 from tweeter.errors import DecodeError, LeaseLost, SourceError
-from tweeter.pipeline import KeywordBook
+from tweeter.keywords import Matcher
+from tweeter.pipeline import KeywordBook, Pipeline
 from tweeter.records import Post, RawEvent, Removal, now_us
 from tweeter.sources import lookup
 from tweeter.sources.backoff import exponential
+from tweeter.sources.inbox import Taken
 from tweeter.sources.lookup import Answered, Looker
-from tweeter.store import batches, past, reads, rechecks
+from tweeter.store import batches, past, reads, rechecks, trouble
 from tweeter.store.batches import Batch, KeywordsChanged
 from tweeter.store.past import Past
 from tweeter.store.quarantine import rejected
@@ -118,18 +122,32 @@ class _Part:
         return await asyncio.to_thread(reads.reserve, self._engine, "x", wanted, self._budgets)
 
     def _store(self, page: Sequence[Asked], answered: Answered, events: Sequence[RawEvent]) -> int:
+        read = functools.partial(_digest, stored={asked.key: asked for asked in page})
         while True:
-            batch = self._batch(page, answered, events)
+            revision, matcher = self._book.current()
+            newer = read(events, matcher, revision, indexed=self._config.search_index)
+            batch = self._looked_at(page, answered, revision).joined(newer)
             try:
                 batches.commit(self._engine, self._job.lease, batch)
                 return page[-1].id
             except KeywordsChanged:
                 self._book.refresh()
+            except (SQLAlchemyError, *trouble.OF_DATA) as error:
+                if trouble.of_data(error) is None or not events:
+                    raise
+                self._store_apart(events, read)
+                events = ()
 
-    def _batch(
-        self, page: Sequence[Asked], answered: Answered, events: Sequence[RawEvent]
-    ) -> Batch:
-        revision, matcher = self._book.current()
+    def _store_apart(self, events: Sequence[RawEvent], read: Callable[..., Batch]) -> None:
+        """Store all but what no database takes, which goes to quarantine; the job stays there."""
+        indexed = self._config.search_index
+        pipeline = Pipeline(
+            self._engine, self._job.lease, self._book, indexed=indexed, digest_as=read
+        )
+        pipeline.store(Taken(list(events), 0))
+
+    def _looked_at(self, page: Sequence[Asked], answered: Answered, revision: int) -> Batch:
+        """What became of the posts of a page, and that it was asked for."""
         network, now = self._job.network, now_us()
         batch = Batch(
             items=[],
@@ -138,7 +156,6 @@ class _Part:
             revision=revision,
             cursor=str(page[-1].id),
             checked=tuple(asked.id for asked in page),
-            indexed=self._config.search_index,
         )
         for asked in page:
             why = answered.gone.get(asked.name)
@@ -154,16 +171,29 @@ class _Part:
                     occurred_at=now,
                 )
             )
-        stored = {asked.key: asked for asked in page}
-        for raw in events:
-            try:
-                found = decode.DECODERS[raw.shape](raw)
-            except DecodeError as error:
-                batch.rejected.append(rejected(raw, error, "look-up"))
-                continue
-            posts = [_changed(post, stored) for post in found if isinstance(post, Post)]
-            batch.items += [(post, tuple(matcher.match(post))) for post in posts if post]
         return batch
+
+
+def _digest(
+    events: Sequence[RawEvent],
+    matcher: Matcher,
+    revision: int,
+    *,
+    stored: dict[str, Asked],
+    indexed: bool,
+    is_live: bool = False,
+) -> Batch:
+    """What changed at posts that were looked up."""
+    batch = Batch(items=[], counts=Counter(), rejected=[], revision=revision, indexed=indexed)
+    for raw in events:
+        try:
+            found = decode.DECODERS[raw.shape](raw)
+        except DecodeError as error:
+            batch.rejected.append(rejected(raw, error, "look-up"))
+            continue
+        posts = [_changed(post, stored) for post in found if isinstance(post, Post)]
+        batch.items += [(post, tuple(matcher.match(post))) for post in posts if post]
+    return batch
 
 
 def _changed(post: Post, stored: dict[str, Asked]) -> Post | None:

@@ -8,6 +8,7 @@ not bring is given back with its posts.
 import asyncio
 import functools
 import time
+from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Engine
@@ -16,14 +17,16 @@ from tweeter.config import Config
 from tweeter.decode import times
 from tweeter.digest import digest
 from tweeter.errors import LeaseLost, SourceError
+from tweeter.keywords import Matcher
 from tweeter.keywords.x_limits import SEARCH
-from tweeter.pipeline import KeywordBook
-from tweeter.records import Keyword, now_us
+from tweeter.pipeline import KeywordBook, Pipeline
+from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.backoff import exponential
+from tweeter.sources.inbox import Taken
 from tweeter.sources.x_client import XClient, open_client
 from tweeter.sources.x_search import Page, first_id, queries_of, search
-from tweeter.store import batches, keywords, past, reads, x_past
-from tweeter.store.batches import KeywordsChanged
+from tweeter.store import keywords, past, reads, x_past
+from tweeter.store.batches import Batch
 from tweeter.store.past import Past
 from tweeter.store.reads import EVERYTHING, Budget, Grant
 
@@ -57,6 +60,14 @@ class _Part:
         self._config = config
         self._job = job
         self._book = KeywordBook(engine)
+        self._pipeline = Pipeline(
+            engine,
+            job.lease,
+            self._book,
+            is_live=False,
+            indexed=config.search_index,
+            digest_as=_digest,
+        )
         late_us = past.LATE_US if job.kind == "repair" else 0
         self._since_id = max(first_id(job.since_us - late_us) - 1, 0)
         self._position = job.position or first_id(job.until_us)
@@ -160,17 +171,7 @@ class _Part:
         return page
 
     def _store(self, page: Page) -> None:
-        while True:
-            revision, matcher = self._book.current()
-            indexed = self._config.search_index
-            batch = digest(page.events, matcher, revision, is_live=False, indexed=indexed)
-            batch.reads.pop(EVERYTHING, None)  # counted when it was reserved
-            batch.cursor = str(self._position)
-            try:
-                batches.commit(self._engine, self._job.lease, batch)
-                return
-            except KeywordsChanged:
-                self._book.refresh()
+        self._pipeline.store(Taken(list(page.events), 0, position=str(self._position)))
 
     def _out_of_budget(self, grant: Grant) -> None:
         """Wait for the next budget, or end here if X's search will not reach the rest by then."""
@@ -184,3 +185,10 @@ class _Part:
     def _end_here(self, why: str) -> None:
         past.clamped(self._engine, self._job, self._reached_us(), why)
         past.finish(self._engine, self._job)
+
+
+def _digest(events: Sequence[RawEvent], matcher: Matcher, revision: int, **how: bool) -> Batch:
+    """As of a stream, but that all its posts were counted when they were reserved."""
+    batch = digest(events, matcher, revision, **how)
+    batch.reads.pop(EVERYTHING, None)
+    return batch

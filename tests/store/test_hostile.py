@@ -108,11 +108,11 @@ def test_a_removal_finds_the_post_whose_name_was_shortened(
         assert (n, set(rows)) == (n, {""})
 
 
-def forbid(engine: Engine, word: str) -> None:
+def forbid(engine: Engine, word: str, *, before: str = "INSERT") -> None:
     """Let the database refuse posts with a word, as it might what nobody thought of."""
     if engine.dialect.name == "sqlite":
         rule = (
-            f"CREATE TRIGGER no BEFORE INSERT ON posts WHEN NEW.text LIKE '%{word}%'"
+            f"CREATE TRIGGER no BEFORE {before} ON posts WHEN NEW.text LIKE '%{word}%'"
             " BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
     else:
