@@ -95,6 +95,32 @@ def test_a_post_that_overtook_its_removal_goes(engine: Engine, sent: Post, gone:
     assert feed.since(engine, 0) == told
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "hidden"),
+    [
+        ("INTO posts", "active", ""),
+        ("UPDATE posts", "active", ""),
+        ("INTO posts", "deactivated", "deactivated"),
+        ("UPDATE posts", "deactivated", "deactivated"),
+    ],
+)
+def test_a_post_stored_as_its_account_changes_follows_it(
+    engine: Engine, words: str, status: str, hidden: str
+) -> None:
+    keywords.add(engine, "storm")
+    ours, others = take(engine, "a"), take(engine, "b")
+    was, now = (
+        AccountChange(network="bluesky", author_id="did:plc:a", status=one, occurred_at=AT)
+        for one in ("suspended", status)
+    )
+    store(engine, others, post(1), was)
+    both = [lambda: store(engine, ours, post(2)), lambda: store(engine, others, now)]
+    beside(engine, words, *(both if words == "INTO posts" else reversed(both)))
+    with reading(engine) as connection:
+        assert connection.execute(select(posts.c.hidden)).scalars().all() == [hidden] * 2
+    sums_are_a_recount(engine)
+
+
 def claimed(engine: Engine, subject: int) -> jobs.Job:
     """The waiting job about that."""
     its = select(job_rows.c.id).where(job_rows.c.subject == subject, job_rows.c.state == "waiting")

@@ -294,7 +294,7 @@ def _insert(
     items = list(work.fresh.values())
     if not items:
         return [], []
-    hidden = removals.hidden_authors(connection, _authors(items))
+    hidden = removals.hidden_authors(connection, _authors(items), hold=True)
     rows = [
         _new_row(post, hidden.get((post.network, post.author_id), ""), salt, batch)
         for post, _ in items

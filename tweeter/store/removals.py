@@ -28,13 +28,19 @@ def known(connection: Connection, names: set[tuple[str, str]]) -> set[tuple[str,
 
 
 def hidden_authors(
-    connection: Connection, names: set[tuple[str, str]]
+    connection: Connection, names: set[tuple[str, str]], *, hold: bool = False
 ) -> dict[tuple[str, str], str]:
-    """Status of those (network, author_id) whose posts are hidden."""
+    """Status of those (network, author_id) whose posts are hidden.
+
+    hold: whoever shows them again waits until the transaction ends, and sees its posts.
+    """
     found: dict[tuple[str, str], str] = {}
     for some in chunks(there(connection, authors, ("network", "author_id"), names)):
         which = among(connection, (authors.c.network, authors.c.author_id), some)
-        for row in connection.execute(select(authors).where(which)):
+        statement = select(authors).where(which)
+        if hold:
+            statement = statement.with_for_update(read=True)
+        for row in connection.execute(statement):
             found[row.network, row.author_id] = row.status
     return found
 
@@ -98,23 +104,22 @@ def apply_accounts(
     published: list[tuple[str, int]] = []
     for change in changes:
         whose = (authors.c.network == change.network, authors.c.author_id == change.author_id)
-        before = connection.execute(select(authors.c.status).where(*whose)).scalar()
+        its = select(authors.c.status).where(*whose).with_for_update()
+        before = connection.execute(its).scalar()
         if before == "deleted":
             continue  # final
-        connection.execute(delete(authors).where(*whose))
         if change.status == "deleted":
             identities.forget(connection, change.network, change.author_id)
-        if change.status != "active":
-            connection.execute(
-                authors.insert().values(
-                    network=change.network,
-                    author_id=change.author_id,
-                    status=change.status,
-                    at=now,
-                )
-            )
+        values = {"status": change.status, "at": now}
+        if change.status == "active":
+            if before is None:
+                continue  # was never hidden: nothing to show again
+            connection.execute(delete(authors).where(*whose))
         elif before is None:
-            continue  # was never hidden: nothing to show again
+            named = {"network": change.network, "author_id": change.author_id}
+            connection.execute(authors.insert().values(named | values))
+        else:  # the row stays: who waits to hold it would find no other
+            connection.execute(update(authors).where(*whose).values(values))
         published += _show_as(connection, (change.network, change.author_id), change.status, now)
     return published
 
