@@ -192,6 +192,30 @@ def test_an_edit_leaves_the_posts_of_keywords_that_are_not_followed(
     sums_are_a_recount(engine)
 
 
+@pytest.mark.parametrize("state", ["paused", "removed"])
+def test_a_keyword_that_is_followed_again_leaves_what_was_edited_away_meanwhile(
+    engine: Engine, state: str
+) -> None:
+    cat = keywords.add(engine, "cat")
+    lease = take(engine)
+    store(engine, lease, *(post(n, f"cat {n}") for n in range(4)))
+    work_off(engine)
+    keywords.set_state(engine, cat.id, state)
+    with reading(engine) as connection:
+        revision = keywords.revision(connection)
+    batch = Batch(items=[], counts=Counter(), rejected=[], revision=revision)
+    for number, words in ((1, "a dog"), (2, "a cat still"), (3, "a dog"), (3, "a cat again")):
+        batch.items.append((post(number, words, operation="update"), ()))
+    batches.commit(engine, lease, batch)
+    assert counted(engine, cat.id) == (4, 4)
+    for _ in range(2):
+        keywords.set_state(engine, cat.id, "active")
+        assert work_off(engine) == 1
+        assert counted(engine, cat.id) == (3, 3)
+        sums_are_a_recount(engine)
+        keywords.set_state(engine, cat.id, "paused")
+
+
 def test_an_account_hides_its_posts_and_may_show_them_again(engine: Engine) -> None:
     keywords.add(engine, "storm")
     lease = take(engine)

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from tweeter.records import Match
 from tweeter.store import rollups
 from tweeter.store.engine import chunks, insert_all, insert_new
 from tweeter.store.rollups import EVERYTHING, Row, Sums
 from tweeter.store.schema import keywords, matches
+
+UNSURE = 0  # version of a match whose post was edited while the keyword was not looked for
 
 Found = Sequence[tuple[Row, Sequence[Match]]]  # rows of posts with their matches
 
@@ -68,14 +70,20 @@ def _rows(found: Found) -> list[dict[str, int]]:
 def follow(connection: Connection, row: Row, found: Sequence[Match]) -> None:
     """Make the match rows of a post, which is held, equal to `found`.
 
-    Only active keywords were looked for in it: those of others, paused or removed, stay.
+    Only active keywords were looked for in it: those of others, paused or removed, stay, and are
+    UNSURE until the keyword is active again: the job that matches all then drops what is wrong.
     """
     wanted = {match.keyword_id for match in found}
     present = connection.execute(
         select(matches.c.keyword_id).where(matches.c.post_id == row["id"])
     ).scalars()
-    for keyword_id in sorted(active(connection, set(present) - wanted)):
+    others = set(present) - wanted
+    followed = active(connection, others)
+    for keyword_id in sorted(followed):
         drop(connection, [row["id"]], keyword_id)
+    for some in chunks(others.difference(followed)):
+        its = matches.c.post_id == row["id"], matches.c.keyword_id.in_(some)
+        connection.execute(update(matches).where(*its).values(version=UNSURE))
     add(connection, [(row, found)])
 
 

@@ -115,7 +115,7 @@ matches = Table(
     metadata,
     Column("keyword_id", BigInteger, primary_key=True, autoincrement=False),
     Column("post_id", BigInteger, primary_key=True, autoincrement=False),  # posts.id
-    Column("version", Integer, nullable=False),  # of the keyword
+    Column("version", Integer, nullable=False),  # of the keyword, or matches.UNSURE
     Column("occurred_at", BigInteger, nullable=False),  # of the post: lists order by it
     Index("ix_matches_keyword_id_occurred_at_post_id", "keyword_id", "occurred_at", "post_id"),
     Index("ix_matches_post_id", "post_id"),
