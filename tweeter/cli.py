@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tweeter import __version__, broker, supervisor
 from tweeter import config as configuration
 from tweeter.cli_ground import JSON, Guarded, data, fail, run, say, set_up
-from tweeter.cli_replay import Result, begin, read_to_end
+from tweeter.cli_replay import Result, begin, check, read_to_end
 from tweeter.errors import Held
 from tweeter.store import demo as demo_data
 from tweeter.store import migrate, posts, revisions
@@ -150,6 +150,7 @@ def demo(remove: bool, as_json: bool) -> None:
 def replay(files: tuple[Path, ...], speed: str, wait: bool, as_json: bool) -> None:
     """Read recorded posts from FILES (JSON lines or SSE; plain, .gz or .zst)."""
     config, engine = set_up()
+    check(files)
     if wait:
         configuration.log_to_stderr(config)
     begun = [begin(engine, file, speed) for file in files]

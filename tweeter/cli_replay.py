@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from tweeter import recordings
 from tweeter.config import Config
-from tweeter.errors import ConfigError
+from tweeter.errors import ConfigError, DecodeError, SourceError
 from tweeter.store import imports, streams
 from tweeter.store.leases import owner
 from tweeter.store.streams import Stream
@@ -28,14 +29,44 @@ LOOK_S = 0.2
 Result = tuple[str, str, dict[str, int]]  # state, words, counts
 
 
+def check(files: Iterable[Path]) -> None:
+    """Raise ConfigError for files that are away, or in which nothing at all can be read."""
+    if faults := [fault for file in files if (fault := _fault(file))]:
+        raise ConfigError(faults)
+
+
+def _fault(file: Path) -> str:
+    """What is wrong with a whole file, in words; looks no further than its first event."""
+    from tweeter.decode import DECODERS  # with all networks
+
+    if not file.is_file():
+        return f"There is no file {file}."
+    first = ""
+    try:
+        for events in recordings.read(file, recordings.Part(0, 0), 0):
+            for raw in events:
+                try:
+                    if raw.body.strip():
+                        DECODERS[raw.shape](raw)
+                        return ""
+                except DecodeError as error:
+                    first = first or f"{raw.place}: {error}"
+    except SourceError:  # it is damaged: its stream says so
+        return ""
+    if not first:
+        return ""  # it is empty
+    return (
+        f"Nothing in {file} can be read as a post or another event ({first}). Give a file with one"
+        " JSON object a line, or server-sent events, as X, Bluesky or Mastodon send them."
+    )
+
+
 def begin(engine: Engine, file: Path, speed: str) -> int:
     """Make the stream of a file, for the workers to read; returns its id.
 
     A file whose reading was interrupted is gone on with where it stopped. At full speed it is
     read in parts, by all workers there are; at another speed by one slot.
     """
-    if not file.is_file():
-        raise ConfigError([f"There is no file {file}."])
     path = file.resolve()
     if speed == "max":
         now_us = time.time_ns() // 1000
