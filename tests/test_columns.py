@@ -152,6 +152,8 @@ def column_args(column: Column) -> Iterator[tuple[str, list[str]]]:
         ("c1=network:myspace", "of"),
         ("c1=all&c1.network=myspace", "network"),
         ("c1=all&c1.lang=e!", "lang"),
+        ("c1=all&c1.lang=english", "lang"),
+        ("c1=all&c1.lang=en,-german-at", "lang"),
         ("c1=all&c1.kind=like", "kind"),
         ("c1=all&c1.with=(storm", "with"),
         ("c1=all&c1.without=NOT+storm", "without"),

@@ -22,7 +22,8 @@ HOUR_US = 3_600_000_000
 WEEK_HOURS = 168
 
 _CHOICES = {"network": NETWORKS, "kind": KINDS, "state": STATES}
-_LANGUAGE = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*")
+# RFC 5646 has longer first parts, too, but none was ever registered: "english" is a mistake.
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8})*")
 
 
 class BadFilter(TweeterError):
@@ -82,7 +83,7 @@ def checked(name: str, value: str) -> str:
     if name == "link":
         return sign + _link(value.removeprefix("-"))
     if name == "lang" and not _LANGUAGE.fullmatch(bare):
-        raise BadFilter(name, expected(name, value, say("a language, such as en or pt-br")))
+        raise BadFilter(name, expected(name, value, say("a language's code, such as en or pt-br")))
     if name in ("keyword", "hour"):
         is_number = bare.isascii() and bare.isdigit() and len(bare) < 19
         if name == "keyword" and not is_number:
@@ -92,6 +93,15 @@ def checked(name: str, value: str) -> str:
             raise BadFilter(name, expected(name, value, words))
         bare = str(int(bare))
     return f"{sign}{hashtag(bare)}" if name == "tag" else f"{sign}{bare}"
+
+
+def is_value(name: str, value: str) -> bool:
+    """Whether a filter can name it: networks may send what is no language's code."""
+    try:
+        checked(name, value)
+    except BadFilter:
+        return False
+    return True
 
 
 def _link(url: str) -> str:

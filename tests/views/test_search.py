@@ -11,7 +11,7 @@ from tests.store.posts import AT, post, store, take
 from tests.views.test_api import is_problem
 from tweeter.columns import Column
 from tweeter.filters import Filter
-from tweeter.records import Link
+from tweeter.records import Link, now_us
 from tweeter.store import decks, keywords, search_texts, searches
 from tweeter.views.show import exact
 
@@ -45,6 +45,23 @@ def test_a_search_by_the_api(client: FlaskClient, engine: Engine) -> None:
     is_problem(client.get("/api/v1/search?since=soon"), 422, "bad_moment")
     is_problem(client.get("/api/v1/search?older=x"), 422, "bad_position")
     assert client.get("/search?older=x").status_code == 400
+
+
+def test_a_language_without_a_code_is_shown_and_not_asked_for(
+    client: FlaskClient, engine: Engine
+) -> None:
+    keywords.add(engine, "storm")
+    odd = post(1, "storm", lang="english", occurred_at=now_us())
+    store(engine, take(engine), odd, post(2, "storm", lang="en", occurred_at=now_us()))
+    page = client.get("/search?q=storm").text
+    assert '<bdi dir="auto">english</bdi>' in page
+    assert "lang=en&" in page.replace('"', "&")
+    assert "lang=english" not in page
+    assert "lang=-english" not in page
+    for asked, status in (("/search?lang=english", 422), ("/live?c1=all&c1.lang=english", 400)):
+        answer = client.get(asked)
+        assert answer.status_code == status
+        assert "expected a language&#39;s code, such as en or pt-br" in answer.text
 
 
 def test_a_search_says_what_the_index_lacks(client: FlaskClient, engine: Engine) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 from flask import url_for
 
-from tweeter.choices import NO_LANGUAGE
+from tweeter.choices import NO_LANGUAGE, is_value
 from tweeter.columns import BadColumn, Column
 from tweeter.filters import MANY, Filter
 from tweeter.moments import iso
@@ -51,7 +51,10 @@ class Pill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
-    """A value of a facet: how many hits have it, and the links that ask for it or refuse it."""
+    """A value of a facet: how many hits have it, and the links that ask for it or refuse it.
+
+    "" for the links of what no filter can name.
+    """
 
     label: str
     hits: int
@@ -132,18 +135,23 @@ def facets(chosen: Filter, counts: Counts, names: Names) -> list[tuple[str, list
     found = []
     for name, values in counts.facets.items():
         shown = [
-            Value(
-                label=label(name, value, names),
-                hits=hits,
-                only=address(chosen.having(name, value)),
-                but=address(chosen.having(name, f"-{value}")),
-            )
+            _value(chosen, name, value, hits, names)
             for value, hits in values
             if value not in (chosen.only if name == "only" else getattr(chosen, name))
         ]
         if shown:
             found.append((TITLES[name], shown))
     return found
+
+
+def _value(chosen: Filter, name: str, value: str, hits: int, names: Names) -> Value:
+    can = is_value(name, value)
+    return Value(
+        label=label(name, value, names),
+        hits=hits,
+        only=address(chosen.having(name, value)) if can else "",
+        but=address(chosen.having(name, f"-{value}")) if can else "",
+    )
 
 
 def columns(chosen: Filter, histogram: Histogram) -> list[Stripe]:
