@@ -50,7 +50,7 @@ def test_a_search_by_the_api(client: FlaskClient, engine: Engine) -> None:
 def test_a_language_without_a_code_is_shown_and_not_asked_for(
     client: FlaskClient, engine: Engine
 ) -> None:
-    keywords.add(engine, "storm")
+    keyword = keywords.add(engine, "storm")
     odd = post(1, "storm", lang="english", occurred_at=now_us())
     store(engine, take(engine), odd, post(2, "storm", lang="en", occurred_at=now_us()))
     page = client.get("/search?q=storm").text
@@ -58,6 +58,11 @@ def test_a_language_without_a_code_is_shown_and_not_asked_for(
     assert "lang=en&" in page.replace('"', "&")
     assert "lang=english" not in page
     assert "lang=-english" not in page
+    page = client.get(f"/keywords/{keyword.id}").text
+    assert "<bdi>english</bdi>" in page
+    assert "lang=en#" in page
+    assert "lang=english" not in page
+    assert "lang=!english" not in page
     for asked, status in (("/search?lang=english", 422), ("/live?c1=all&c1.lang=english", 400)):
         answer = client.get(asked)
         assert answer.status_code == status

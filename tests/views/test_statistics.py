@@ -16,6 +16,7 @@ from sqlalchemy import Engine, delete, event, update
 
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, removal, store, take
+from tests.views.test_api import is_problem
 from tweeter.moments import iso
 from tweeter.records import Link, now_us
 from tweeter.statistics import behind, narrowed, report, spans
@@ -153,6 +154,36 @@ def statistics(client: FlaskClient, keyword_id: int, query: str) -> Any:
     answer = client.get(f"/api/v1/keywords/{keyword_id}/statistics?{query}")
     assert answer.status_code == 200, answer.text
     return answer.json["statistics"]
+
+
+def test_programs_are_told_of_what_cannot_be_asked(engine: Engine, client: FlaskClient) -> None:
+    storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "flood").id
+    base, shares = f"/api/v1/keywords/{storm}", f"/api/v1/overview/shares?with={storm}&with={flood}"
+    names = [f"{base}/statistics?networks=x", f"{base}/chart.csv?utm_source=y", f"{shares}&by=lang"]
+    for address in (*names, "/api/v1/overview?sort=day"):
+        wrong = is_problem(client.get(address), 422, "unknown_parameter")
+        assert re.match(
+            r"“(networks|utm_source|by|sort)” means nothing here; there are \w+, ", wrong["detail"]
+        ), wrong
+    values = {
+        "kind=bogus": "“kind” is 'bogus': expected one of post, reply, repost, quote.",
+        "network=!myspace": "“network” is '!myspace': expected one of x, bluesky, mastodon, demo.",
+        "lang=english": "“lang” is 'english': expected a language's code, such as en, without a",
+        "lang=pt-br": "“lang” is 'pt-br': expected a language's code",
+        "media=some": "“media” is 'some': expected one of with, without.",
+        "off=colour:red": "“off” is 'colour:red': expected a filter such as network:x.",
+    }
+    for query, words in values.items():
+        for path in ("statistics", "chart.csv"):
+            wrong = is_problem(client.get(f"{base}/{path}?{query}"), 422, "bad_question")
+            assert wrong["detail"].startswith(words), wrong
+    asked = "network=X&lang=!EN&lang=&kind=post&media=!with&off=lang:de&pin=lang:de&range=week"
+    assert client.get(f"{base}/statistics?{asked}").status_code == 200
+    assert client.get(f"{base}/chart.csv?{asked}").status_code == 200
+    assert client.get(f"/keywords/{storm}?utm_source=y&fbclid=z&{asked}").status_code == 200
+    page = client.get(f"/keywords/{storm}?kind=bogus&lang=en")
+    assert page.status_code == 422
+    assert "“kind” is &#39;bogus&#39;: expected one of post, reply" in page.text
 
 
 def test_a_value_of_a_panel_can_be_left_out(engine: Engine, client: FlaskClient) -> None:

@@ -95,7 +95,9 @@ def test_a_file_without_a_line_is_what_is_wrong(furnished: FlaskClient) -> None:
 
 
 def test_what_no_field_asks_is_said_by_the_form(furnished: FlaskClient) -> None:
-    for address in ("/keywords/1?range=century", "/keywords/1?off=weather", "/search?kind=novel"):
+    named = [f"/keywords/1?{one}" for one in ("range=century", "off=weather", "kind=poem")]
+    named += [f"/keywords/1?{one}" for one in ("lang=english", "lang=!pt-br", "media=some")]
+    for address in (*named, "/keywords/1?network=myspace", "/search?kind=novel"):
         answer = furnished.get(address)
         assert answer.status_code == 422
         (focused,) = [one for one in Tags(answer.text).found if "autofocus" in one]

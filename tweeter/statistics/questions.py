@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tweeter import moments
+from tweeter.choices import KINDS, NETWORKS, expected, is_value, one_of
 from tweeter.errors import BadQuestion
 from tweeter.records import now_us
 from tweeter.statistics import spans, voice
@@ -19,6 +20,7 @@ COMPARED = 4
 SHARES = 60  # buckets of shares at most, where the program chooses: one post must not be a bar
 STACKS = (*SERIES, "nothing")
 SCALES = ("posts", "index")
+MEDIA = ("with", "without")
 
 
 def read(args: Args) -> Question:
@@ -47,16 +49,47 @@ def read(args: Args) -> Question:
                 scales=" or ".join(SCALES),
             )
         ).at("scale")
-    which = next(((name, given[name]) for name in PANELS if given.get(name)), ("", ""))
+    which = _which(given)
     return Question(
         span=span(given, hours=bool(which[0])),
         by="" if by == "nothing" else by,
-        narrow=Narrow(**{name: tuple(args.get(name, ())) for name in SERIES}),
+        narrow=_narrow(args),
         which=which,
         compare=compare,
         keywords=_keywords(args.get("with", ())),
         scale="" if scale == "posts" else scale,
     )
+
+
+def _which(given: Mapping[str, str]) -> tuple[str, str]:
+    name = next((name for name in PANELS if given.get(name)), "")
+    value = given.get(name, "")
+    if name == "media" and value.removeprefix("!") not in MEDIA:
+        raise BadQuestion(expected(name, value, one_of(MEDIA))).at(name)
+    return name, value
+
+
+def _narrow(args: Args) -> Narrow:
+    found = {name: tuple(one.lower() for one in args.get(name, ())) for name in SERIES}
+    for name, values in found.items():
+        for value in values:
+            if not can_be(name, value.removeprefix("!")):
+                raise BadQuestion(expected(name, value, _WHAT[name])).at(name)
+    return Narrow(**found)
+
+
+_WHAT = {
+    "network": one_of(NETWORKS),
+    "kind": one_of(KINDS),
+    "lang": say("a language's code, such as en, without a country"),
+}
+
+
+def can_be(name: str, value: str) -> bool:
+    """Whether a series can have this name: a network, a kind, or a language ("": not said)."""
+    if name == "lang":
+        return not value or ("-" not in value and is_value(name, value))
+    return is_value(name, value)
 
 
 def voices(args: Args) -> tuple[tuple[int, ...], Span]:

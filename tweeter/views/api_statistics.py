@@ -10,20 +10,22 @@ from tweeter.errors import BadQuestion
 from tweeter.records import now_us
 from tweeter.statistics import questions, summary, voice
 from tweeter.statistics import report as reports
-from tweeter.statistics.volume import volume
+from tweeter.statistics.volume import Question, volume
 from tweeter.store import keywords
 from tweeter.store.cells import US
 from tweeter.store.engine import one_moment
-from tweeter.views import asked, chart_table
-from tweeter.views.api import answer, api, number
+from tweeter.views import asked, chart_table, pills
+from tweeter.views.api import answer, api, number, only
 from tweeter.views.pages import engine
 
 PAGE = 100
+_TIMES = ("range", "from", "to", "bucket")
 
 
 @api.get("/overview")
 def keywords_overview() -> Response:
     """The last 24 hours of the newest keywords; `older` is the next page."""
+    only("older", "limit")
     before, limit = number("older", 0, 0, 1 << 62), number("limit", PAGE, 1, PAGE)
     with one_moment(engine()):
         rows, older = keywords.page(engine(), older=before, limit=limit)
@@ -34,6 +36,7 @@ def keywords_overview() -> Response:
 @api.get("/overview/shares")
 def keyword_shares() -> Response:
     """Share of voice of the keywords ?with=, over time, as on the first page."""
+    only("with", *_TIMES)
     chosen, span = questions.voices(request.args.to_dict(flat=False))
     if not chosen:
         raise BadQuestion("Name the keywords by “with”, once for each.")
@@ -42,20 +45,28 @@ def keyword_shares() -> Response:
     return answer({"voice": reports.plain_voice(found)})
 
 
+def _asked() -> Question:
+    """What the address asks, if it names nothing that there is not: neither names nor values."""
+    only(*asked.STATE)
+    pills.of(asked.state())
+    return asked.question()
+
+
 @api.get("/keywords/<int:keyword_id>/statistics")
 def keyword_statistics(keyword_id: int) -> Response:
     """Everything of a keyword's page, with the parameters of the page's address."""
+    question = _asked()
     with one_moment(engine()):
         row = keywords.get(engine(), keyword_id)
-        found = reports.of_keyword(engine(), row, asked.question())
+        found = reports.of_keyword(engine(), row, question)
     return answer({"statistics": reports.plain(found)})
 
 
 @api.get("/keywords/<int:keyword_id>/chart.csv")
 def keyword_chart(keyword_id: int) -> Response:
     """The chart of the same address as CSV: a line a bucket, with what was missed and the notes."""
+    question = _asked()
     row = keywords.get(engine(), keyword_id)
-    question = asked.question()
     covered = reports.seen(engine(), row, question.span).asked
     found = volume(engine(), row.id, row.created_at // US, question, covered)
     names = asked.names(question)

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from tweeter.errors import TweeterError
 from tweeter.records import now_us
 from tweeter.statistics import report as reports
-from tweeter.statistics.questions import COMPARED
+from tweeter.statistics.questions import COMPARED, can_be
 from tweeter.statistics.report import Report
 from tweeter.statistics.spans import PRESETS, Span
 from tweeter.statistics.volume import Question, Volume
@@ -89,6 +89,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "unfollowed_s": sum(until - since for since, until in volume.unfollowed),
         "is_ahead": span.asked[1] > now_us() // US + MINUTE,
         "spikes": charts.spike_marks(span, [card.spike for card in found.spikes]),
+        "can_be": can_be,
         "word": partial(posts_behind.having_word, row, question),
         "hours": grids.hours(
             found.hours, posts_behind.address(row, question, asked.between(*span.asked))
