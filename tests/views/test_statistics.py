@@ -205,6 +205,34 @@ def test_a_value_of_a_panel_can_be_left_out(engine: Engine, client: FlaskClient)
     assert "tag=-quay" in page  # the search for these posts
 
 
+def test_of_a_value_the_chart_says_that_it_is_of_networks(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm = keywords.add(engine, "storm").id
+    lease, since = follow(engine), (AT // HOUR_US + 1) * HOUR_US
+    for n, network in enumerate(("x", "bluesky", "bluesky")):
+        some = post(n, network=network, occurred_at=since + n, tags=("quay",), lang="en")
+        store(engine, lease, some, post(9 + n, network=network, occurred_at=since + n))
+    times = f"from={iso(since)}&to={iso(since + HOUR_US)}"
+    both = [("bluesky", [2]), ("x", [1])]
+    for value in ("quay", "!quay"):
+        for by, stacks, drawn, lacks in (
+            ("network", both, "network", ""),
+            ("lang", both, "network", "lang"),
+            ("kind", both, "network", "kind"),
+            ("nothing", [("", [3])], "", ""),
+        ):
+            query = f"{times}&bucket=3600&tag={value}&by={by}"
+            volume = statistics(client, storm, query)["volume"]
+            assert [(one["name"], one["posts"]) for one in volume["stacks"]] == stacks, query
+            assert (volume["by"], volume["not_by"]) == (drawn, lacks), query
+            page = client.get(f"/keywords/{storm}?{query}").text
+            said = re.findall("Stacked by network, not by (language|kind): ", page)
+            assert said == ([{"lang": "language", "kind": "kind"}[lacks]] if lacks else []), query
+    volume = statistics(client, storm, f"{times}&by=lang")["volume"]
+    assert (volume["by"], volume["not_by"]) == ("lang", "")
+
+
 def test_a_panel_says_which_filters_do_not_narrow_it(
     engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return not self.which[0] and self.narrow.has_total()
 
     @property
+    def stacked_by(self) -> str:
+        """What the chart is stacked by: of a value the sums know the networks alone."""
+        return "network" if self.by and self.which[0] else self.by
+
+    @property
     def of_chart(self) -> "Question":
         """With those filters alone that the chart follows: of a value it knows the networks."""
         if not self.which[0]:
@@ -79,11 +84,13 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
     """Posts over time, stacked; others are lines beside them. gone: removed since, in all.
 
+    not_by: what it was to be stacked by, and cannot be.
     indexes: of `drawn`, if the scale asked for is that; else [].
     """
 
     span: Span
     by: str
+    not_by: str
     stacks: list[Series]
     others: list[Series]
     total: int
@@ -125,7 +132,8 @@ def volume(
         before = sums.total(engine, keyword_id, previous.asked, question.narrow)
     return Volume(
         span=span,
-        by=question.by,
+        by=question.stacked_by,
+        not_by=question.by if question.by != question.stacked_by else "",
         stacks=stacks,
         others=others,
         total=sum(series.total for series in stacks),
@@ -194,10 +202,10 @@ def cells(engine: Engine, keyword_id: int, grid: Grid, question: Question) -> li
         networks = question.narrow.network
         which = facet, value.removeprefix("!")
         having = facet_sums.value_over_time(engine, keyword_id, which, grid, networks=networks)
-        if which[1] == value:
-            return having
-        every = sums.over_time(engine, [keyword_id], grid, by="network", narrow=question.narrow)
-        return _but(every[keyword_id], having)
+        if which[1] != value:
+            every = sums.over_time(engine, [keyword_id], grid, by="network", narrow=question.narrow)
+            having = _but(every[keyword_id], having)
+        return having if question.by else _together(having)
     found = sums.over_time(engine, [keyword_id], grid, by=question.by, narrow=question.narrow)
     return found[keyword_id]
 
@@ -222,6 +230,14 @@ def _but(every: Sequence[Cell], having: Sequence[Cell]) -> list[Cell]:
         Cell(cell.start, cell.name, cell.posts - had.get((cell.start, cell.name), 0), 0)
         for cell in every
     ]
+
+
+def _together(found: Sequence[Cell]) -> list[Cell]:
+    """Cells of networks as those of all."""
+    posts: Counter[int] = Counter()
+    for cell in found:
+        posts[cell.start] += cell.posts
+    return [Cell(start, "", count, 0) for start, count in posts.items()]
 
 
 def _series(cells: Sequence[Cell], span: Span) -> list[Series]:
