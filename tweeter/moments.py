@@ -1,4 +1,4 @@
-"""Moments as people write them: "2d" ago, a day, or ISO 8601 with a zone."""
+"""Moments as people write them: "2d" ago, a day, or ISO 8601, in UTC where it names no zone."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,6 @@ from tweeter.errors import TweeterError
 from tweeter.texts import say
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The first and the last moment that a datetime can say.
 YEAR_1_US, YEAR_9999_US = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -42,11 +41,10 @@ class BadMoment(TweeterError):
 def read(text: str, now_us: int, name: str = _TIME, field: str = "") -> int:
     """Microseconds of "30m", "36h", "2d", "1w" (so long ago) or of ISO 8601; raises BadMoment.
 
-    A day alone is its beginning, in UTC. field: as the error names it (TweeterError.field).
+    A day alone is its beginning; what names no zone is in UTC.
+    field: as the error names it (TweeterError.field).
     """
     text = text.strip()
-    if _DAY.fullmatch(text):
-        text = f"{text}T00:00:00Z"
     ago = re.fullmatch(r"(\d{1,6})([smhdw])", text)
     if ago:
         return max(now_us - int(ago[1]) * _UNITS_S[ago[2]] * 1_000_000, _FIRST_US)
@@ -55,18 +53,12 @@ def read(text: str, now_us: int, name: str = _TIME, field: str = "") -> int:
     except ValueError as error:
         raise BadMoment(
             say(
-                "%(name)s is %(given)s: expected 2d, 36h or 30m (so long ago), or ISO 8601, such"
-                " as 2026-11-24T05:00Z.",
+                "%(name)s is %(given)s: expected 2d, 36h or 30m (so long ago), 2026-11-24"
+                " or 2026-11-24 05:00 (UTC), or ISO 8601 with a zone.",
                 name=name,
                 given=repr(text),
             )
         ).at(field) from error
     if moment.tzinfo is None:
-        raise BadMoment(
-            say(
-                "%(name)s is %(given)s: it has no time zone; add Z for UTC.",
-                name=name,
-                given=repr(text),
-            )
-        ).at(field)
+        moment = moment.replace(tzinfo=UTC)
     return min(max(int(moment.timestamp() * 1e6), _FIRST_US), LAST_US)

@@ -1,5 +1,7 @@
 """Addresses that people wrote or cut themselves: each is answered with words of what is wrong."""
 
+from datetime import UTC, datetime
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
@@ -40,13 +42,40 @@ def test_numbers_that_no_row_can_have_are_no_fault_of_the_server(
 
 def test_a_day_is_understood_as_its_beginning_in_utc(client: FlaskClient, engine: Engine) -> None:
     assert moments.read("2026-11-24", 0) == moments.read("2026-11-24T00:00Z", 0)
-    with pytest.raises(moments.BadMoment, match="no time zone"):
-        moments.read("2026-11-24T05:00", 0)
     keyword = keywords.add(engine, "storm")
     store(engine, take(engine), post(1))
     page = client.get(f"/keywords/{keyword.id}?from=2026-11-18&to=2026-11-19")
     assert page.status_code == 200
     assert 'data-since="1794960000" data-until="1795046400"' in page.text
+
+
+def test_a_time_without_a_zone_is_in_utc_and_the_forms_say_so(
+    client: FlaskClient, engine: Engine
+) -> None:
+    meant = moments.read("2026-11-18T10:00Z", 0)
+    for given in ("2026-11-18 10:00", "2026-11-18T10:00", " 2026-11-18 10:00:00 "):
+        assert moments.read(given, 0) == meant
+    assert moments.read("2026-11-18 10:00+02:00", 0) == meant - 7_200_000_000
+    for given in ("10:00", "2026-11-18 25:00", "18.11.2026 10:00"):
+        with pytest.raises(moments.BadMoment, match="or 2026-11-24 05:00"):
+            moments.read(given, 0)
+    keyword, other = (keywords.add(engine, text).id for text in ("storm", "flood"))
+    at = datetime(2026, 11, 18, 10, 30, tzinfo=UTC)
+    store(engine, take(engine), post(1, occurred_at=int(at.timestamp() * 1e6)))
+    times = "from=2026-11-18+10:00&to=2026-11-18+11:00"
+    said = "Times without a zone are UTC."
+    page = client.get(f"/keywords/{keyword}?{times}")
+    assert page.status_code == 200
+    assert 'data-from="1794996000" data-to="1794999600"' in page.text
+    assert page.text.count(said) == 2  # of the range, and of a note
+    page = client.get(f"/?{times}&with={keyword}&with={other}")
+    assert (page.status_code, said in page.text) == (200, True)
+    page = client.get("/search?since=2026-11-18+10:00&until=2026-11-18+11:00")
+    assert (page.status_code, said in page.text) == (200, True)
+    assert page.text.count('<article class="post"') == 1
+    assert said in client.get("/live?edit=new").text
+    query = "since=2026-11-18+10:45&until=2026-11-18+11:00"
+    assert client.get(f"/api/v1/search?{query}").json["posts"] == []
 
 
 def test_a_view_that_cannot_be_shown_has_a_way_back(client: FlaskClient, engine: Engine) -> None:

@@ -168,7 +168,7 @@ def test_a_body_that_does_not_fit_is_named(client: FlaskClient, body: Any) -> No
 def test_questions_that_cannot_be_read_are_refused(client: FlaskClient, engine: Engine) -> None:
     keywords.add(engine, "storm")
     is_problem(client.get("/api/v1/gaps?since=yesterday"), 422, "bad_moment")
-    is_problem(client.get("/api/v1/keywords/1/coverage?until=2026-01-01T05:00"), 422, "bad_moment")
+    is_problem(client.get("/api/v1/keywords/1/coverage?until=2026-13-01T05:00"), 422, "bad_moment")
     is_problem(client.get("/api/v1/keywords/1/posts?older=x"), 422, "bad_position")
     is_problem(client.get("/api/v1/keywords?limit=many"), 422, "bad_position")
     is_problem(client.get("/api/v1/gaps?stream=none"), 404, "stream_not_found")
