@@ -105,6 +105,7 @@ def status(as_json: bool) -> None:
     totals = posts.totals(engine)
     parts = (
         counted("%(count)s post", "%(count)s posts", totals["posts"]),
+        *([f"{totals['demo']:,} invented (demo)"] if totals["demo"] else []),
         counted("%(count)s keyword", "%(count)s keywords", totals["keywords"]),
         counted("%(count)s worker", "%(count)s workers", found.workers),
     )

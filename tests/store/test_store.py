@@ -534,4 +534,6 @@ def test_totals_are_of_posts_that_readers_see(engine: Engine) -> None:
     lease = take(engine)
     store(engine, lease, *(post(n) for n in range(5)))
     store(engine, lease, removal(3))
-    assert posts.totals(engine) == {"posts": 4, "keywords": 1}
+    assert posts.totals(engine) == {"posts": 4, "demo": 0, "keywords": 1}
+    store(engine, lease, *(post(9 + n, network="demo") for n in range(2)))
+    assert posts.totals(engine) == {"posts": 4, "demo": 2, "keywords": 1}

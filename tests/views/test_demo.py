@@ -5,12 +5,13 @@ import re
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, update
 
-from tests.store.posts import post, store
+from tests.store.posts import post, store, take
 from tweeter.records import now_us
 from tweeter.store import demo, keywords, ledger, streams
 from tweeter.store.engine import writing
 from tweeter.store.leases import owner
 from tweeter.store.ledger import Turn
+from tweeter.store.schema import keywords as keyword_table
 from tweeter.store.schema import streams as stream_table
 
 US = 1_000_000
@@ -54,3 +55,36 @@ def test_the_form_of_a_demo_keyword_shows_its_network_and_what_is_widened_stays(
     assert "These of its keywords stay, for they were changed or found real posts: harbour." in said
     assert [row.id for row in keywords.list_all(engine)] == [harbour]
     assert fog not in [row.id for row in keywords.list_all(engine, removed=True)]
+
+
+def test_invented_posts_stand_apart_from_real_ones_on_the_overview(
+    engine: Engine, client: FlaskClient
+) -> None:
+    (harbour,) = demo.start(engine, ["harbour"])
+    now = now_us()
+    with writing(engine) as connection:
+        connection.execute(update(keyword_table).values(created_at=now - 86_400 * 2 * US))
+    invented = [post(n, network="demo", occurred_at=now) for n in range(3)]
+    store(engine, take(engine), *invented)
+    first = client.get("/").text
+    assert "<b>0</b> posts" in first
+    assert "<b>3</b> invented (demo)" in first
+    storm = keywords.add(engine, "storm").id
+    with writing(engine) as connection:
+        connection.execute(update(keyword_table).values(created_at=now - 86_400 * 2 * US))
+    real = [post(9 + n, network=name, occurred_at=now) for n, name in enumerate(("x", "bluesky"))]
+    (lease,) = [one for stream, one in streams.claim(engine, owner(), networks=["demo"])]
+    store(engine, lease, *real, post(20, network="demo", occurred_at=now))  # all keywords have them
+    page = client.get("/").text
+    assert "<b>2</b> posts" in page
+    assert "<b>4</b> invented (demo)" in page
+    assert "of the 2 posts stored in that time, each once, without the invented ones" in page
+    found = client.get("/api/v1/overview").json["overview"]
+    assert found["everything"] == 2
+    lines = {line["keyword_id"]: line for line in found["lines"]}
+    assert (lines[storm]["day"], lines[storm]["share"]) == (3, 1.0)
+    assert (lines[harbour]["day"], lines[harbour]["share"]) == (6, None)
+    send(client, "/demo/remove")
+    page = client.get("/").text
+    assert "invented" not in page.partition("<main")[2]
+    assert "of the 2 posts stored in that time, each once; a post" in page

@@ -6,10 +6,11 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter.statistics import spikes
-from tweeter.store import coverage, figures, sums
+from tweeter.store import coverage, demo, figures, sums
 from tweeter.store.cells import DAY, HOUR, US
 from tweeter.store.figures import Figure
 from tweeter.store.keywords import KeywordRow
+from tweeter.store.sums import Cell
 
 HOURS = 24
 
@@ -36,10 +37,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """everything: posts stored in the last 24 hours, each once: the shares' denominator."""
+    """everything: posts stored in the last 24 hours, each once: the shares' denominator.
+
+    has_invented: there are others, of the demo, in no share.
+    """
 
     lines: list[Line]
     everything: int
+    has_invented: bool
     since: int
     until: int
 
@@ -49,10 +54,11 @@ def of_keywords(engine: Engine, rows: Sequence[KeywordRow], now_s: int) -> Summa
     until = now_s - now_s % HOUR + HOUR
     since = until - HOURS * HOUR
     ids = [row.id for row in rows]
-    counted = sums.over_time(engine, [0, *ids], sums.hourly(since, until))
+    by = "network" if demo.running(engine) else ""  # mostly there is nothing to leave out
+    counted = sums.over_time(engine, [0, *ids], sums.hourly(since, until), by=by)
     learned = _usual(engine, rows, until - 2 * HOUR)
     found = figures.of_keywords(engine, ids, since * US)
-    everything = sum(cell.posts for cell in counted[0])
+    everything = _real(counted[0])
     missed = _missed(engine, since, until)
     lines = []
     for row in rows:
@@ -73,11 +79,22 @@ def of_keywords(engine: Engine, rows: Sequence[KeywordRow], now_s: int) -> Summa
                 last_hour=last,
                 usual=normal.median if normal else None,
                 times=normal.times(last) if normal else None,
-                share=sum(hours) / everything if whole and everything else None,
+                share=_real(counted[row.id]) / everything if whole and everything else None,
                 figure=found.get(row.id, figures.NOTHING_SAID),
             )
         )
-    return Summary(lines=lines, everything=everything, since=since, until=until)
+    return Summary(
+        lines=lines,
+        everything=everything,
+        has_invented=any(cell.name == demo.NAME and cell.posts for cell in counted[0]),
+        since=since,
+        until=until,
+    )
+
+
+def _real(cells: Sequence[Cell]) -> int:
+    """The posts that are not invented."""
+    return sum(cell.posts for cell in cells if cell.name != demo.NAME)
 
 
 def _usual(engine: Engine, rows: Sequence[KeywordRow], hour: int) -> dict[int, spikes.Usual]:
