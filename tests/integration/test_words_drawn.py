@@ -49,7 +49,9 @@ def test_scripts_say_what_the_page_brings(browser: Any, tmp_path: Path) -> None:
         page.locator("#lamp.state-live").wait_for()
         assert lamp.inner_text() == "● Ｃｏｎｎｅｃｔｅｄ"
         mode = page.locator(".mode .words")
-        assert mode.inner_text().startswith("Ｆｏｌｌｏｗｉｎｇ")
+        page.locator(
+            ".mode .words", has_text="ｗｈａｔ ｃｏｍｅｓ ｏｆ ｔｈｅ ｏｔｈｅｒｓ ｉｓ ｓｈｏｗｎ"
+        ).wait_for()
         page.locator(".mode .hold").click()
         held = "Ｈｅｌｄ ｂｅｃａｕｓｅ ｙｏｕ ｈｅｌｄ ｉｔ · 0 ｗａｉｔｉｎｇ"
         page.locator(".mode .words", has_text="ｉｓ ｄｏｗｎ ｓｉｎｃｅ").wait_for()
