@@ -35,13 +35,20 @@ from tweeter.store.engine import one_moment
 from tweeter.store.keywords import KeywordExists, KeywordRow
 from tweeter.store.preview import preview
 from tweeter.texts import counted, say
-from tweeter.views import asked, grids, posts_behind, removal_pages, stat_pages, words
+from tweeter.views import (
+    asked,
+    grids,
+    keyword_list,
+    posts_behind,
+    removal_pages,
+    stat_pages,
+    words,
+)
 from tweeter.views.forms import ImportForm, KeywordForm, RemoveForm, first_error, mark
 from tweeter.views.pages import Answer, engine, names_under, pages, row_id
 from tweeter.views.posts_behind import Listed
 
 TABLE_ROWS = 200  # stretches of the ledger on a page
-LIST_ROWS = 100  # keywords on a page
 
 
 @pages.get("/add")
@@ -69,13 +76,11 @@ def add_keyword() -> Answer:
 
 def _lists() -> dict[str, Any]:
     """A page of the keywords, what their totals stand for, and the newest removed ones."""
-    rows, older = keywords.page(engine(), older=row_id("older") or 0, limit=LIST_ROWS)
-    ids = [row.id for row in rows]
+    found = keyword_list.shown()
+    ids = [row.id for row in found["rows"]]
     held = keyword_ledger.open_ones(engine(), *ids) if ids else []
-    gone, more_gone = keywords.page(engine(), removed=True, limit=LIST_ROWS)
-    return {
-        "rows": rows,
-        "older": older,
+    gone, more_gone = keywords.page(engine(), removed=True, limit=keyword_list.ROWS)
+    return found | {
         "gone": gone,
         "more_gone": more_gone,
         "figures": figures.of_keywords(engine(), ids),
@@ -267,7 +272,7 @@ def _back(keyword_id: int) -> Response:
     """To the page that the button stood on: one of two, never an address from outside."""
     if request.args.get("to") == "keyword":
         return redirect(url_for("pages.keyword", keyword_id=keyword_id), 303)
-    return redirect(url_for("pages.add_keyword"), 303)
+    return redirect(keyword_list.back(), 303)
 
 
 @pages.route("/keywords/import", methods=["GET", "POST"])
