@@ -156,3 +156,67 @@ def test_a_square_that_has_moved_leads_to_its_posts(browser: Any, url: str) -> N
         page.locator(".week-hours").scroll_into_view_if_needed()
         shot(page, "charts-week-360", whole=False)
     context.close()
+
+
+def found(page: Any) -> tuple[int, list[str]]:
+    """How many posts the search says it has, and when those were."""
+    page.wait_for_url("**/search?*")
+    shown = page.locator("article time").evaluate_all("all => all.map((one) => one.dateTime)")
+    return int(page.locator(".headline b").inner_text().split()[0]), shown
+
+
+def test_a_bar_that_is_pressed_leads_to_its_posts(browser: Any, url: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    with watched(context, url) as page:
+        page.goto(f"{url}/keywords/1?range=week&bucket=10800")
+        figure, chart = page.locator("#volume"), page.locator("svg.drawn")
+        since, count = (int(figure.get_attribute(f"data-{n}")) for n in ("since", "count"))
+        totals = page.locator("#volume-data").evaluate("one => JSON.parse(one.textContent).totals")
+        bar = max(n for n, posts in enumerate(totals) if posts == 3)
+        box = chart.bounding_box()
+        at = {"x": box["width"] * (bar + 0.5) / count, "y": 100}
+        chart.click(position=at)
+        posts, moments = found(page)
+        assert posts == 3
+        begin = since + bar * 10_800
+        times = [datetime.fromisoformat(one).timestamp() - begin for one in moments]
+        assert all(0 <= one < 10_800 for one in times)
+        page.go_back()
+        page.locator("svg.drawn[role=slider]").focus()
+        page.keyboard.press("End")
+        for _ in range(count - 1 - bar):
+            page.keyboard.press("ArrowLeft")
+        assert "3" in chart.get_attribute("aria-valuetext")
+        assert page.locator(".brush").is_visible()
+        shot(page, "charts-bar-keys", whole=False)
+        page.keyboard.press("Enter")
+        assert found(page) == (posts, moments)
+        page.go_back()
+        chart.click(position={"x": 2, "y": 100})  # a bar of nothing
+        assert "/keywords/1" in page.url
+    context.close()
+
+
+def test_a_finger_is_told_first_and_the_table_needs_no_script(browser: Any, url: str) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 780}, has_touch=True)
+    with watched(context, url) as page:
+        page.goto(f"{url}/keywords/1?range=week&bucket=86400")
+        chart = page.locator("svg.drawn")
+        width = chart.bounding_box()["width"]
+        chart.tap(position={"x": width * 6.5 / 8, "y": 100})
+        link = page.get_by_role("link", name="Show its posts")
+        told = page.locator("#readout").inner_text()
+        shot(page, "charts-bar-360", whole=False)
+        link.click()
+        posts, _ = found(page)
+        assert f" {posts} " in told
+    context.close()
+    context = browser.new_context(java_script_enabled=False)
+    with watched(context, url) as page:
+        page.goto(f"{url}/keywords/1?range=week&bucket=86400")
+        page.locator("#volume summary", has_text="As a table").click()
+        row = page.locator("#volume table.moments tbody tr").nth(1)
+        number = int(row.locator("td").first.inner_text())
+        row.get_by_role("link").click()
+        assert found(page)[0] == number
+    context.close()

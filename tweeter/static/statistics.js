@@ -1,5 +1,5 @@
-// The volume chart by hand: what a bar stands for, zooming by dragging, keys. Every way also
-// exists as a link or a field; without this file the page is whole.
+// The volume chart by hand: what a bar stands for, its posts, zooming by dragging, keys. Every way
+// also exists as a link or a field; without this file the page is whole.
 
 import { ask } from "./ask.js";
 import { drawZones } from "./axes.js";
@@ -57,10 +57,38 @@ function tell(bucket) {
       return index === undefined ? `${name} ${said}` : `${name} ${index.toFixed(1)} (${said})`;
     });
   const none = isUnknown(bucket) ? say("nothing is known") : say("no post");
-  state.readout.textContent = `${minute.format(edge(bucket))}: ${parts.join(", ") || none}`;
+  const words = `${minute.format(edge(bucket))}: ${parts.join(", ") || none}`;
+  state.readout.textContent = words;
+  state.svg.setAttribute("aria-valuenow", bucket);
+  state.svg.setAttribute("aria-valuetext", words);
 }
 
+const iso = (bucket) => edge(bucket).toISOString().replace(".000Z", "Z");
+
+// The search for the posts of a bar; "" where there is none, or it cannot be asked for.
+function postsOf(bucket) {
+  if (!state.bars || !state.totals[bucket]) return "";
+  return `${state.bars}&since=${iso(bucket)}&until=${iso(bucket + 1)}`;
+}
+
+// A mouse goes to the posts at once. A finger does not point: it is told first what it pressed.
+function press(bucket, pointer) {
+  const address = postsOf(bucket);
+  if (pointer === "mouse") {
+    if (address) window.location.assign(address);
+    return;
+  }
+  tell(bucket);
+  if (!address) return;
+  const link = document.createElement("a");
+  link.href = address;
+  link.textContent = say("Show its posts");
+  state.readout.append(" ", link);
+}
+
+const SLIP_PX = 4; // a shorter drag is a press
 let from = null; // bucket where a drag began
+let fromX = 0;
 
 function draw(bucket) {
   const [low, high] = [Math.min(from, bucket), Math.max(from, bucket) + 1];
@@ -150,10 +178,34 @@ async function go(address) {
 function zoom(low, high) {
   const address = new URL(window.location.href);
   for (const name of ["range", "bucket", "older"]) address.searchParams.delete(name);
-  const iso = (bucket) => edge(bucket).toISOString();
   address.searchParams.set("from", iso(low));
   address.searchParams.set("to", iso(high));
   void go(address.href);
+}
+
+// With the keys the chart is a slider over its bars.
+function steer(svg) {
+  const last = state.count - 1;
+  const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -last, End: last };
+  const pick = (bucket) => {
+    tell(Math.min(Math.max(bucket, 0), last));
+    from = told;
+    draw(told);
+    from = null;
+  };
+  svg.setAttribute("role", "slider");
+  svg.setAttribute("tabindex", "0");
+  svg.setAttribute("aria-valuemin", "0");
+  svg.setAttribute("aria-valuemax", last);
+  svg.setAttribute("aria-valuenow", last);
+  svg.addEventListener("blur", () => state.brush.setAttribute("hidden", ""));
+  svg.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (event.key in steps) pick((told ?? last + 1) + steps[event.key]);
+    else if (event.key === "Enter" && told !== null) press(told, "mouse");
+    else return;
+    event.preventDefault();
+  });
 }
 
 function begin() {
@@ -162,6 +214,7 @@ function begin() {
   if (!state) return;
   watchAge();
   const { svg } = state;
+  steer(svg);
   svg.addEventListener("pointermove", (event) => {
     const bucket = bucketAt(event);
     tell(bucket);
@@ -170,6 +223,7 @@ function begin() {
   svg.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || event.target.closest("a")) return;
     from = bucketAt(event);
+    fromX = event.clientX;
     svg.setPointerCapture(event.pointerId);
   });
   svg.addEventListener("pointerup", (event) => {
@@ -177,7 +231,8 @@ function begin() {
     const [low, high] = draw(bucketAt(event));
     from = null;
     state.brush.setAttribute("hidden", "");
-    if (high - low > 1) zoom(low, high);
+    if (Math.abs(event.clientX - fromX) < SLIP_PX) press(bucketAt(event), event.pointerType);
+    else if (high - low > 1) zoom(low, high);
   });
   svg.addEventListener("pointercancel", () => {
     from = null;

@@ -11,7 +11,7 @@ function drawRows(table) {
   const moments = [];
   let before = null;
   for (const head of table.querySelectorAll("tbody > tr > th")) {
-    write(head, "", (words) => {
+    write(head.querySelector("a") ?? head, "", (words) => {
       const moment = Date.parse(`${words} UTC`);
       moments.push(moment / 1000);
       const said = full.format(moment);

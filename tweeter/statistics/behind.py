@@ -21,6 +21,7 @@ from tweeter.store.cells import US, Made, Volume
 from tweeter.store.sums import SERIES
 
 ASKED_AS = {"domain": "url:", "author": "from:", "mention": "@"}  # in the keyword language
+LOOSE = tuple(ASKED_AS)  # of these the search does not ask exactly what the statistics count
 LIMIT_S = 0.5  # for looking for them while somebody waits
 BEHIND_S = 10.0  # while nobody does
 _ACCOUNT = re.compile(r"https://([^/?#]+)/(?:@|users/)([\w.-]+)")  # of Mastodon

@@ -16,16 +16,18 @@ from tweeter.texts import say
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket: when it begins (seconds; the first: where the time shown does), posts of each
-    series, and the notes that begin in it.
+    """A bucket: when it begins and ends (seconds; the first and last: where the time shown does),
+    posts of each series, and the notes that begin in it.
 
-    posts: None where nothing is known of a series. index: of each series, if the chart is of
-    indexes; None for one that has none.
+    total: posts of the keyword itself. posts: None where nothing is known of a series. index: of
+    each series, if the chart is of indexes; None for one that has none.
     missed: "", "partly" (on some stream, or for a part of it) or "wholly" not covered. A note
     that began before the first bucket stands there.
     """
 
     start: int
+    end: int
+    total: int
     posts: list[int | None]
     index: list[float | None]
     missed: str
@@ -49,6 +51,8 @@ def rows(found: Volume) -> list[Row]:
     return [
         Row(
             start=span.inside(bucket)[0],
+            end=span.inside(bucket)[1],
+            total=sum(one.posts[bucket] for one in found.stacks),
             posts=[
                 None if bucket in gaps else one.posts[bucket]
                 for one, gaps in zip(series, unknown, strict=True)

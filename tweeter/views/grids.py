@@ -18,10 +18,15 @@ from tweeter.views.words import hours_of_week, ngettext, told, word
 NOT_KNOWN = "–"
 
 
-def cells(row: Row, heads: Sequence[str]) -> Markup:
+def cells(row: Row, heads: Sequence[str], address: str) -> Markup:
     """A row of the chart's table: when it begins and its numbers. heads: what the series are
-    called, as markup."""
-    found = [f'<th scope="row">{show.clock(row.start * US).removesuffix(" UTC")}</th>']
+    called, as markup; address: of its posts, or ""."""
+    at = show.clock(row.start * US).removesuffix(" UTC")
+    found = [
+        f'<th scope="row"><a href="{escape(address)}">{at}</a></th>'
+        if address
+        else f'<th scope="row">{at}</th>'
+    ]
     for number, (head, value) in enumerate(zip(heads, row.posts, strict=True)):
         text = NOT_KNOWN if value is None else f"{value:,}"
         if row.index:

@@ -3,7 +3,9 @@
 Both are asked with the filters of the page, as `statistics.behind` says them.
 """
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from flask import url_for
@@ -69,7 +71,9 @@ def every(keyword_id: int, until: int, older: str) -> Listed:
     return Listed(posts=page.posts, older=page.older, until=until)
 
 
-def address(row: KeywordRow, question: Question, times: dict[str, str], **more: str) -> str:
+def address(
+    row: KeywordRow, question: Question, times: Mapping[str, str | None], **more: str
+) -> str:
     """The posts behind the chart, in a stretch of time."""
     args: dict[str, Any] = behind.args(row.id, question)
     args |= {"since": times["from"], "until": times["to"]}
@@ -77,6 +81,21 @@ def address(row: KeywordRow, question: Question, times: dict[str, str], **more: 
     for name, expression in more.items():
         args[name] = both[name].format(*args[name], expression) if name in args else expression
     return url_for("pages.search", **args)
+
+
+def of_bars(row: KeywordRow, question: Question) -> str:
+    """The posts of the chart, as it counts them, without their times, which `of_bar` adds.
+
+    "" where the search cannot ask for them.
+    """
+    if behind.filter_of(row.id, question.of_chart) is None:
+        return ""
+    return address(row, question.of_chart, {"from": None, "to": None})
+
+
+def of_bar(bars: str, times: dict[str, str]) -> str:
+    """The posts of a bar; bars: what `of_bars` gave."""
+    return f"{bars}&{urlencode({'since': times['from'], 'until': times['to']}, safe=':')}"
 
 
 def having_word(row: KeywordRow, question: Question, word: str, *, without: bool = False) -> str:

@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 
 from tweeter.errors import TweeterError
 from tweeter.records import now_us
+from tweeter.statistics import behind
 from tweeter.statistics import report as reports
 from tweeter.statistics.questions import COMPARED, can_be
 from tweeter.statistics.report import Report
@@ -63,6 +64,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
     offered = {int(number): name for number, name in compared.items()}
     offered |= {other.id: other.expression for other in others if other.id != row.id}
     heads = [told(one) for one in chart_table.heads(volume, names | called)]
+    bars = posts_behind.of_bars(row, question)
     return {
         "range": _preset(),
         "from": request.args.get("from", ""),
@@ -82,7 +84,9 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "most": COMPARED,
         "along": [other for other in others if other.id != row.id][:ALONG],
         "names": names,
-        "table": _table(volume, heads),
+        "table": _table(volume, heads, bars),
+        "bars": bars,
+        "is_loose": question.which[0] in behind.LOOSE,
         "heads": heads,
         "legend": _legend(question, volume, heads),
         "missed_s": sum(band.until - band.since for band in volume.bands),
@@ -101,15 +105,22 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
             "posts": [one.posts for one in series],
             "index": [one.values for one in volume.indexes],
             "unknown": [one.unknown for one in series],
+            "totals": list(map(sum, zip(*(one.posts for one in volume.stacks), strict=True))),
+            "bars": bars,
         },
     }
 
 
-def _table(found: Volume, heads: list[str]) -> list[tuple[chart_table.Row, Markup]]:
-    """The rows that show something, with their numbers as markup."""
+def _table(found: Volume, heads: list[str], bars: str) -> list[tuple[chart_table.Row, Markup]]:
+    """The rows that show something, with their numbers as markup. bars: address of their posts."""
     called = [escape(head) for head in heads]
-    rows = chart_table.rows(found)
-    return [(one, grids.cells(one, called)) for one in rows if not one.is_empty]
+
+    def cells(row: chart_table.Row) -> Markup:
+        times = asked.between(row.start, row.end)
+        leads = posts_behind.of_bar(bars, times) if bars and row.total else ""
+        return grids.cells(row, called, leads)
+
+    return [(one, cells(one)) for one in chart_table.rows(found) if not one.is_empty]
 
 
 def _legend(question: Question, found: Volume, heads: list[str]) -> list[dict[str, Any]]:

@@ -144,6 +144,7 @@ OF_SCRIPTS = (
     # statistics.js
     mark("no post"),
     mark("nothing is known"),
+    mark("Show its posts"),
     mark("A newer bar has begun."),
     mark("Show it"),
     mark("Loading …"),
