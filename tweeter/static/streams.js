@@ -66,19 +66,41 @@ function row(stream) {
 let newest = null; // of a table that is out of sight
 let isSeen = false;
 
-function fill(streams) {
-  const body = document.querySelector("#streams tbody");
-  if (streams.length === 0 || body.contains(document.activeElement)) return; // keep the focus
-  body.replaceChildren(...streams.map(row));
+// Where those are that were read to their end: folded, a table like the other one.
+function folded(table) {
+  const own = table.cloneNode(true);
+  own.hidden = false;
+  const details = cell("details", "rest", cell("summary"), own);
+  table.after(details);
+  return details;
 }
 
-const table = document.getElementById("streams");
-if (table) {
+function fill(streams) {
+  if (streams.length === 0) return;
+  const table = place.querySelector("table");
+  const others = streams.filter(({ state }) => state !== "done");
+  const ended = streams.filter(({ state }) => state === "done");
+  let details = place.querySelector("details");
+  const words = say("Files read to their end: {count}", { count: ended.length.toLocaleString("en") });
+  if (ended.length === 0) details?.remove();
+  else if (details?.firstElementChild.textContent !== words) { // they change no more
+    details ??= folded(table);
+    details.firstElementChild.textContent = words;
+    details.querySelector("tbody").replaceChildren(...ended.map(row));
+  }
+  const [body] = table.tBodies;
+  if (body.contains(document.activeElement)) return; // keep the focus
+  table.hidden = others.length === 0;
+  body.replaceChildren(...others.map(row));
+}
+
+const place = document.getElementById("streams");
+if (place) {
   new IntersectionObserver((entries) => {
     isSeen = entries.at(-1).isIntersecting;
     if (isSeen && newest) fill(newest);
     newest = null;
-  }).observe(table);
+  }).observe(place);
 }
 
 // What does not come of these networks at present; "" if all comes. A file may be of any network.
@@ -106,10 +128,10 @@ export function draw(streams, warning) {
   latest = streams;
   const ribbon = document.querySelector(".ribbon");
   if (ribbon && streams.length > 0) ribbon.hidden = !streams.some(({ network }) => network === "demo");
-  const place = document.getElementById("warning");
+  const ground = document.getElementById("warning");
   const words = heard(warning);
-  if (place.textContent !== words) place.textContent = words;
-  if (place.hidden !== !warning) place.hidden = !warning;
+  if (ground.textContent !== words) ground.textContent = words;
+  if (ground.hidden !== !warning) ground.hidden = !warning;
   if (isSeen) fill(streams);
   else newest = streams;
 }

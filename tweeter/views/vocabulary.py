@@ -138,6 +138,7 @@ OF_SCRIPTS = (
     mark("Nothing comes: no stream follows it"),
     mark("Nothing comes: %(streams)s"),
     mark("%(streams)s; what comes of the others is shown"),
+    mark("Files read to their end: %(count)s"),
     # sources.js
     mark("tweeter does not answer."),
     mark("As of %(time)s."),
