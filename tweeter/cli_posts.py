@@ -4,13 +4,13 @@ import sys
 import time
 
 import click
-import msgspec
 
 from tweeter.cli_ground import ID, JSON, MOMENT, data, say, set_up
 from tweeter.records import now_us
 from tweeter.store import feed, figures, keywords, posts
 from tweeter.store.posts import StoredPost
-from tweeter.views.show import clock, exact
+from tweeter.views import downloads
+from tweeter.views.show import clock
 
 
 @click.command(name="posts")
@@ -37,9 +37,7 @@ def print_posts(keyword_id: int | None, since: int, until: int, as_json: bool) -
 def print_post(post: StoredPost, as_json: bool) -> None:
     """One post: a line for people, or as the API gives it."""
     if as_json:
-        value = msgspec.to_builtins(post)
-        value |= {name: exact(value[name]) for name in value if name.endswith("_at")}
-        data(value | {"id": str(post.id)})  # over 2^53: as text
+        data(downloads.value(post))
         return
     text = " ".join(post.text.split()) if post.removed_at is None else "(removed)"
     who = post.author_handle or post.author_name or post.author_id

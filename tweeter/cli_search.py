@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -11,17 +11,15 @@ from tweeter.choices import KINDS, NETWORKS, ONLY, STATES
 from tweeter.cli_ground import JSON, pointing_at, say, set_up
 from tweeter.cli_posts import print_post
 from tweeter.filters import Filter
-from tweeter.harmless import cell
 from tweeter.records import now_us
 from tweeter.statistics.searched import Seen, seen
 from tweeter.store.posts import StoredPost
 from tweeter.store.search import Counts, search
 from tweeter.store.unindexed import Unindexed
-from tweeter.views.show import clock, exact, total_of
+from tweeter.views import downloads
+from tweeter.views.show import clock, total_of
 
 PAGE = 200
-_CSV = ("id", "network", "occurred_at", "author_id", "author_handle", "author_name", "kind")
-_CSV_MORE = ("lang", "url", "text", "tags", "keywords")
 
 
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
@@ -119,20 +117,11 @@ def _say_unindexed(lacking: Unindexed) -> None:
 def _writer(output: str) -> Callable[[Sequence[StoredPost]], None]:
     if output == "csv":
         rows = csv.writer(sys.stdout)
-        rows.writerow([*_CSV, *_CSV_MORE])
-        return lambda found: rows.writerows(list(_cells(post)) for post in found)
+        rows.writerow(downloads.HEADS)
+        return lambda found: rows.writerows(list(downloads.cells(post)) for post in found)
 
     def lines(found: Sequence[StoredPost]) -> None:
         for post in found:
             print_post(post, output == "jsonl")
 
     return lines
-
-
-def _cells(post: StoredPost) -> Iterator[str]:
-    for name in (*_CSV, *_CSV_MORE):
-        value = getattr(post, name)
-        if name == "occurred_at":
-            value = exact(value)
-        text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-        yield cell(text)

@@ -12,6 +12,7 @@ from tweeter.statistics.report import plain
 from tweeter.statistics.searched import seen
 from tweeter.store import searches
 from tweeter.store.search import Found, search
+from tweeter.views import downloads
 from tweeter.views.api import MOST, Refused, answer, api, body_of, number, only
 from tweeter.views.pages import engine
 
@@ -42,9 +43,7 @@ def find() -> Response:
     """Stored posts that are looked for, newest first; ?counts=0 leaves counts and coverage out."""
     only(*ONE, *MANY, "older", "limit", "counts")
     chosen = Filter.from_args(request.args.to_dict(flat=False))
-    since, until = span((chosen,), now_us())
-    if until and until <= since:
-        raise BadMoment("The range ends before it begins.").at("until")
+    _refuse_no_time(chosen)
     try:
         found = search(
             engine(),
@@ -57,6 +56,36 @@ def find() -> Response:
         words = "“older” is not a position: take it from the page before."
         raise Refused("bad_position", words) from error
     return answer(msgspec.structs.asdict(found) | {"coverage": _coverage(chosen, found)})
+
+
+@api.get("/search.csv")
+def find_csv() -> Response:
+    """The newest posts that are looked for, as CSV."""
+    return _file("csv")
+
+
+@api.get("/search.jsonl")
+def find_lines() -> Response:
+    """The same as JSON lines."""
+    return _file("jsonl")
+
+
+def _file(kind: str) -> Response:
+    """A file whose name says whether it has all that is found, and how many posts."""
+    only(*ONE, *MANY)
+    chosen = Filter.from_args(request.args.to_dict(flat=False))
+    chosen.read()
+    _refuse_no_time(chosen)
+    found, is_all = downloads.newest(engine(), chosen)
+    name = f"search-{'all' if is_all else 'newest'}-{len(found)}.{kind}"
+    headers = {"Content-Disposition": f"attachment; filename={name}"}
+    return Response(downloads.written(found, kind), mimetype=downloads.MEDIA[kind], headers=headers)
+
+
+def _refuse_no_time(chosen: Filter) -> None:
+    since, until = span((chosen,), now_us())
+    if until and until <= since:
+        raise BadMoment("The range ends before it begins.").at("until")
 
 
 def _coverage(chosen: Filter, found: Found) -> dict[str, Any] | None:

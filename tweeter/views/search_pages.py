@@ -14,7 +14,7 @@ from tweeter.store.engine import one_moment
 from tweeter.store.search import Counts, Found, marked
 from tweeter.store.search import search as find
 from tweeter.texts import say
-from tweeter.views import search_show
+from tweeter.views import downloads, search_show
 from tweeter.views.forms import mark
 from tweeter.views.pages import Answer, engine, names_under, pages
 from tweeter.views.show import total_of
@@ -73,6 +73,8 @@ def _ground(chosen: Filter) -> dict[str, Any]:
         "decks": decks.list_all(engine()),
         "query": searches.query_of(chosen),
         "twins": search_show.twins(chosen),
+        "files": search_show.files(chosen),
+        "most_downloaded": downloads.MOST,
         "older": request.args.get("older", ""),
         "newest": search_show.address(chosen),
     }

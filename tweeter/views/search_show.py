@@ -220,3 +220,13 @@ def twins(chosen: Filter) -> Twins:
     if chosen.q.startswith("-"):
         words += ["--", shlex.quote(chosen.q)]
     return Twins(api=api, command=" ".join(["tweeter search", *words]))
+
+
+def files(chosen: Filter) -> list[tuple[str, str]]:
+    """What is found as a file: what each is called, and its address."""
+    query = urlencode(chosen.to_args())
+    ends = f"?{query}" if query else ""
+    return [
+        ("CSV", url_for("api.find_csv") + ends),
+        (say("JSON lines"), url_for("api.find_lines") + ends),
+    ]
