@@ -87,7 +87,10 @@ class Reader:
         kind = ""
         seq = ""
         while not self._ended:
-            line = self._answer.readline().decode().rstrip("\n")
+            read = self._answer.readline()
+            if not read:
+                return  # the server ended it: to read on would find nothing, as fast as it can
+            line = read.decode().rstrip("\n")
             if line.startswith("id: "):
                 seq = line[4:]
             elif line.startswith("event: "):
@@ -117,6 +120,18 @@ def served_by_soon(tweeter: Running, port: int) -> int:
     return int(wait_for(lambda: served_by(tweeter, port), 10, "for a process to accept"))
 
 
+def _wait_until_matched(tweeter: Running, served: Served[Any]) -> None:
+    """Until the new keyword is looked for: the stream may have begun before it."""
+    probe = jetstream.post_event("storm 0", 0)
+
+    def is_stored() -> bool:
+        served.do(served.it.publish([probe]))
+        time.sleep(0.2)
+        return bool(tweeter.sql("SELECT count(*) FROM posts")[0][0])
+
+    wait_for(is_stored, 20, "for the keyword")
+
+
 @pytest.mark.timeout(150)
 def test_readers_and_forms_are_served_right_by_each_of_two_processes(tmp_path: Path) -> None:
     with Served(jetstream.JetstreamSimulator(ping_s=5)) as served:
@@ -125,6 +140,7 @@ def test_readers_and_forms_are_served_right_by_each_of_two_processes(tmp_path: P
             wait_for(lambda: len(tweeter.pids(r"tweeter web")) == 2, 20, "for both")
             tweeter.add("storm")
             wait_for(lambda: served.it.clients, 30, "for Jetstream")
+            _wait_until_matched(tweeter, served)
             one, two = Reader(tweeter), Reader(tweeter)
             first = one.connect()
             second = two.connect(not_to=first)

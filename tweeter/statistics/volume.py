@@ -125,11 +125,6 @@ def volume(
     gaps = blank(span, missed, nobody)
     stacks = [_known(one, gaps) for one in _series(found, span)]
     others = _others(engine, keyword_id, created_s, question)
-    previous = span.before()
-    if question.which[0]:
-        before = sum(c.posts for c in cells(engine, keyword_id, previous.grid, question))
-    else:
-        before = sums.total(engine, keyword_id, previous.asked, question.narrow)
     return Volume(
         span=span,
         by=question.stacked_by,
@@ -138,7 +133,7 @@ def volume(
         others=others,
         total=sum(series.total for series in stacks),
         gone=sum(cell.gone for cell in found),
-        before=before,
+        before=_before(engine, keyword_id, question),
         figure=figures.of_coverage(covered),
         bands=missed,
         pauses=pauses(covered),
@@ -152,6 +147,20 @@ def volume(
         if question.scale == "index"
         else [],
     )
+
+
+def _before(engine: Engine, keyword_id: int, question: Question) -> int:
+    """The chart's posts of the time before."""
+    times = question.span.before().asked
+    (facet, value), narrow = question.which, question.of_chart.narrow
+    if not facet:
+        return sums.total(engine, keyword_id, times, narrow)
+    which = facet, value.removeprefix("!")
+    networks = narrow.network
+    having = facet_sums.value_total(engine, keyword_id, which, times, networks=networks)
+    if which[1] == value:
+        return having
+    return sums.total(engine, keyword_id, times, narrow) - having
 
 
 def _compared(

@@ -3,6 +3,7 @@
 They are by whole hours, of visible posts. Moments are seconds since 1970, UTC; until is outside.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Engine,
+    ScalarSelect,
     Select,
     bindparam,
     func,
@@ -20,7 +22,7 @@ from sqlalchemy import (
 )
 
 from tweeter.store.cells import HOUR
-from tweeter.store.engine import reading
+from tweeter.store.engine import once, reading
 from tweeter.store.schema import facets, totals
 from tweeter.store.sums import Cell, Grid, among, between, put_together
 
@@ -123,22 +125,66 @@ def value_over_time(
     *,
     networks: Sequence[str] = (),
 ) -> list[Cell]:
-    """Posts of one (facet, value) by bucket and network; all of the grid is of whole hours."""
-    statement = _value_over_time(which[0], tuple(networks), grid.width, grid.offset)
+    """Posts of one (facet, value) by bucket and network; all of the grid is of whole hours.
+
+    Inside `one_moment` a stretch is read once, whatever its buckets.
+    """
     values = _sums_of(keyword_id, (grid.since, grid.until)) | {"value": which[1]}
+    key = "value", which, tuple(networks), *values.values()
+    statement = _value_by_hour(which[0], tuple(networks))
     with reading(engine) as connection:
-        rows = connection.execute(statement, values).all()
-    having = sorted(tuple(row) for row in rows if row[2] is not None)
-    return [Cell(int(start), network, int(posts), 0) for start, network, posts in having]
+        rows = once(connection, key, lambda: connection.execute(statement, values).all())
+    counted: Counter[tuple[int, str]] = Counter()
+    for start, network, posts in rows:
+        if posts is not None:
+            counted[grid.bucket(start), network] += posts
+    return [Cell(*at, posts, 0) for at, posts in sorted(counted.items())]
+
+
+def value_total(
+    engine: Engine,
+    keyword_id: int,
+    which: tuple[str, str],
+    times: tuple[int, int],
+    *,
+    networks: Sequence[str] = (),
+) -> int:
+    """The sum of `value_over_time`."""
+    values = _sums_of(keyword_id, times) | {"value": which[1]}
+    with reading(engine) as connection:
+        return int(
+            connection.execute(_value_total(which[0], tuple(networks)), values).scalar() or 0
+        )
 
 
 @put_together
-def _value_over_time(name: str, networks: tuple[str, ...], width: int, offset: int) -> Select[Any]:
-    # Each hour and network in which there are posts is looked up: a month of a large keyword has
-    # 2,000 of them, and hundreds of thousands of values. A join would let a database read these.
-    grid = Grid(since=0, until=0, width=width, offset=offset)
-    start = grid.bucket(totals.c.start).label("at")
-    found = (
+def _value_by_hour(name: str, networks: tuple[str, ...]) -> Select[Any]:
+    hours = _hours(networks)
+    return select(totals.c.start, totals.c.network, _of_hour(name)).where(*hours)
+
+
+@put_together
+def _value_total(name: str, networks: tuple[str, ...]) -> Select[Any]:
+    return select(func.sum(_of_hour(name))).where(*_hours(networks))
+
+
+def _hours(networks: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Conditions for the hours and networks in which there are posts, with values of `_sums_of`."""
+    return [
+        totals.c.keyword_id == bindparam("keyword"),
+        totals.c.seconds == HOUR,
+        *between(totals),
+        *among(totals.c.network, networks),
+    ]
+
+
+def _of_hour(name: str) -> ScalarSelect[int]:
+    """Posts of a value in an hour and network of `_hours`; None: there are none.
+
+    Each is looked up: a month of a large keyword has 2,000 of them, and hundreds of thousands of
+    values. A join would let a database read these.
+    """
+    return (
         select(facets.c.posts)
         .where(
             facets.c.keyword_id == totals.c.keyword_id,
@@ -148,16 +194,6 @@ def _value_over_time(name: str, networks: tuple[str, ...], width: int, offset: i
             facets.c.value == bindparam("value"),
         )
         .scalar_subquery()
-    )
-    return (
-        select(start, totals.c.network, func.sum(found))
-        .where(
-            totals.c.keyword_id == bindparam("keyword"),
-            totals.c.seconds == HOUR,
-            *between(totals),
-            *among(totals.c.network, networks),
-        )
-        .group_by(start, totals.c.network)
     )
 
 
