@@ -30,6 +30,7 @@ from tweeter.store import (
     removals,
     search_texts,
     walk,
+    ways,
 )
 from tweeter.store import search as searching
 from tweeter.store.engine import reading, writing
@@ -542,6 +543,34 @@ def test_the_order_is_asked_for_only_when_it_changes(filled: Engine) -> None:
     event.remove(filled, "before_cursor_execute", note)
     told = [words for words in asked if "enable_sort" in words]
     assert len(told) == (2 if filled.dialect.name == "postgresql" else 0)
+
+
+def test_who_asks_again_is_not_told_what_was_there_before(filled: Engine) -> None:
+    """How candidates come is remembered for a moment; which there are is not."""
+    asked: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        asked.append(statement)
+
+    before = ids(filled, Filter(q="bay"))
+    event.listen(filled, "before_cursor_execute", note)
+    assert ids(filled, Filter(q="bay")) == before
+    again = sum("AS count" in words for words in asked)
+    event.remove(filled, "before_cursor_execute", note)
+    assert again == 0
+    store(filled, take(filled, "more"), post(950, "a storm in another bay"))
+    assert ids(filled, Filter(q="bay")) == ["950", *before]
+
+
+def test_what_is_remembered_of_a_search_is_bounded_and_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = iter(range(100))
+    monkeypatch.setattr(ways, "MOST", 2)
+    monkeypatch.setattr(ways, "_known", {})
+    assert [ways.remembered(key, lambda: next(given)) for key in "aabca"] == [0, 0, 1, 2, 3]
+    monkeypatch.setattr(ways, "KEPT_S", 0.0)
+    assert [ways.remembered(key, lambda: next(given)) for key in "aa"] == [4, 5]
 
 
 def test_the_index_follows_edits_removals_and_deletions(filled: Engine) -> None:

@@ -43,6 +43,7 @@ class Query:
     """
 
     def __init__(self, question: Question, now: int, *, removed: bool = False) -> None:
+        self.question = question
         self._filters = question.filters
         self.removed = removed
         self.since, self.until = span(question.filters, now)

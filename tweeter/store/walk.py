@@ -10,14 +10,14 @@ Four ways, and which one is taken follows from how many posts the index knows:
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
 from tweeter.keywords.index_words import DAY_US, TOO_MANY, Wanted, day
-from tweeter.store import fulltext, unindexed
+from tweeter.store import fulltext, unindexed, ways
 from tweeter.store.engine import one_of
 from tweeter.store.estimate import Estimate
 from tweeter.store.filters import DESCRIBED_BY, LOOKED_AT, Query
@@ -33,6 +33,7 @@ MOST_ALONG = 20_000  # posts that are read along their time where most are propo
 
 NO_VALUES: Mapping[str, int] = {}
 
+T = TypeVar("T")
 Position = tuple[int, int]  # (occurred_at, posts.id): older than this one
 
 
@@ -118,7 +119,12 @@ class Walk:
 
     @cached_property
     def _estimate(self) -> Estimate:
-        return Estimate(self.run, self._query, self._counted)
+        return self._remembered("estimate", lambda: Estimate(self.run, self._query, self._counted))
+
+    def _remembered(self, what: str, ask: Callable[[], T]) -> T:
+        """What was found out for the same question a moment ago, or now."""
+        url = str(self._connection.engine.url)
+        return ways.remembered((url, self._query.question, self.lacking is None, what), ask)
 
     def _candidates(self) -> "Select[Any]":
         found = select(posts.c.id).where(*self._conditions)
@@ -167,11 +173,14 @@ class Walk:
         if is_slow and self._estimate.is_sure and self._estimate.about > 4 * FEW:
             return False
         some = self._asked(self._days_between()).limit(FEW + 1)
-        return self._number_of(some) <= FEW
+        return self._remembered("few", lambda: self._number_of(some) <= FEW)
 
     @cached_property
     def _are_most(self) -> bool:
         """Whether most of the newest posts are candidates."""
+        return self._remembered("most", self._look_at_newest)
+
+    def _look_at_newest(self) -> bool:
         at, until = posts.c.occurred_at, self._query.until
         newest = select(posts.c.id).where(*([at < until] if until else []))
         newest = newest.order_by(at.desc(), posts.c.id.desc()).limit(LOOKED_AT_FIRST)
