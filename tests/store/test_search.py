@@ -545,6 +545,27 @@ def test_the_order_is_asked_for_only_when_it_changes(filled: Engine) -> None:
     assert len(told) == (2 if filled.dialect.name == "postgresql" else 0)
 
 
+def test_a_sample_is_read_at_its_places_whatever_time_is_asked_for(
+    filled: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if filled.dialect.name != "sqlite":
+        pytest.skip("of SQLite's planner")
+    plans: list[str] = []
+
+    def note(connection: Any, _: Any, statement: str, values: Any, *__: Any) -> None:
+        if "looked_at" in statement and not statement.startswith("EXPLAIN"):
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            plans.extend(row[3] for row in rows)
+
+    monkeypatch.setattr(estimate, "POSTS", 0)
+    monkeypatch.setattr(walk, "FEW", 0)
+    event.listen(filled, "before_cursor_execute", note)
+    ids(filled, Filter(q="storm", since="2020-01-01", until="2030-01-01"))
+    event.remove(filled, "before_cursor_execute", note)
+    assert [plan for plan in plans if "SEARCH posts" in plan]
+    assert not [plan for plan in plans if "occurred_at" in plan]
+
+
 def test_who_asks_again_is_not_told_what_was_there_before(filled: Engine) -> None:
     """How candidates come is remembered for a moment; which there are is not."""
     asked: list[str] = []

@@ -121,7 +121,8 @@ def _sample(query: Query, wanted: Wanted) -> "Select[Any]":
         is_proposed = case((proposed(wanted), 1), else_=0).label("is_proposed")
         looked_at = select(search_texts.c.post_id, is_proposed)
         texts = looked_at.where(texts_here)
-    let = select(posts.c.id).where(posts_here, *query.conditions())
+    # "+ 0": SQLite would read all of the time that is asked for, and not the places alone.
+    let = select(posts.c.id).where(posts_here, *query.conditions(posts.c.occurred_at + 0))
     some, through = texts.limit(most).subquery(), let.limit(4 * most).subquery()
     is_seen = case((some.c.post_id.in_(select(through.c.id)), some.c.is_proposed), else_=0)
     counts: list[ColumnElement[Any]] = [

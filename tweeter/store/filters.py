@@ -82,11 +82,14 @@ class Query:
         hay = of_parts(parts_of(row["text"], row["also"]))
         return holds(self.node, hay, _features(row) if self._has_fields else frozenset())
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The same for the database, but for `finds_row`; and that the post can be seen."""
+    def conditions(self, at: ColumnElement[int] = posts.c.occurred_at) -> list[ColumnElement[bool]]:
+        """The same for the database, but for `finds_row`; and that the post can be seen.
+
+        at: its moment, where no database should go along the index of that.
+        """
         found = [posts.c.hidden == ""]
         found += [] if self.removed else [posts.c.removed_at.is_(None)]
-        found += self.times(posts.c.occurred_at)
+        found += self.times(at)
         for name, choice in self._choices:
             if name in _CONDITIONS:
                 found += _either(choice, _CONDITIONS[name])
