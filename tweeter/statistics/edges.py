@@ -12,11 +12,11 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter.statistics.narrowed import MOST, TOP, top
-from tweeter.statistics.spans import Span, Times
+from tweeter.statistics.spans import Span
 from tweeter.store import cells, facet_sums, samples, sums
 from tweeter.store.cells import HOUR, MINUTE, US
 from tweeter.store.facet_sums import Top
-from tweeter.store.sums import EVERY
+from tweeter.store.sums import EVERY, Times
 
 AT_ONCE = 5_000  # values that one question names
 

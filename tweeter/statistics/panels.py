@@ -12,12 +12,12 @@ from tweeter.statistics import association, edges
 from tweeter.statistics.association import Term
 from tweeter.statistics.keeping import KEEPER, Keeper
 from tweeter.statistics.narrowed import LOOKED_AT, TOP, Narrowed
-from tweeter.statistics.spans import WEEK, Span, Times
+from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.volume import Question
 from tweeter.store import samples, sums
 from tweeter.store.cells import DAY, HOUR
 from tweeter.store.facet_sums import Top
-from tweeter.store.sums import Narrow
+from tweeter.store.sums import Narrow, Times
 
 PANELS = ("tag", "link", "domain", "author", "mention", "media")
 

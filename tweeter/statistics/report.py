@@ -23,7 +23,7 @@ from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.spike_cards import SpikeCard, spike_cards
 from tweeter.statistics.unseen import bands
 from tweeter.statistics.voice import Voice
-from tweeter.statistics.volume import Question, Volume, by_hour, cells, volume
+from tweeter.statistics.volume import Question, Volume, by_hour, volume
 from tweeter.store import coverage, sums
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage
@@ -209,16 +209,13 @@ def _hours(
 
 def _cut_hours(engine: Engine, keyword_id: int, question: Question) -> dict[int, int]:
     """The chart's posts of the hours in which the stretch begins or ends, as far as it goes."""
+    if question.which[0]:  # a value is counted by whole hours
+        return {}
     since, until = question.span.asked
     hours = sorted({since - since % HOUR, until - until % HOUR})
     pieces = [(max(hour, since), min(hour + HOUR, until)) for hour in hours]
     cut = [(begin, end) for begin, end in pieces if 0 < end - begin < HOUR]
-    if not question.which[0]:
-        posts = sums.each(engine, keyword_id, cut, question.narrow)
-    else:  # of a value whole hours are known
-        together = msgspec.structs.replace(question, by="")
-        found = [cells(engine, keyword_id, sums.hourly(*times), together) for times in cut]
-        posts = [sum(cell.posts for cell in its) for its in found]
+    posts = sums.each(engine, keyword_id, cut, question.narrow)
     return {begin - begin % HOUR: count for (begin, _), count in zip(cut, posts, strict=True)}
 
 

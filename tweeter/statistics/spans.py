@@ -5,7 +5,7 @@ import time
 import msgspec
 
 from tweeter.store.cells import DAY, HOUR, MINUTE
-from tweeter.store.sums import Grid
+from tweeter.store.sums import Grid, Times
 from tweeter.texts import say
 
 WEEK = 7 * DAY
@@ -29,9 +29,6 @@ BUCKETS = 300  # at most, where the program chooses: about one in three pixels o
 MOST = 1_500  # where a person chooses
 MONDAY = 4 * DAY  # 1970-01-05 was one: weeks begin there
 PRESETS = {"hour": HOUR, "day": DAY, "week": WEEK, "month": 30 * DAY, "year": 365 * DAY}
-
-
-Times = tuple[int, int]  # since and until, which is outside; seconds since 1970
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,9 +7,10 @@ from itertools import accumulate
 
 import msgspec
 
-from tweeter.statistics.spans import Span, Times
+from tweeter.statistics.spans import Span
 from tweeter.store.cells import US
 from tweeter.store.coverage import Coverage, Stretch
+from tweeter.store.sums import Times
 from tweeter.texts import counted, joined
 
 

@@ -8,14 +8,14 @@ from sqlalchemy import Engine
 
 from tweeter.statistics import indexed
 from tweeter.statistics.indexed import Indexed
-from tweeter.statistics.spans import WEEK, Span, Times
+from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.unseen import Band, as_times, bands, blank, pauses, unfollowed
 from tweeter.store import annotations, coverage, facet_sums, figures, keywords, sums
 from tweeter.store.annotations import Annotation
 from tweeter.store.cells import US
 from tweeter.store.coverage import Coverage
 from tweeter.store.figures import Figure
-from tweeter.store.sums import EVERY, Cell, Grid, Narrow
+from tweeter.store.sums import EVERY, Cell, Grid, Narrow, Times
 from tweeter.texts import say
 
 SERIES_SHOWN = 7  # the commonest; the rest is one series, OTHER

@@ -71,9 +71,9 @@ class Lines(msgspec.Struct, frozen=True, kw_only=True):
 def lines(engine: Engine, asked: Asked, now_s: int, *, limit: int) -> Lines:
     """Keywords that are not removed, as asked for; one question. now_s: seconds."""
     statement = _newest(limit + 1) if asked.is_plain else _all
-    values = {"hour": now_s - now_s % HOUR - HOUR, "older": asked.older or 1 << 62}
-    if not asked.is_plain:
-        del values["older"]
+    values = {"hour": now_s - now_s % HOUR - HOUR}
+    if asked.is_plain:
+        values["older"] = asked.older or 1 << 62
     with reading(engine) as connection:
         rows = connection.execute(statement, values).mappings()
         every = [Line(**row) for row in rows]

@@ -33,7 +33,7 @@ from tweeter.store.schema import keyword_versions, totals, volumes
 
 SERIES = ("network", "kind", "lang")
 
-Times = tuple[int, int]  # since and until
+Times = tuple[int, int]  # since and until, which is outside; seconds since 1970
 Piece = tuple[int, int, int]  # the size of its sums, since and until
 
 

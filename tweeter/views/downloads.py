@@ -19,9 +19,10 @@ MOST = 5_000  # posts in a file that is asked for by a link
 LIMIT_S = 6.0  # for looking for them
 PAGE = 500
 MEDIA = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
-COLUMNS = ("id", "network", "occurred_at", "author_id", "author_handle", "author_name", "kind")
-COLUMNS_MORE = ("lang", "url", "text", "tags", "keywords")
-HEADS = (*COLUMNS, *COLUMNS_MORE)
+_NAMES = (
+    "id network occurred_at author_id author_handle author_name kind lang url text tags keywords"
+)
+HEADS = tuple(_NAMES.split())
 
 
 def newest(engine: Engine, chosen: Filter) -> tuple[list[StoredPost], bool]:
