@@ -14,16 +14,6 @@ from tweeter.store import imports, streams
 from tweeter.store.leases import owner
 from tweeter.store.streams import Stream
 
-COUNTED = (
-    "lines",
-    "events",
-    "stored",
-    "unmatched",
-    "applied",
-    "ignored",
-    "duplicates",
-    "quarantined",
-)
 LOOK_S = 0.2
 
 Result = tuple[str, str, dict[str, int]]  # state, words, counts
@@ -79,7 +69,7 @@ def read_to_end(config: Config, engine: Engine, stream_id: int) -> Result:
     stream = _read(config, engine, stream_id)
     if stream is None:
         raise ConfigError(["The stream of this file was removed while it was read."])
-    return stream.state, stream.reason, {name: stream.counts[name] for name in COUNTED}
+    return stream.state, stream.reason, stream.counts
 
 
 def _paced(engine: Engine, path: Path, speed: str) -> int:

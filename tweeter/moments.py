@@ -20,8 +20,7 @@ def utc(moment: int) -> datetime:
 
 def clock(moment: int, form: str = "%H:%M:%S UTC") -> str:
     """A moment (us) for a person; one that a network invented is shown as the nearest possible."""
-    seconds = min(max(moment, _FIRST_US), LAST_US) / 1e6
-    return datetime.fromtimestamp(seconds, UTC).strftime(form)
+    return utc(max(moment, _FIRST_US)).strftime(form)
 
 
 def iso(moment: int) -> str:

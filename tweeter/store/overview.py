@@ -17,7 +17,7 @@ START_A_WORKER = "celery -A tweeter.views.flask_tasks worker"
 
 
 class StreamState(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream for readers. retry_at is 0 unless it waits; counts as in `streams.COUNTS`."""
+    """A stream for readers. retry_at is 0 unless it waits; counts as in `schema.COUNTS`."""
 
     id: int
     name: str

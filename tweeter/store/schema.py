@@ -167,6 +167,17 @@ positions = Table(
     Column("value", BigInteger, nullable=False),
 )
 
+# What a stream counts; those behind `events` add up to it.
+COUNTS = (
+    "lines",
+    "events",
+    "stored",
+    "unmatched",
+    "applied",
+    "ignored",
+    "duplicates",
+    "quarantined",
+)
 streams = Table(
     "streams",
     metadata,
@@ -189,19 +200,7 @@ streams = Table(
     Column("last_post_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("memory", LongText, nullable=False, default=""),  # JSON of its source
-    *(
-        Column(name, BigInteger, nullable=False)
-        for name in (
-            "lines",
-            "events",
-            "stored",
-            "unmatched",
-            "applied",
-            "ignored",
-            "duplicates",
-            "quarantined",
-        )
-    ),
+    *(Column(name, BigInteger, nullable=False) for name in COUNTS),
 )
 
 journals = Table(

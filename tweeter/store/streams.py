@@ -14,18 +14,8 @@ from tweeter.errors import LeaseLost
 from tweeter.store import known, ledger
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, Lease, is_dead
-from tweeter.store.schema import intervals, jobs, journals, quarantine, streams
+from tweeter.store.schema import COUNTS, intervals, jobs, journals, quarantine, streams
 
-COUNTS = (
-    "lines",
-    "events",
-    "stored",
-    "unmatched",
-    "applied",
-    "ignored",
-    "duplicates",
-    "quarantined",
-)
 ENDED = ("done", "failed")
 
 
