@@ -117,6 +117,23 @@ def test_heartbeats_cover_quiet_times_and_silence_is_a_stall(sockets: bool) -> N
 
 
 @pytest.mark.parametrize("sockets", [True, False])
+def test_what_came_while_the_process_stood_still_is_no_silence(sockets: bool) -> None:
+    with Served(MastodonSimulator()) as served:
+        served.it.sockets, served.it.heartbeat_s = sockets, 0.1
+
+        async def work() -> None:
+            sink = Kept()
+            async with streaming(served.it, sink, idle_s=0.4) as task:
+                await until(lambda: sink.alives >= 2)
+                time.sleep(1.0)
+                heard = sink.alives
+                await until(lambda: sink.alives >= heard + 3 or task.done())
+                assert not task.done()
+
+        run(work())
+
+
+@pytest.mark.parametrize("sockets", [True, False])
 def test_a_wrong_token_is_refused_in_words(sockets: bool) -> None:
     async def work() -> None:
         async with MastodonSimulator() as sim:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.simulators.served import Served
 from tests.simulators.x import TOO_MANY, XSimulator, post
 from tests.sources.sink import Kept, until
 from tweeter.errors import SourceError
 from tweeter.records import Keyword, now_us
 from tweeter.sources.x import XSource
+from tweeter.sources.x_client import SILENCE_S
 
 
 def kw(keyword_id: int, expression: str, **more: Any) -> Keyword:
@@ -114,6 +116,27 @@ def test_heartbeats_keep_the_connection_and_silence_ends_it() -> None:
         assert sink.events == []
 
     run(work())
+
+
+def test_a_heartbeat_may_be_a_second_on_its_way() -> None:
+    """X sends one every 20 s: who waits no longer hangs up whenever it is quiet."""
+    assert XSimulator().heartbeat_s + 1 <= SILENCE_S
+
+
+def test_what_came_while_the_process_stood_still_is_no_silence() -> None:
+    with Served(XSimulator()) as served:
+        served.it.heartbeat_s = 0.1
+
+        async def work() -> None:
+            sink = Kept()
+            async with streaming(served.it, sink, silence_s=0.4) as (_, task):
+                await until(lambda: sink.alives >= 2)
+                time.sleep(1.0)
+                heard = sink.alives
+                await until(lambda: sink.alives >= heard + 3 or task.done())
+                assert not task.done()
+
+        run(work())
 
 
 @pytest.mark.parametrize(

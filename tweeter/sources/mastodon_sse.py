@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from tweeter.errors import SourceError
 from tweeter.records import RawEvent, now_us
 from tweeter.sources.mastodon_rest import TIMEOUT_S, Rest, refusal
-from tweeter.sources.reaching import answering
+from tweeter.sources.reaching import answering, next_chunk
 
 BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -55,8 +55,7 @@ class SseWire:
             blocks = Blocks()
             while True:
                 try:
-                    async with asyncio.timeout(self._silence_s):
-                        chunk = await response.content.readany()
+                    chunk = await next_chunk(response.content, self._silence_s)
                 except TimeoutError as error:
                     words = f"{self._rest.host} was silent for {self._silence_s:g} s."
                     raise SourceError("stalled", words) from error

@@ -35,3 +35,19 @@ async def answering(host: str, within_s: float) -> AsyncIterator[asyncio.Timeout
     except TimeoutError as error:
         words = f"{host} took the connection, but did not answer for {within_s:g} s."
         raise SourceError("stalled", words) from error
+
+
+async def next_chunk(content: aiohttp.StreamReader, silence_s: float) -> bytes:
+    """What comes next of a stream; b"" at its end. Raises TimeoutError after silence_s of nothing.
+
+    What came while this process stood still, and nobody read it, is no silence: the loop takes it
+    from the socket before it looks whose time is over.
+    """
+    try:
+        async with asyncio.timeout(silence_s):
+            return await content.readany()
+    except TimeoutError:
+        came = content.read_nowait()
+        if came or content.at_eof():
+            return came
+        raise

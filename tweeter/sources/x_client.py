@@ -7,7 +7,6 @@ reconnects without a wait after a clean close, and retries 401 for ever; here it
 connection at a time and hands on bytes.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -20,10 +19,12 @@ from tweepy.asynchronous import AsyncStreamingClient
 
 from tweeter.errors import SourceError
 from tweeter.records import now_us
-from tweeter.sources.reaching import answering, reaching
+from tweeter.sources.reaching import answering, next_chunk, reaching
 from tweeter.sources.x_answers import refusal
 
-SILENCE_S = 20.0  # X sends a line break at least so often: handling-disconnections
+# X sends a line break every 20 s at least, and says to connect again after 20 s of nothing
+# (handling-disconnections). One that comes on time has been on its way: tweepy adds a second, too.
+SILENCE_S = 21.0
 CONNECT_S = 10.0
 ANSWER_S = 30.0  # a request with its answer, and what comes of a stream before its first line
 LINE_BYTES = 2 * 1024 * 1024
@@ -120,8 +121,7 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
         rest = b""
         while True:
             try:
-                async with asyncio.timeout(self.silence_s):
-                    chunk = await response.content.readany()
+                chunk = await next_chunk(response.content, self.silence_s)
             except TimeoutError as error:
                 raise SourceError(
                     "stalled", f"X was silent for {self.silence_s:g} s; it promises a sign of life."
