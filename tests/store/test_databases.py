@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from tests.conftest import ROOT
 from tests.store.posts import post, store, take
 from tweeter.errors import Held, MustEnd, StoreError
-from tweeter.store import held, keywords, migrate, posts, revisions, workers
-from tweeter.store.engine import insert_new, make_engine, reading, repeated, writing
+from tweeter.store import bulk, held, keywords, migrate, posts, revisions, workers
+from tweeter.store.engine import count_up, insert_new, make_engine, reading, repeated, writing
 from tweeter.store.leases import host
 from tweeter.store.schema import keywords as keyword_table
 from tweeter.store.schema import metadata, positions, slots, tombstones
@@ -46,6 +46,26 @@ def test_texts_of_all_lengths_and_scripts_come_back_as_they_were(engine: Engine)
     store(engine, take(engine), post(1, words, author_handle="a\\'b%"))
     (found,) = posts.every(engine)
     assert (found.text, found.author_handle) == (words, "a\\'b%")
+
+
+def test_counters_of_many_are_raised_by_many_at_once(engine: Engine) -> None:
+    lines = [(n, f"word{n}", ()) for n in range(250)]
+    ids = bulk.add(engine, lines, all_or_none=True).ids
+    more = [(number, n % 7 + 1) for n, number in enumerate(ids)]
+    nobody = (max(ids) + 1, 5)
+
+    def raise_all(_: int) -> None:
+        for some in (more[:200], more[100:], [*more[::3], nobody], []):
+            with writing(engine) as connection:
+                count_up(connection, keyword_table.c.posts, some)
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(raise_all, range(6)))
+    with reading(engine) as connection:
+        rows = connection.execute(select(keyword_table.c.id, keyword_table.c.posts))
+        found = {row.id: row.posts for row in rows}
+    times = [(n < 200) + (n >= 100) + (n % 3 == 0) for n in range(250)]
+    assert found == {i: 6 * by * t for (i, by), t in zip(more, times, strict=True)}
 
 
 def test_what_does_not_fit_is_refused_never_cut(database_url: str) -> None:

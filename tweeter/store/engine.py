@@ -28,7 +28,6 @@ from sqlalchemy import (
     Engine,
     Table,
     and_,
-    bindparam,
     create_engine,
     event,
     false,
@@ -38,7 +37,6 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
-    update,
 )
 from sqlalchemy.exc import DBAPIError
 
@@ -360,12 +358,8 @@ def count_up(connection: Connection, counter: Column[int], more: Sequence[tuple[
     """Add to a counter in each of the rows with these ids. more: (id, how much), by id."""
     if not more:
         return
-    if connection.dialect.name == "sqlite":
-        lite.count_up(connection, counter, more)
-        return
-    its = counter.table.c.id == bindparam("which")
-    raised = update(counter.table).where(its).values({counter: counter + bindparam("more")})
-    connection.execute(raised, [{"which": which, "more": by} for which, by in more])
+    ways = {"sqlite": lite, "postgresql": postgres}
+    ways.get(connection.dialect.name, mysql).count_up(connection, counter, more)
 
 
 def insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:

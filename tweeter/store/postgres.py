@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Column,
     ColumnElement,
     Connection,
     Table,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     cast,
     column,
     literal,
+    select,
     text,
 )
 from sqlalchemy.dialects import postgresql
@@ -87,6 +89,24 @@ def there(
         return set()
     rows = [dict(zip(columns, key, strict=True)) for key in keys]
     return set(map(tuple, connection.execute(_look_up(table, tuple(columns)), packed(rows))))
+
+
+def count_up(connection: Connection, counter: Column[int], more: Sequence[tuple[int, int]]) -> None:
+    """Add to a counter in each of the rows with these ids: all are held first, by id."""
+    mine, packed = counter.table.c.id, {"packed": msgspec.json.encode(more).decode()}
+    held = select(mine).where(one_of(mine, [which for which, _ in more])).order_by(mine)
+    connection.execute(held.with_for_update(key_share=True))
+    connection.execute(_count_up(counter), packed)
+
+
+@cache
+def _count_up(counter: Column[int]) -> TextClause:
+    table, name = _FORMAT(counter.table.name), _FORMAT(counter.name)
+    return text(
+        f"UPDATE {table} SET {name} = {table}.{name} + CAST(asked.one ->> 1 AS bigint)"  # noqa: S608
+        " FROM json_array_elements(CAST(:packed AS json)) AS asked(one)"
+        f" WHERE {table}.id = CAST(asked.one ->> 0 AS bigint)"
+    )
 
 
 @cache
