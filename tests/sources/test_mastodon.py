@@ -258,6 +258,7 @@ def test_an_independent_client_agrees_with_the_simulator() -> None:
             heard.append(f"gone {found}")
 
     with Served(MastodonSimulator()) as sim:
+        sim.it.heartbeat_s = 0.2  # the client notices only between two of them that it is to close
         client = mastodon.Mastodon(access_token=sim.it.token, api_base_url=sim.it.url)
         handle = client.stream_public(Listener(), run_async=True)
         wait_for(lambda: sim.it.connected == 1)
@@ -282,6 +283,7 @@ def test_an_independent_client_follows_hashtags_and_hears_refusals() -> None:
             heard.append(found["content"])
 
     with Served(MastodonSimulator()) as sim:
+        sim.it.heartbeat_s = 0.2  # the client notices only between two of them that it is to close
         client = mastodon.Mastodon(access_token=sim.it.token, api_base_url=sim.it.url)
         handle = client.stream_hashtag("cats", Listener(), run_async=True)
         wait_for(lambda: sim.it.connected == 1)
