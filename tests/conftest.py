@@ -4,12 +4,14 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
 
+from tests.lent import Lent, MariaDB, PostgreSQL
 from tweeter.store import migrate
 from tweeter.store.engine import make_engine
 
@@ -151,20 +153,41 @@ def sqlite_copy(sqlite_template: Path, sqlite_url: str) -> str:
     return sqlite_url
 
 
-@pytest.fixture
-def pg_copy(pg_server: str, pg_template: str) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def pg_lent(pg_server: str, pg_template: str) -> Iterator[Lent]:
     template = f"TEMPLATE {make_url(pg_template).database}"
-    yield from fresh_database(pg_server, template, drop="WITH (FORCE)")
+    fresh = contextmanager(fresh_database)
+    lent = Lent(lambda: fresh(pg_server, template, drop="WITH (FORCE)"), PostgreSQL)
+    yield lent
+    lent.drop()
 
 
 @pytest.fixture
-def mariadb_copy(mariadb_server: str, mariadb_template: list[str]) -> Iterator[str]:
-    for url in fresh_database(mariadb_server, LATIN):
-        copy = create_engine(url)
-        with copy.begin() as connection:
-            for statement in mariadb_template:
-                connection.exec_driver_sql(statement.replace("%", "%%"))
-        copy.dispose()
+def pg_copy(pg_lent: Lent) -> Iterator[str]:
+    with pg_lent.lend() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_lent(mariadb_server: str, mariadb_template: list[str]) -> Iterator[Lent]:
+    @contextmanager
+    def fresh() -> Iterator[str]:
+        for url in fresh_database(mariadb_server, LATIN):
+            copy = create_engine(url)
+            with copy.begin() as connection:
+                for statement in mariadb_template:
+                    connection.exec_driver_sql(statement.replace("%", "%%"))
+            copy.dispose()
+            yield url
+
+    lent = Lent(fresh, MariaDB)
+    yield lent
+    lent.drop()
+
+
+@pytest.fixture
+def mariadb_copy(mariadb_lent: Lent) -> Iterator[str]:
+    with mariadb_lent.lend() as url:
         yield url
 
 
