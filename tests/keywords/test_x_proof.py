@@ -90,13 +90,23 @@ def test_no_packing_has_fewer_rules(world: World) -> None:
     assert len(world.packed.rules) == world.packed.lower_bound > 200
 
 
+def one_fires(rules: list[Rule], seen: Seen) -> bool:
+    """Whether any does. It is asked first from then on: what fired once fires often."""
+    for place, rule in enumerate(rules):
+        if rule(seen):
+            rules.insert(0, rules.pop(place))
+            return True
+    return False
+
+
 def test_each_post_comes_packed_if_and_only_if_it_comes_unpacked(world: World) -> None:
     """So the keywords credited, which are those of our own matching, are the same."""
     rules = [compile_rule(rule) for rule in world.packed.rules]
+    pieces = list(world.at_x.values())
     came = 0
     for seen in world.seen:
-        packed = any(rule(seen) for rule in rules)
-        assert packed == any(piece(seen) for piece in world.at_x.values())
+        packed = one_fires(rules, seen)
+        assert packed == one_fires(pieces, seen)
         came += packed
     assert came > 5_000
 
