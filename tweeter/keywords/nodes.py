@@ -76,6 +76,14 @@ def pattern(atom: Text) -> tuple[str, str]:
     return _SIGNS[type(atom)] + normalise(atom.text), KINDS[type(atom)]
 
 
+def opened(kind: type[And] | type[Or], nodes: Iterable[Node]) -> list[Node]:
+    """The nodes, and in place of groups of this kind what is in them."""
+    flat: list[Node] = []
+    for node in nodes:
+        flat.extend(node.nodes if isinstance(node, kind) else (node,))
+    return flat
+
+
 def pushed_down(node: Node, negate: bool = False) -> Node:
     """The same meaning with NOT only before atoms (De Morgan), and groups of a kind joined."""
     if isinstance(node, Not):
@@ -83,11 +91,7 @@ def pushed_down(node: Node, negate: bool = False) -> Node:
     if not isinstance(node, And | Or):
         return Not(node) if negate else node
     kind = Or if isinstance(node, And) == negate else And
-    inner: list[Node] = []
-    for child in node.nodes:
-        done = pushed_down(child, negate)
-        inner.extend(done.nodes if isinstance(done, kind) else (done,))
-    return kind(tuple(inner))
+    return kind(tuple(opened(kind, (pushed_down(child, negate) for child in node.nodes))))
 
 
 def needs_something(node: Node) -> bool:

@@ -1,4 +1,4 @@
-"""Parsing a keyword expression, and printing it back.
+"""Parsing a keyword expression; `printing` is the way back.
 
     expression = together, { "OR", together } ;
     together   = part, { [ "AND" ], part } ;                  (side by side means AND)
@@ -33,6 +33,7 @@ from tweeter.keywords.nodes import (
     Word,
     can_match,
     needs_something,
+    opened,
     pattern,
 )
 from tweeter.texts import mark, say
@@ -49,7 +50,7 @@ _WRONG = {
     "name": mark("“%(character)s” cannot be part of a name."),
 }
 _QUOTES = {'"': '"', "\u201c": "\u201d", "\u201e": "\u201c\u201d", "\u00ab": "\u00bb"}
-_END = "()" + "".join(_QUOTES)  # what ends a word, beside white space
+END = "()" + "".join(_QUOTES)  # what ends a word, beside white space
 PREFIX_CHARACTERS = 2  # "a*" would be every fifth word
 
 
@@ -187,7 +188,7 @@ def _minus(expression: str, at: int) -> _Token:
 
 def _word_end(expression: str, at: int) -> int:
     end = at
-    while end < len(expression) and not expression[end].isspace() and expression[end] not in _END:
+    while end < len(expression) and not expression[end].isspace() and expression[end] not in END:
         if unicodedata.category(expression[end]) in ("Cc", "Cs"):
             raise KeywordSyntaxError(say("A control character cannot be searched for."), end)
         end += 1
@@ -325,70 +326,5 @@ class _Parser:
 
 def _joined(kind: type[And] | type[Or], nodes: list[Node]) -> Node:
     """One group of the nodes; groups of the same kind inside are opened."""
-    flat: list[Node] = []
-    for node in nodes:
-        flat.extend(node.nodes if isinstance(node, kind) else (node,))
+    flat = opened(kind, nodes)
     return flat[0] if len(flat) == 1 else kind(tuple(flat))
-
-
-# And back.
-
-
-def print_expression(node: Node) -> str:
-    """The expression in its shortest form; parse(print_expression(x)) == x."""
-    if isinstance(node, Or):
-        return " OR ".join(print_expression(child) for child in node.nodes)
-    if isinstance(node, And):
-        return " ".join(_grouped(child, Or) for child in node.nodes)
-    if isinstance(node, Not):
-        return f"NOT {_grouped(node.node, And | Or)}"
-    if isinstance(node, Tag):
-        return f"#{node.text}"
-    if isinstance(node, Mention):
-        return f"@{node.text}"
-    if isinstance(node, Field):
-        return f"{node.name}:{node.value}"
-    if isinstance(node, Prefix):
-        return f"{node.text}*"
-    return node.text if _is_bare(node.text) else _quoted(node.text)
-
-
-def canonical(expression: str) -> str:
-    """Equal for expressions that differ in case, order, repetition and writing alone.
-
-    Raises KeywordSyntaxError.
-    """
-    return print_expression(in_order(parse(expression))).casefold()
-
-
-def in_order(node: Node) -> Node:
-    """The operands of AND and OR, each once, in the order of how they are printed."""
-    if isinstance(node, Not):
-        return Not(in_order(node.node))
-    if not isinstance(node, And | Or):
-        return node
-    printed = {print_expression(one).casefold(): one for one in map(in_order, node.nodes)}
-    nodes = tuple(printed[text] for text in sorted(printed))
-    return nodes[0] if len(nodes) == 1 else type(node)(nodes)
-
-
-def _grouped(node: Node, kinds: object) -> str:
-    text = print_expression(node)
-    return f"({text})" if isinstance(node, kinds) else text  # type: ignore[arg-type]
-
-
-def _is_bare(text: str) -> bool:
-    """True if a word keeps its meaning without quotes."""
-    return not (
-        text[0] in "-#@\uff03\uff20"
-        or text in ("AND", "OR", "NOT")
-        or any(c.isspace() or c in _END for c in text)
-        or (len(text) > 1 and text.endswith("*"))
-        or LOOKS_LIKE.match(text)
-    )
-
-
-def _quoted(text: str) -> str:
-    if '"' not in text:
-        return f'"{text}"'
-    return f"\u201c{text}\u201d" if "\u201d" not in text else f"\u00ab{text}\u00bb"

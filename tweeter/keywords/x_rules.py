@@ -27,7 +27,7 @@ from tweeter.keywords.nodes import (
     Word,
     pushed_down,
 )
-from tweeter.keywords.parse import print_expression
+from tweeter.keywords.printing import print_expression
 from tweeter.texts import say
 
 LIMIT = 1024  # characters of a rule, pay-per-use plan, August 2026
