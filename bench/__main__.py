@@ -26,23 +26,31 @@ def measure(names: list[str], *, quick: bool) -> int:
     begun_s, line = time.monotonic(), machine.line()
     print("\n".join(f"{key}: {value}" for key, value in line.items()), flush=True)
     chosen = names or [name for name, work in works.WORKS.items() if work.quick or not quick]
+    done: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tweeter-bench-") as folder:
         bench = Bench(Path(folder), quick=quick, say=lambda words: print(words, flush=True))
         try:
             for name in chosen:
                 works.WORKS[name].run(bench)
+                done.append(name)
+                # Now: of a run that is interrupted stays what was measured.
+                took = f"{(time.monotonic() - begun_s) / 60:.1f} min"
+                _keep(bench, {"quick": quick, "works": done, "took": took, **line})
         finally:
             bench.close()
     figures = list(bench.figures.values())
-    took = f"{(time.monotonic() - begun_s) / 60:.1f} min"
-    found: dict[str, Any] = {"quick": quick, "works": chosen, "took": took, **line}
-    found["figures"] = [report.as_dict(one) for one in figures]
-    LATEST.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     print(f"\n{report.table(figures, markdown=False)}\n\ntook {took}; {LATEST}")
     failed = [one for one in figures if one.wrong or (quick and one.fails_quick())]
     for one in failed:
         print(f"FAILED {one.name}: {one.shown()} {one.verdict()}")
     return 1 if failed else 0
+
+
+def _keep(bench: Bench, found: dict[str, Any]) -> None:
+    """Write what was measured so far."""
+    figures = [report.as_dict(one) for one in bench.figures.values()]
+    text = json.dumps(found | {"figures": figures}, indent=1, ensure_ascii=False)
+    LATEST.write_text(f"{text}\n")
 
 
 def main() -> int:
