@@ -31,6 +31,10 @@ class Counting:
         if self.bodies is not None:
             self.bodies += [event.body for event in events]
 
+    def rest_s(self) -> float:
+        """It never rests."""
+        return 0.0
+
     def alive(self) -> None:
         """Of no matter here."""
 

@@ -8,7 +8,8 @@ import pytest
 from atproto import AsyncJetstreamClient
 
 from bench.events import Plan, Stream
-from bench.reading import source_of
+from bench.network import Network
+from bench.reading import Counting, read, source_of
 from bench.source import Sender, fast
 from tests.simulators.jetstream import JetstreamSimulator
 from tests.simulators.x import XSimulator
@@ -43,6 +44,14 @@ async def end(*tasks: "asyncio.Task[None]") -> None:
 
 def address(simulator: Any, network: str) -> str:
     return f"{simulator.origin}/subscribe" if network == "bluesky" else str(simulator.url)
+
+
+@pytest.mark.parametrize("network", ["x", "bluesky"])
+def test_reading_alone_is_measured(network: str) -> None:
+    sink = Counting()
+    with Network(Plan(network, 100, 10, 0.5)) as its:
+        assert len(asyncio.run(read(its, COUNT, 2, sink))) == 2
+    assert sink.events == 2 * COUNT
 
 
 @pytest.mark.parametrize("network", ["x", "bluesky"])
