@@ -178,6 +178,13 @@ def test_no_server_is_a_network_error() -> None:
     assert caught.value.kind == "network"
 
 
+def test_a_name_that_is_none_is_said_so_in_words() -> None:
+    with pytest.raises(SourceError) as caught:
+        run(BlueskySource("wss://nowhere.invalid/subscribe").connect(Kept()))
+    assert caught.value.kind == "network"
+    assert caught.value.state == "The name nowhere.invalid was not found."
+
+
 def test_silence_that_answers_no_ping_is_stalled() -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Shakes hands, then neither sends nor answers."""
