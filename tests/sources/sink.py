@@ -1,6 +1,7 @@
 """A sink that remembers, for tests of one source by itself."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -63,3 +64,12 @@ async def until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def stand_still(sink: Kept, task: "asyncio.Task[None]") -> None:
+    """Nobody reads for a second; the connection goes on with what came meanwhile."""
+    await until(lambda: sink.alives >= 2)
+    time.sleep(1.0)
+    heard = sink.alives
+    await until(lambda: sink.alives >= heard + 3 or task.done())
+    assert not task.done()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.simulators.mastodon import MastodonSimulator, status
 from tests.simulators.served import Served
-from tests.sources.sink import Kept, until
+from tests.sources.sink import Kept, stand_still, until
 from tweeter import decode
 from tweeter.errors import SourceError
 from tweeter.records import Post, Removal
@@ -124,11 +124,7 @@ def test_what_came_while_the_process_stood_still_is_no_silence(sockets: bool) ->
         async def work() -> None:
             sink = Kept()
             async with streaming(served.it, sink, idle_s=0.4) as task:
-                await until(lambda: sink.alives >= 2)
-                time.sleep(1.0)
-                heard = sink.alives
-                await until(lambda: sink.alives >= heard + 3 or task.done())
-                assert not task.done()
+                await stand_still(sink, task)
 
         run(work())
 

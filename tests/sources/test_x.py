@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulators.served import Served
 from tests.simulators.x import TOO_MANY, XSimulator, post
-from tests.sources.sink import Kept, until
+from tests.sources.sink import Kept, stand_still, until
 from tweeter.errors import SourceError
 from tweeter.records import Keyword, now_us
 from tweeter.sources.x import XSource
@@ -130,11 +130,7 @@ def test_what_came_while_the_process_stood_still_is_no_silence() -> None:
         async def work() -> None:
             sink = Kept()
             async with streaming(served.it, sink, silence_s=0.4) as (_, task):
-                await until(lambda: sink.alives >= 2)
-                time.sleep(1.0)
-                heard = sink.alives
-                await until(lambda: sink.alives >= heard + 3 or task.done())
-                assert not task.done()
+                await stand_still(sink, task)
 
         run(work())
 

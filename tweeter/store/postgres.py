@@ -93,10 +93,10 @@ def there(
 
 def count_up(connection: Connection, counter: Column[int], more: Sequence[tuple[int, int]]) -> None:
     """Add to a counter in each of the rows with these ids: all are held first, by id."""
-    mine, packed = counter.table.c.id, {"packed": msgspec.json.encode(more).decode()}
+    mine = counter.table.c.id
     held = select(mine).where(one_of(mine, [which for which, _ in more])).order_by(mine)
     connection.execute(held.with_for_update(key_share=True))
-    connection.execute(_count_up(counter), packed)
+    connection.execute(_count_up(counter), {"packed": msgspec.json.encode(more).decode()})
 
 
 @cache
