@@ -1,6 +1,7 @@
 """What keeps a host from being reached, as SourceError in words; one way for every HTTP client."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -9,18 +10,22 @@ import aiohttp
 from tweeter.errors import SourceError
 
 
+def unreached(host: str, error: Exception) -> SourceError:
+    """What a failure to connect means, in words."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError | socket.gaierror):
+        return SourceError("network", f"The name {host} was not found.")
+    return SourceError("network", f"No connection to {host}: {str(error) or type(error).__name__}.")
+
+
 @contextmanager
 def reaching(host: str) -> Iterator[None]:
     """Around a request: aiohttp's failures become SourceError "network"."""
     try:
         yield
-    except aiohttp.ClientConnectorDNSError as error:
-        raise SourceError("network", f"The name {host} was not found.") from error
     except aiohttp.ClientSSLError as error:
         raise SourceError("network", f"No safe connection to {host}: {error}.") from error
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        words = str(error) or type(error).__name__
-        raise SourceError("network", f"No connection to {host}: {words}.") from error
+        raise unreached(host, error) from error
 
 
 @asynccontextmanager

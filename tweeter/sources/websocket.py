@@ -3,7 +3,6 @@ pings when it is idle, and refusals as SourceError in words.
 """
 
 import asyncio
-import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,6 +13,7 @@ import picows
 
 from tweeter.errors import SourceError
 from tweeter.records import RawEvent, now_us
+from tweeter.sources.reaching import unreached
 
 FRAME_BYTES = 4 * 1024 * 1024
 PAUSE_EVENTS = 5_000  # waiting here: reading stops until they are taken
@@ -170,11 +170,8 @@ async def open_socket(
         if error.response is not None:
             raise Refused(host, error) from error
         raise SourceError("network", f"{host} does not speak WebSocket: {error}.") from error
-    except socket.gaierror as error:
-        raise SourceError("network", f"The name {host} was not found.") from error
     except (OSError, TimeoutError, picows.WSError) as error:
-        words = str(error) or type(error).__name__
-        raise SourceError("network", f"No connection to {host}: {words}.") from error
+        raise unreached(host, error) from error
     try:
         yield transport
     finally:
