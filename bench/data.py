@@ -28,6 +28,9 @@ SPACELESS = ("ja", "zh")
 EMOJI = "😀🎉🔥💙🌊🚀"
 
 
+Plain = tuple[list[str], str, tuple[str, ...]]  # words, language, tags
+
+
 class Text(NamedTuple):
     """A post's text. keyword: the number of the only keyword in it; -1: none is."""
 
@@ -58,7 +61,7 @@ def _vocabularies(dice: random.Random) -> dict[str, tuple[list[str], list[float]
     return found
 
 
-def plain_texts(count: int, seed: int = SEED) -> list[tuple[list[str], str, tuple[str, ...]]]:
+def plain_texts(count: int, seed: int = SEED) -> list[Plain]:
     """Texts without any keyword, as (words, language, tags); tags are the last words."""
     dice = random.Random(seed)
     vocabularies = _vocabularies(dice)
@@ -78,7 +81,7 @@ def plain_texts(count: int, seed: int = SEED) -> list[tuple[list[str], str, tupl
             chosen = ["".join(chosen[:half]), "".join(chosen[half:])]
         if dice.random() < 0.1:
             chosen.append(dice.choice(EMOJI))
-        tags = (dice.choice(words[-INVENTED_WORDS:]),) if dice.random() < 0.15 else ()
+        tags = (dice.choice(words[-INVENTED_WORDS:]),) if dice.random() < 0.3 else ()
         found.append((chosen + [f"#{tag}" for tag in tags], lang, tags))
     return found
 
@@ -114,7 +117,7 @@ def _normal(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def keywords(count: int, texts: list[tuple[list[str], str, tuple[str, ...]]]) -> list[str]:
+def keywords(count: int, texts: list[Plain]) -> list[str]:
     """So many keywords that none of the texts holds."""
     candidates = _candidates(SEED)
     found: list[str] = []
@@ -135,7 +138,7 @@ def keywords(count: int, texts: list[tuple[list[str], str, tuple[str, ...]]]) ->
 
 
 def with_keywords(
-    texts: list[tuple[list[str], str, tuple[str, ...]]],
+    texts: list[Plain],
     chosen: list[str],
     share: float,
     seed: int = SEED,
