@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from tests.simulators import jetstream
 from tests.simulators.x import post
@@ -23,10 +23,11 @@ from tweeter.keywords import Matcher
 from tweeter.pipeline import Digested, KeywordBook, Pipeline
 from tweeter.records import Keyword, RawEvent
 from tweeter.sources.inbox import MemoryInbox, Taken
-from tweeter.store import keywords, streams
+from tweeter.store import keywords, schema, streams
 from tweeter.store.batches import Batch
+from tweeter.store.engine import reading
 from tweeter.store.keywords import Options
-from tweeter.writing import Helping, Writer, Writing
+from tweeter.writing import HEAP, Helping, Writer, Writing
 
 STORM = [Keyword(id=1, expression="storm")]
 CALM = [Keyword(id=2, expression="calm OR from:ann", accounts=(("ann", "x:1"),))]
@@ -132,10 +133,12 @@ class Slow(Pipeline):
     def __init__(self, *args: object) -> None:
         super().__init__(*args)  # type: ignore[arg-type]
         self.under_way = self.together = self.asked = 0
+        self.sizes: list[int] = []  # of what was digested together
 
     def digest_by(self, *args: object, **more: object) -> object:  # type: ignore[override]
         self.together += self.under_way
         self.asked += 1
+        self.sizes.append(len(args[1].events))  # type: ignore[attr-defined]
         return super().digest_by(*args, **more)  # type: ignore[arg-type]
 
     def commit(self, *args: object) -> object:  # type: ignore[override]
@@ -178,9 +181,22 @@ def test_in_a_flood_the_next_events_are_digested_while_a_batch_is_stored(
     assert keywords.list_all(pipeline.engine)[0].posts == len(flood)
 
 
-def _flood(count: int, first: int = 0) -> list[RawEvent]:
+@pytest.mark.parametrize(("words", "most"), [("calm", 500 * HEAP), ("storm", 500)])
+def test_more_of_a_flood_is_digested_together_where_few_posts_match(
+    pipeline: Slow, child: Helpers, words: str, most: int
+) -> None:
+    flood = _flood(6_000, words=words)
+    asyncio.run(_write(pipeline, child, flood))
+    assert max(pipeline.sizes) == most
+    assert sum(pipeline.sizes) == len(flood)
+    with reading(pipeline.engine) as connection:
+        (events,) = connection.execute(select(schema.streams.c.events)).scalars()
+    assert events == len(flood)
+
+
+def _flood(count: int, first: int = 0, words: str = "storm") -> list[RawEvent]:
     numbers = range(first, first + count)
-    events = (jetstream.post_event("storm", number, time_us=number + 1) for number in numbers)
+    events = (jetstream.post_event(words, number, time_us=number + 1) for number in numbers)
     return [event(one, "bluesky") for one in events]
 
 

@@ -143,6 +143,7 @@ def texts() -> tuple[str, ...]:
     return (*texts, *_DESCRIBED.values(), _VIEW, _GONE_FOR)
 
 
+@lru_cache(maxsize=100)  # a card asks several times for those of its post
 def host(url: str) -> str:
     """Host of an http(s) address, "" for anything else: only such are made links."""
     try:
@@ -348,13 +349,15 @@ def _link_spans(post: StoredPost, text: str) -> Iterator[_Span]:
 
 
 def _tag_spans(post: StoredPost, text: str) -> Iterator[_Span]:
+    known = {tag.casefold() for tag in post.tags}
+    if not known:
+        return
     base = {
         "x": "https://x.com/hashtag/",
         "bluesky": "https://bsky.app/hashtag/",
         "mastodon": f"https://{host(post.url)}/tags/" if host(post.url) else "",
     }.get(post.network)
-    known = {tag.casefold() for tag in post.tags}
-    for found in _TAG.finditer(text) if known else ():
+    for found in _TAG.finditer(text):
         if found[1].casefold() in known:
             url = base + quote(found[1], safe="") if base else ""
             yield _Span(found.start(), found.end(), found[0], url)

@@ -19,17 +19,28 @@ def mend(text: str) -> str:
     return _BROKEN.sub("\ufffd", text)
 
 
+class _Marks(dict[str, bool]):
+    """Combining marks; remembers its answers."""
+
+    def __missing__(self, character: str) -> bool:
+        found = self[character] = unicodedata.category(character) in ("Mn", "Me")
+        return found
+
+
+_MARKS = _Marks()
+
+
 def harmless(text: str) -> str:
     """The text with control characters made visible and stacked marks cut to MARKS.
 
     Direction overrides stay, for they belong to the text; the page isolates each post.
     """
     text = _CONTROL.sub("\ufffd", text)
-    if text.isascii():
+    if text.isascii() or not any(map(_MARKS.__getitem__, text)):
         return text
     shown, run = [], 0
     for character in text:
-        run = run + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        run = run + 1 if _MARKS[character] else 0
         if run <= MARKS:
             shown.append(character)
     return "".join(shown)

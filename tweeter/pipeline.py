@@ -115,6 +115,13 @@ class Digested(NamedTuple):
         """True if more than counters and the cursor changes: somebody may be waiting for it."""
         return any(isinstance(batch, Kept) or batch.is_urgent for _, batch in self.parts)
 
+    def has_many(self, share: int) -> bool:
+        """True if one event in `share`, or more, is to be stored. What a helper keeps is much."""
+        return any(
+            isinstance(batch, Kept) or len(batch.items) * share >= len(events)
+            for events, batch in self.parts
+        )
+
     def is_full(self, items: int, events: int) -> bool:
         """True if it has so many that no more should join it. What a helper keeps is full."""
         last = self.parts[-1]

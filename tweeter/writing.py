@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter.errors import Held, MustEnd
-from tweeter.helpers import FLOOD_EVENTS, Helpers
+from tweeter.helpers import FLOOD_EVENTS, MANY, Helpers
 from tweeter.pipeline import Digested, Pipeline
 from tweeter.sources.inbox import Inbox, Taken
 from tweeter.store import trouble
@@ -37,6 +37,7 @@ LEAST_WINDOW_S = 0.02
 COMPANY = 1  # times what the last transaction took: so long the next posts wait for company
 QUIET_S = 1.0  # what nobody waits for is stored after so long
 EVENTS_A_POST = 10  # events that are stored together, at most, for each post that may be
+HEAP = 4  # times as many are digested together where few of them are to be stored
 
 
 class Helping(NamedTuple):
@@ -92,6 +93,7 @@ class Writer:
         self._stored_at = 0.0  # moment of the last commit
         self._window_s = 0.0  # how long after it the next one is
         self._taken_at = 0.0  # moment when something was last taken
+        self._is_sparse = False  # few of what was digested last are to be stored
         self._is_calm = False  # what was taken last were few, and nothing that somebody waits for
 
     async def run(
@@ -129,7 +131,7 @@ class Writer:
                     task.cancel()
 
     async def _take(self) -> Taken | None:
-        most = self._how.batch_posts
+        most = self._how.batch_posts * (HEAP if self._is_sparse else 1)
         taken = await self._inbox.take(max_events=most, window=self._gather_s)
         if taken is None:
             return None
@@ -157,6 +159,7 @@ class Writer:
         since = time.monotonic()
         digested = await self._digest(taken)
         self._is_calm = are_few and not digested.is_urgent
+        self._is_sparse = not digested.has_many(MANY)
         if self._waiting is not None:
             digested = self._waiting.digested.joined(digested)
             since = self._waiting.since

@@ -33,7 +33,8 @@ from tweeter.errors import TweeterError
 from tweeter.records import RawEvent
 
 SEGMENT_BYTES = 16 * 1024 * 1024
-PIECE_BYTES = 2 * 1024 * 1024  # read at once: a thousand posts of X
+PIECE_BYTES = 2 * 1024 * 1024  # read at once, at least: a thousand posts of X
+ENTRY_BYTES = 2 * 1024  # of a post of X, about
 SECTOR_BYTES = 4096  # read at once where the disk fails to read
 _HEAD = struct.Struct(">IIq")
 _ID = re.compile(rb"[0-9a-f]{32}")
@@ -187,7 +188,8 @@ class Journal:
         first = max(start for start in starts if start <= position)
         most = end - position
         data = b""
-        for size in (min(PIECE_BYTES, most), most):  # a piece may end within its first entry
+        piece = max(PIECE_BYTES, max_events * ENTRY_BYTES)
+        for size in (min(piece, most), most):  # a piece may end within its first entry
             data = self._bytes(first, position - first, size)
             found = list(islice(_entries(data, 0), max_events))
             if found:
