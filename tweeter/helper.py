@@ -239,7 +239,7 @@ class Desk:
         batch.cursor, batch.journal = asked.kept.cursor, asked.kept.journal
         batch.covered_until = asked.kept.covered_until
         if asked.url not in self._engines:
-            self._engines[asked.url] = make_engine(asked.url)
+            self._engines[asked.url] = make_engine(asked.url, in_floods=True)
         try:
             outcome = batches.commit(self._engines[asked.url], asked.lease, batch)
         except (SQLAlchemyError, TweeterError, *trouble.OF_DATA) as error:

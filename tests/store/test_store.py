@@ -30,7 +30,7 @@ from tweeter.store import (
     streams,
 )
 from tweeter.store.batches import Batch, KeywordsChanged
-from tweeter.store.engine import make_engine, one_moment, reading, writing
+from tweeter.store.engine import LOG_PAGES, make_engine, one_moment, reading, writing
 from tweeter.store.leases import Lease, is_dead, owner
 from tweeter.store.schema import matches, metadata, tombstones
 from tweeter.store.schema import posts as post_table
@@ -413,6 +413,16 @@ def test_an_engine_of_another_process_is_refused(sqlite_url: str) -> None:
             os._exit(7)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_only_who_stores_in_floods_lets_the_log_of_sqlite_grow(sqlite_url: str) -> None:
+    for in_floods, pages in ((False, 1_000), (True, LOG_PAGES)):
+        with reading(make_engine(sqlite_url, in_floods=in_floods)) as connection:
+            asked = {n: connection.exec_driver_sql(f"PRAGMA {n}").scalar() for n in PRAGMAS}
+        assert asked == {"wal_autocheckpoint": pages, "synchronous": 2, "journal_mode": "wal"}
+
+
+PRAGMAS = ("wal_autocheckpoint", "synchronous", "journal_mode")
 
 
 def test_the_dead_are_told_from_the_living() -> None:

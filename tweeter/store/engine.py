@@ -54,6 +54,7 @@ TRIES = 8  # of a transaction that the database took back
 # Kept prepared a connection. An INSERT of n rows is a text of its own for each n, a few hundred
 # kB each; with Python's 128 a writer grows by 60 MB in minutes. What is hot are about 25.
 STATEMENTS = 32
+LOG_PAGES = 8_000  # of SQLite's log, 32 MB, that a flood may fill; else 1,000 (docs/performance.md)
 MORE = 20  # connections at once beside the five that stay open: a page may have two (`apart`)
 # A server whose machine or network vanished is noticed in half a minute, not in two hours.
 SERVER_ALIVE = {
@@ -70,10 +71,11 @@ _WRITING = "tweeter_writing"
 _TAKEN_BACK = {"40001", "40P01", "55P03"}
 
 
-def make_engine(url: str, *, will_fork: bool = False) -> Engine:
+def make_engine(url: str, *, will_fork: bool = False, in_floods: bool = False) -> Engine:
     """Make this process's engine. Never share it over fork: a child makes its own.
 
-    will_fork=True in a process that uses it in one thread and forks in another.
+    will_fork=True in a process that uses it in one thread and forks in another. in_floods=True in
+    one that stores in floods only: SQLite's log may grow before it is brought into the file.
     """
     if url.startswith("sqlite"):
         args: dict[str, Any] = {"timeout": LOCK_WAIT_S, "cached_statements": STATEMENTS}
@@ -81,6 +83,8 @@ def make_engine(url: str, *, will_fork: bool = False) -> Engine:
         engine = create_engine(url, connect_args=args, poolclass=pool, max_overflow=MORE)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        if in_floods:
+            event.listen(engine, "connect", _let_the_log_grow)
     elif url.startswith("postgresql"):
         args = SERVER_ALIVE
         engine = create_engine(url, pool_pre_ping=True, connect_args=args, max_overflow=MORE)
@@ -109,6 +113,14 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute(f"PRAGMA busy_timeout={LOCK_WAIT_S * 1000}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _let_the_log_grow(connection: Any, _record: Any) -> None:
+    """A page that several transactions change is copied into the file once (SQLite: WAL).
+
+    Who waits for a commit would feel that more is copied at once: only for who stores in floods.
+    """
+    connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
