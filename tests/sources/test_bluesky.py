@@ -18,6 +18,8 @@ from tweeter.errors import SourceError
 from tweeter.records import Post
 from tweeter.sources.bluesky import BlueskySource
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 
 @asynccontextmanager
 async def streaming(

@@ -22,6 +22,8 @@ from tweeter.records import Post, Removal
 from tweeter.sources.mastodon import MastodonSource
 from tweeter.sources.mastodon_sse import Blocks
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 
 def source_for(sim: MastodonSimulator, **more: Any) -> MastodonSource:
     return MastodonSource(sim.url, **({"token": sim.token} | more))

@@ -11,7 +11,7 @@ from tests.simulators.x import XSimulator, post
 from tests.sources.sink import Kept, until
 from tests.sources.test_x import STORM, kw, source_for, streaming, values
 from tweeter.errors import SourceError
-from tweeter.sources import mastodon_sse, websocket, x_client, x_rules_sync
+from tweeter.sources import mastodon_sse, websocket_picows, x_client, x_rules_sync
 from tweeter.sources.bluesky import BlueskySource
 from tweeter.sources.mastodon import MastodonSource
 
@@ -22,7 +22,7 @@ LITTLE_S = 0.3
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(x_client, "ANSWER_S", LITTLE_S)
     monkeypatch.setattr(mastodon_sse, "TIMEOUT_S", LITTLE_S)
-    monkeypatch.setattr(websocket, "HANDSHAKE_S", LITTLE_S)
+    monkeypatch.setattr(websocket_picows, "HANDSHAKE_S", LITTLE_S)
 
 
 async def failed(source: Any) -> SourceError:

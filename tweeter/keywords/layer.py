@@ -1,17 +1,16 @@
 """Keywords compiled together: what `Matcher` is made of.
 
-All words of all keywords go into one Aho-Corasick automaton (contiguous NFA: measured best in
-speed for its memory). Its hits are checked for boundaries; only keywords that a hit of a text,
-author or link touches are looked at, which is enough because each needs one
-(`needs_something`). Languages, kinds and the like are asked for only then.
+All words of all keywords are looked for at once (`automaton`). The hits are checked for
+boundaries; only keywords that a hit of a text, author or link touches are looked at, which is
+enough because each needs one (`needs_something`). Languages, kinds and the like are asked for only
+then.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
-
 from tweeter.errors import KeywordSyntaxError
 from tweeter.keywords.accounts import tree
+from tweeter.keywords.automaton import Find, finder
 from tweeter.keywords.boundaries import stands_alone
 from tweeter.keywords.features import Feature, features, host_domains
 from tweeter.keywords.nodes import NARROWING, And, Atom, Field, Node, Not, Or, pattern
@@ -93,13 +92,7 @@ class Layer:
         for (text, kind), number in self._texts.items():
             patterns.setdefault(text, []).append((kind, number))
         self._atoms = list(patterns.values())  # by pattern number: (kind, atom number)
-        self._automaton = None
-        if patterns:
-            self._automaton = AhoCorasick(
-                list(patterns),
-                implementation=Implementation.ContiguousNFA,
-                matchkind=MatchKind.Standard,
-            )
+        self._find: Find | None = finder(list(patterns)) if patterns else None
 
     def _add(self, keyword: Keyword, node: Node) -> None:
         used: set[int] = set()
@@ -131,14 +124,14 @@ class Layer:
     @property
     def has_texts(self) -> bool:
         """Whether there is anything to look for in texts."""
-        return self._automaton is not None
+        return self._find is not None
 
     def in_texts(self, hay: str) -> set[int]:
         """Numbers of the atoms that are in a haystack."""
         hits: set[int] = set()
-        if self._automaton is None:
+        if self._find is None:
             return hits
-        for index, start, end in self._automaton.find_matches_as_indexes(hay, overlapping=True):
+        for index, start, end in self._find(hay):
             for kind, number in self._atoms[index]:
                 if number not in hits and stands_alone(hay, start, end, kind):
                     hits.add(number)
