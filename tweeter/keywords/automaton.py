@@ -1,7 +1,7 @@
 """All words of all keywords in one look at a text: by ahocorasick_rs, or by Python.
 
-With Python's a post takes four times as long; it is for machines that ahocorasick_rs has no wheel for.
-Both find the same (tests/keywords/test_automaton.py).
+With Python's a post takes four times as long; it is for machines that ahocorasick_rs has no wheel
+for. Both find the same (tests/keywords/test_automaton.py).
 """
 
 from collections.abc import Callable, Iterable, Sequence
