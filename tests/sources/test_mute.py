@@ -11,7 +11,13 @@ from tests.simulators.x import XSimulator, post
 from tests.sources.sink import Kept, until
 from tests.sources.test_x import STORM, kw, source_for, streaming, values
 from tweeter.errors import SourceError
-from tweeter.sources import mastodon_sse, websocket_picows, x_client, x_rules_sync
+from tweeter.sources import (
+    mastodon_sse,
+    websocket_aiohttp,
+    websocket_picows,
+    x_client,
+    x_rules_sync,
+)
 from tweeter.sources.bluesky import BlueskySource
 from tweeter.sources.mastodon import MastodonSource
 
@@ -22,7 +28,8 @@ LITTLE_S = 0.3
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(x_client, "ANSWER_S", LITTLE_S)
     monkeypatch.setattr(mastodon_sse, "TIMEOUT_S", LITTLE_S)
-    monkeypatch.setattr(websocket_picows, "HANDSHAKE_S", LITTLE_S)
+    for client in (websocket_picows, websocket_aiohttp):
+        monkeypatch.setattr(client, "HANDSHAKE_S", LITTLE_S)
 
 
 async def failed(source: Any) -> SourceError:
@@ -123,6 +130,7 @@ def test_a_stop_while_server_sent_events_open_leaves_nothing_behind(
         asyncio.run(work(sim.it))
 
 
+@pytest.mark.usefixtures("each_client")
 @pytest.mark.parametrize("path", ["/subscribe", "/xrpc/network.bsky.jetstream.subscribeEvents", ""])
 def test_bluesky_is_not_waited_for_without_end(path: str) -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
