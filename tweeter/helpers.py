@@ -34,6 +34,11 @@ AGAIN_S = 10.0  # between a failure and the next children
 MOST = 4  # children by themselves; more would wait for the one who reads
 
 
+def is_much(items: int, events: int) -> bool:
+    """Whether much of a heap is to be stored: then the next ones are taken to be like it."""
+    return items * MANY >= events
+
+
 class Helpers:
     """Children that share what is to be digested; several threads take turns.
 
@@ -103,7 +108,7 @@ class Helpers:
         else:
             found = self._shared(work)
             count = len(found.items)
-        self._many[shape] = count * MANY >= len(work.events)
+        self._many[shape] = is_much(count, len(work.events))
         return found
 
     def _kept(self, work: Work) -> Kept:

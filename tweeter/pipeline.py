@@ -18,7 +18,7 @@ from tweeter import memory
 from tweeter.digest import PAID, digest
 from tweeter.errors import DecodeError
 from tweeter.helper import Kept
-from tweeter.helpers import FLOOD_EVENTS, Helpers
+from tweeter.helpers import FLOOD_EVENTS, Helpers, is_much
 from tweeter.keywords import Matcher, network_of
 from tweeter.records import Keyword, RawEvent
 from tweeter.sources.inbox import Taken
@@ -115,10 +115,11 @@ class Digested(NamedTuple):
         """True if more than counters and the cursor changes: somebody may be waiting for it."""
         return any(isinstance(batch, Kept) or batch.is_urgent for _, batch in self.parts)
 
-    def has_many(self, share: int) -> bool:
-        """True if one event in `share`, or more, is to be stored. What a helper keeps is much."""
+    @property
+    def has_much(self) -> bool:
+        """True if much of it is to be stored. What a helper keeps is."""
         return any(
-            isinstance(batch, Kept) or len(batch.items) * share >= len(events)
+            isinstance(batch, Kept) or is_much(len(batch.items), len(events))
             for events, batch in self.parts
         )
 

@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter.errors import Held, MustEnd
-from tweeter.helpers import FLOOD_EVENTS, MANY, Helpers
+from tweeter.helpers import FLOOD_EVENTS, Helpers
 from tweeter.pipeline import Digested, Pipeline
 from tweeter.sources.inbox import Inbox, Taken
 from tweeter.store import trouble
@@ -159,7 +159,7 @@ class Writer:
         since = time.monotonic()
         digested = await self._digest(taken)
         self._is_calm = are_few and not digested.is_urgent
-        self._is_sparse = not digested.has_many(MANY)
+        self._is_sparse = not digested.has_much
         if self._waiting is not None:
             digested = self._waiting.digested.joined(digested)
             since = self._waiting.since

@@ -1,8 +1,6 @@
 """The WebSocket client of the sources: picows, or aiohttp where picows has no wheel."""
 
-from tweeter.sources.messages import FRAME_BYTES as FRAME_BYTES
-from tweeter.sources.messages import Refused as Refused
-from tweeter.sources.messages import stalled as stalled
+from tweeter.sources.messages import FRAME_BYTES, Refused, stalled
 
 try:
     from tweeter.sources.websocket_picows import Listener, open_socket
