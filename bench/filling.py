@@ -102,10 +102,14 @@ def take(engine: Engine) -> Lease:
 
 def put(engine: Engine, lease: Lease, items: Sequence[Item]) -> None:
     """Store posts in the product's own way."""
+    batches.commit(engine, lease, as_batch(engine, items))
+
+
+def as_batch(engine: Engine, items: Sequence[Item]) -> Batch:
+    """What one transaction is to store, matched with the keywords of now."""
     with reading(engine) as connection:
         revision = keywords.revision(connection)
-    batch = Batch(items=list(items), counts=Counter(), rejected=[], revision=revision)
-    batches.commit(engine, lease, batch)
+    return Batch(items=list(items), counts=Counter(), rejected=[], revision=revision)
 
 
 def fill(engine: Engine, count: int, folder: Path) -> None:
@@ -116,7 +120,7 @@ def fill(engine: Engine, count: int, folder: Path) -> None:
     migrate.upgrade(engine)
     if _number(engine) < count:
         if engine.dialect.name == "sqlite":
-            _fill_sqlite(engine, count)
+            extend(engine, count, DAYS * DAY_US // count)
         else:
             file = make_engine(f"sqlite:///{folder / f'{count}.db'}")
             fill(file, count, folder)
@@ -130,7 +134,8 @@ def _number(engine: Engine) -> int:
         return int(connection.execute(select(func.count()).select_from(posts)).scalar_one())
 
 
-def _fill_sqlite(engine: Engine, count: int) -> None:
+def extend(engine: Engine, count: int, apart_us: int) -> None:
+    """Bring an SQLite database to `count` posts, so far apart, from DAYS days ago on."""
     ids = followed(engine)
     done, lease = _number(engine), take(engine)
     with reading(engine) as connection:
@@ -139,7 +144,7 @@ def _fill_sqlite(engine: Engine, count: int) -> None:
     with _without_indexes(engine):
         for start in range(done, count, PIECE):
             some = range(start, min(start + PIECE, count))
-            items = [inventor.post(n, begun + n * DAYS * DAY_US // count) for n in some]
+            items = [inventor.post(n, begun + n * apart_us) for n in some]
             with writing(engine) as connection:
                 put_quickly(connection, lease, items)
             if start % (10 * PIECE) == 0:
