@@ -17,7 +17,7 @@ from tests.test_pipeline import event
 from tweeter import helper, helpers
 from tweeter.digest import digest
 from tweeter.errors import LeaseLost
-from tweeter.helper import Kept
+from tweeter.helper import FAILED, Kept, Work
 from tweeter.helpers import Helpers
 from tweeter.keywords import Matcher
 from tweeter.pipeline import Digested, KeywordBook, Pipeline
@@ -164,7 +164,7 @@ def pipeline(engine: Engine, child: Helpers) -> Slow:
 
 async def _write(pipeline: Slow, child: Helpers, flood: list[RawEvent]) -> None:
     inbox = MemoryInbox(max_events=10_000, max_bytes=1 << 30)
-    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(1) as helping:
+    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(2) as helping:
         how = Writing(writer, 500, 0.05, Helping(child, helping))
         it = Writer("test", inbox, pipeline, how, sure=lambda moment: moment)
         await inbox.put(flood)
@@ -192,6 +192,52 @@ def test_more_of_a_flood_is_digested_together_where_few_posts_match(
     with reading(pipeline.engine) as connection:
         (events,) = connection.execute(select(schema.streams.c.events)).scalars()
     assert events == len(flood)
+
+
+class Uneven(Slow):
+    """Every other heap takes longer than the one behind it."""
+
+    def __init__(self, of: Slow) -> None:
+        super().__init__(of.engine, of.lease, of.book)
+        self.at_once = self.most_at_once = 0
+        self.stored: list[RawEvent] = []
+
+    def digest_by(self, *args: object, **more: object) -> object:  # type: ignore[override]
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        found = super().digest_by(*args, **more)
+        time.sleep(0.3 * (self.asked % 2))
+        self.at_once -= 1
+        return found
+
+    def commit(self, *args: object) -> object:  # type: ignore[override]
+        for part in args[0].parts:  # type: ignore[attr-defined]
+            self.stored += part.events
+        return super().commit(*args)
+
+
+@pytest.mark.parametrize(("words", "abreast"), [("calm", 2), ("storm", 1)])
+def test_heaps_of_a_flood_are_digested_abreast_where_few_match_and_stored_in_order(
+    pipeline: Slow, child: Helpers, words: str, abreast: int
+) -> None:
+    uneven = Uneven(pipeline)
+    flood = _flood(9_000, words=words)
+    asyncio.run(_write(uneven, child, flood))
+    assert uneven.stored == flood
+    assert uneven.most_at_once == abreast
+    assert keywords.list_all(pipeline.engine)[0].posts == len(flood) * (words == "storm")
+
+
+def test_who_waits_for_a_child_that_is_ended_goes_on(pipeline: Slow, child: Helpers) -> None:
+    os.kill(child.pids()[0], signal.SIGSTOP)
+    stuck = child._children[0]
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(stuck.digest, Work(True, True, _flood(300)))
+        while not stuck.turn.locked():
+            time.sleep(0.01)
+        stuck.end()
+        with pytest.raises(FAILED):
+            answer.result(timeout=10)
 
 
 def _flood(count: int, first: int = 0, words: str = "storm") -> list[RawEvent]:

@@ -122,7 +122,7 @@ class Child:
                 words, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
             )
         self.turn = threading.Lock()
-        self.kept = 0  # number of what it kept last
+        self.asked = 0  # times that it digested a heap of its own
         self._is_ready = False
         self._revision = -1
         self._known: dict[int, Keyword] = {}  # to it, by id
@@ -158,13 +158,19 @@ class Child:
         """What it makes of the work. Raises OSError, EOFError or MsgspecError: end it then."""
         return _a_batch(_receive(self.line))
 
-    def keep(self, work: Work) -> Kept:
-        """Let it keep what it makes of the work. Raises as `answer` does."""
+    def digest(self, work: Work) -> Batch:
+        """What it makes of the work. Raises as `answer` does."""
+        self.asked += 1
         with self.turn:
             self.ask(work)
-            kept = _a_kept(_receive(self.line))
-        self.kept = kept.number
-        return kept
+            return self.answer()
+
+    def keep(self, work: Work) -> Kept:
+        """Let it keep what it makes of the work. Raises as `answer` does."""
+        self.asked += 1
+        with self.turn:
+            self.ask(work)
+            return _a_kept(_receive(self.line))
 
     def store(self, store: Store) -> Stored:
         """Let it store what it kept. Raises as `answer` does."""
@@ -173,9 +179,10 @@ class Child:
             return _a_stored(_receive(self.line))
 
     def end(self) -> None:
-        """Kill it; it would leave by itself when its line ends."""
-        self.line.close()
+        """Kill it; it would leave by itself when its line ends. Who waits for it gets EOFError."""
         self.process.kill()
+        with self.turn:
+            self.line.close()
         self.process.wait()
 
 

@@ -1,9 +1,9 @@
 """A slot's children in a flood: who is asked for what.
 
 When events lie in heaps they go, as they came, to the children (`helper.py`), and the batch comes
-back. Where there are more cores several share a heap. Where many posts match, a heap goes to one,
-which keeps its batch and stores it when it is told to: what matched does not travel, and while one
-stores another digests. The order of commits is that of the asking.
+back. Of a stream whose heaps are known each goes to one of them: where few posts match, while
+others digest the next heaps; where many do, it keeps its batch and stores it when it is told to:
+what matched does not travel, and while one stores another digests. Any other heap is shared by all.
 
 They begin with the first flood, end after a rest or with their parent, and are never needed: until
 they are ready, and whenever one fails, the slot does by itself what it asked for.
@@ -40,14 +40,14 @@ def is_much(items: int, events: int) -> bool:
 
 
 class Helpers:
-    """Children that share what is to be digested; several threads take turns.
+    """Children that digest for several threads. With none yet, `digest` begins them.
 
-    With none yet, `digest` begins them. count: as the setting `helpers` says it.
+    count: as the setting `helpers` says it.
     """
 
     def __init__(self, count: int) -> None:
-        self._count = how_many(count, MOST)
-        self._turn = threading.Lock()
+        self.count = how_many(count, MOST)
+        self._turn = threading.Lock()  # of who changes the children; each has its own for asking
         self._children: list[Child] = []
         self._used_at = self._failed_at = -AGAIN_S
         self._many: dict[str, bool] = {}  # by shape: whether much of the last heap is to be stored
@@ -68,17 +68,13 @@ class Helpers:
 
         keep: a child may keep it until `store`, as it does where many posts match.
         """
-        with self._turn:
-            self._used_at = time.monotonic()
-            try:
-                if not self._stand_by():
-                    return None
-                for child in self._children:
-                    child.teach(revision, keywords)
-                return self._digest(Work(is_live, indexed, events), keep)
-            except FAILED as error:
-                self._fail(error)
-                return None
+        work = Work(is_live, indexed, events)
+        try:
+            children = self._ready(revision, keywords)
+            return self._digest(children, work, keep) if children else None
+        except FAILED as error:
+            self._fail(error)
+            return None
 
     def store(self, kept: Kept, url: str, lease: Lease) -> tuple[Outcome, str] | None:
         """Store what a child keeps; returns what it changed and the cursor after it.
@@ -91,53 +87,52 @@ class Helpers:
         try:
             stored = child.store(Store(url, lease, kept))
         except FAILED as error:
-            with self._turn:
-                self._fail(error)
+            self._fail(error)
             return None
         if stored.outcome is None:
             log.warning("helper_stored_nothing words=%s", stored.words)
             return None
         return stored.outcome, stored.cursor
 
-    def _digest(self, work: Work, keep: bool) -> Batch | Kept:
+    def _ready(self, revision: int, keywords: Sequence[Keyword]) -> list[Child]:
+        """The children, which know these keywords; none if they cannot be asked yet."""
+        with self._turn:
+            self._used_at = time.monotonic()
+            if not self._stand_by():
+                return []
+            for child in self._children:
+                child.teach(revision, keywords)
+            return list(self._children)
+
+    def _digest(self, children: Sequence[Child], work: Work, keep: bool) -> Batch | Kept:
         shape = work.events[0].shape
         found: Batch | Kept
-        if keep and self._many.get(shape):
-            found = self._kept(work)
+        is_known = keep and shape in self._many
+        if is_known and self._many[shape]:
+            found = self._kept(children, work)
             count = found.items
         else:
-            found = self._shared(work)
+            found = _free(children).digest(work) if is_known else _shared(children, work)
             count = len(found.items)
         self._many[shape] = is_much(count, len(work.events))
         return found
 
-    def _kept(self, work: Work) -> Kept:
+    def _kept(self, children: Sequence[Child], work: Work) -> Kept:
         """By one child, if possible one that does not store at the moment."""
-        child = min(self._children, key=lambda one: (one.turn.locked(), one.kept))
+        child = _free(children)
         kept = child.keep(msgspec.structs.replace(work, keep=next(self._numbers)))
         self._keepers[kept.number] = child
         return kept
 
-    def _shared(self, work: Work) -> Batch:
-        """By all of them, a part each."""
-        size = -(-len(work.events) // len(self._children))
-        starts = range(0, len(work.events), size)
-        parts = [work.events[start : start + size] for start in starts]
-        asked = self._children[: len(parts)]
-        with contextlib.ExitStack() as turns:
-            for child, part in zip(asked, parts, strict=True):
-                turns.enter_context(child.turn)
-                child.ask(msgspec.structs.replace(work, events=part))
-            return reduce(Batch.joined, [child.answer() for child in asked])
-
     def _fail(self, error: Exception) -> None:
         log.warning("helper_failed error=%s", error or type(error).__name__)
-        self._failed_at = time.monotonic()
-        self._end()
+        with self._turn:
+            self._failed_at = time.monotonic()
+            self._end()
 
     def _stand_by(self) -> bool:
         if not self._children and time.monotonic() - self._failed_at >= AGAIN_S:
-            for _ in range(self._count):
+            for _ in range(self.count):
                 self._children.append(Child())
         return bool(self._children) and all(child.is_ready() for child in self._children)
 
@@ -167,6 +162,24 @@ class Helpers:
         self._keepers.clear()
         while self._children:
             self._children.pop().end()
+
+
+def _free(children: Sequence[Child]) -> Child:
+    """One that is not asked for anything at the moment, if there is one."""
+    return min(children, key=lambda one: (one.turn.locked(), one.asked))
+
+
+def _shared(children: Sequence[Child], work: Work) -> Batch:
+    """Digested by all of them, a part each."""
+    size = -(-len(work.events) // len(children))
+    starts = range(0, len(work.events), size)
+    parts = [work.events[start : start + size] for start in starts]
+    asked = children[: len(parts)]
+    with contextlib.ExitStack() as turns:
+        for child, part in zip(asked, parts, strict=True):
+            turns.enter_context(child.turn)
+            child.ask(msgspec.structs.replace(work, events=part))
+        return reduce(Batch.joined, [child.answer() for child in asked])
 
 
 def how_many(count: int, most: int) -> int:

@@ -88,7 +88,8 @@ class Slot:
         self._looked_at = -LOOK_S
         self._writer = ThreadPoolExecutor(1, "writer")
         self._control = ThreadPoolExecutor(1, "control")
-        self._helping = Helping(Helpers(config.helpers), ThreadPoolExecutor(1, "helping"))
+        helpers = Helpers(config.helpers)
+        self._helping = Helping(helpers, ThreadPoolExecutor(helpers.count or 1, "helping"))
 
     async def run(self) -> None:
         """Follow streams; stops within about 5 s of should_stop, with everything read stored."""

@@ -4,13 +4,15 @@ A lone post is stored at once. The next ones wait for each other for a window th
 a transaction takes: a quick database stores soon, a slow one is given rest, and a flood fills
 batches. What changes nothing but counters and the cursor, as most of what a whole network says,
 waits longer, and while nothing else comes more of it is read and decoded at a time. While a batch
-is stored the next one is decoded, in a flood by another process. A batch is repeated until the
-database takes it.
+is stored the next one is decoded, in a flood by another process; several are where few posts are to
+be stored, and what each found is stored in the order in which it came. A batch is repeated until
+the database takes it.
 """
 
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -88,11 +90,13 @@ class Writer:
         self._inbox = inbox
         self._pipeline = pipeline
         self._how = writing
-        self._next: asyncio.Task[Taken | None] | None = None  # taken while many are digested
+        self._taking = asyncio.Lock()
         self._waiting: Waiting | None = None
+        self._room = asyncio.Event()  # set when what waited is being stored
         self._stored_at = 0.0  # moment of the last commit
         self._window_s = 0.0  # how long after it the next one is
         self._taken_at = 0.0  # moment when something was last taken
+        self._are_few = True  # what was taken last
         self._is_sparse = False  # few of what was digested last are to be stored
         self._is_calm = False  # what was taken last were few, and nothing that somebody waits for
 
@@ -107,28 +111,38 @@ class Writer:
         unmoved). damaged is told that a stretch of the journal could not be read, and by when (us)
         that was received; nothing behind it is stored before it returns.
         """
-        coming: asyncio.Task[bool] | None = None
+        coming: deque[asyncio.Task[bool]] = deque()
         storing: asyncio.Task[None] | None = None
         is_open = True
         try:
-            while is_open or self._waiting is not None or storing is not None:
+            while is_open or coming or self._waiting is not None or storing is not None:
                 if storing is None and self._waiting is not None and self._due_s(is_open) == 0:
                     storing = asyncio.create_task(self._store(self._waiting, stored))
                     self._waiting = None
-                if is_open and coming is None and not self._is_full():
-                    coming = asyncio.create_task(self._gather(damaged))
-                under_way = [task for task in (coming, storing) if task is not None]
+                    self._room.set()
+                if is_open and len(coming) < self._abreast() and not self._is_full():
+                    before = coming[-1] if coming else None
+                    coming.append(asyncio.create_task(self._gather(damaged, before)))
+                    continue
+                under_way = [task for task in (*list(coming)[:1], storing) if task is not None]
                 due_s = self._due_s(is_open) if storing is None else None
                 await asyncio.wait(under_way, timeout=due_s, return_when=asyncio.FIRST_COMPLETED)
                 if storing is not None and storing.done():
                     storing.result()
                     storing = None
-                if coming is not None and coming.done():
-                    is_open, coming = coming.result(), None
+                if coming and coming[0].done():
+                    is_open = coming.popleft().result() and is_open
         finally:
-            for task in (coming, storing, self._next):
+            for task in (*coming, storing):
                 if task is not None:
                     task.cancel()
+
+    def _abreast(self) -> int:
+        """How many heaps are taken and digested at once; the last one waits for its events."""
+        if self._are_few:
+            return 1
+        helping = self._how.helping
+        return 2 if helping is None or not self._is_sparse else helping.helpers.count + 1
 
     async def _take(self) -> Taken | None:
         most = self._how.batch_posts * (HEAP if self._is_sparse else 1)
@@ -147,17 +161,25 @@ class Writer:
         """How long an event that has just come waits for others; those after a rest came so."""
         return 0.0 if self.rest_s() else GATHER_S
 
-    async def _gather(self, damaged: Callable[[int], Awaitable[None]]) -> bool:
-        """Take what has come, and digest it; False if nothing will come any more."""
-        taken = await (self._next or self._take())
+    async def _gather(
+        self, damaged: Callable[[int], Awaitable[None]], before: asyncio.Task[bool] | None
+    ) -> bool:
+        """Take what has come, and digest it; False if nothing will come any more.
+
+        before: does this with what came before, which is to be stored first.
+        """
+        async with self._taking:
+            taken = await self._take()
         if taken is None:
             return False
-        are_few = _are_few(taken)
-        self._next = None if are_few else asyncio.create_task(self._take())
+        are_few = self._are_few = _are_few(taken)
+        if taken.lost_until or not self._is_sparse:
+            await self._turn_after(before)
         if taken.lost_until:
             await damaged(taken.lost_until)
         since = time.monotonic()
         digested = await self._digest(taken)
+        await self._turn_after(before)
         self._is_calm = are_few and not digested.is_urgent
         self._is_sparse = not digested.has_much
         if self._waiting is not None:
@@ -165,6 +187,14 @@ class Writer:
             since = self._waiting.since
         self._waiting = Waiting(digested, taken, since)
         return True
+
+    async def _turn_after(self, before: asyncio.Task[bool] | None) -> None:
+        """Wait until what came before waits to be stored, and there is room behind it."""
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+        while self._is_full():
+            self._room.clear()
+            await self._room.wait()
 
     async def _digest(self, taken: Taken) -> Digested:
         helping = self._how.helping
