@@ -208,6 +208,29 @@ def test_steps_go_up_and_down_with_data_in_it(engine: Engine) -> None:
         migrate.downgrade(engine, "9999")
 
 
+def test_matches_lie_by_post_from_0009_on(engine: Engine) -> None:
+    def there() -> tuple[list[str], bool, list[tuple[int, ...]]]:
+        found = inspect(engine)
+        key = found.get_pk_constraint("matches")["constrained_columns"]
+        indexes = {index["name"] for index in found.get_indexes("matches")}
+        assert "ix_matches_keyword_id_occurred_at_post_id" in indexes
+        with reading(engine) as connection:
+            rows = connection.execute(text("SELECT * FROM matches ORDER BY 1, 2")).all()
+        return key, "ix_matches_post_id" in indexes, [tuple(row) for row in rows]
+
+    migrate.upgrade(engine)
+    for word in ("storm", "rain"):
+        keywords.add(engine, word)
+    store(engine, take(engine), *(post(n, "storm and rain") for n in range(30)))
+    now = there()
+    assert (now[0], now[1], len(now[2])) == (["post_id", "keyword_id"], False, 60)
+    migrate.downgrade(engine, "0008")
+    assert there() == (["keyword_id", "post_id"], True, now[2])
+    assert store(engine, take(engine, "again"), post(1)).duplicates == 1
+    migrate.upgrade(engine)
+    assert there() == now
+
+
 def test_an_upgrade_waits_its_turn_and_lets_others_through(engine: Engine) -> None:
     """A long query on the table: the step gives up after 2 s, lets others by, tries again."""
     if engine.dialect.name == "sqlite":

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -113,12 +114,13 @@ searches = Table(
 matches = Table(
     "matches",
     metadata,
-    Column("keyword_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("post_id", BigInteger, primary_key=True, autoincrement=False),  # posts.id
+    Column("keyword_id", BigInteger, nullable=False),
+    Column("post_id", BigInteger, nullable=False),  # posts.id
     Column("version", Integer, nullable=False),  # of the keyword, or matches.UNSURE
     Column("occurred_at", BigInteger, nullable=False),  # of the post: lists order by it
+    PrimaryKeyConstraint("post_id", "keyword_id"),  # those of new posts lie side by side
     Index("ix_matches_keyword_id_occurred_at_post_id", "keyword_id", "occurred_at", "post_id"),
-    Index("ix_matches_post_id", "post_id"),
+    sqlite_with_rowid=False,
 )
 
 post_aliases = Table(
