@@ -20,8 +20,8 @@ from tweeter.store.batches import Batch
 from tweeter.store.engine import make_engine, reading
 from tweeter.store.schema import keywords, matches, posts
 
-BASE = 1_000_000
 ROWS = int(os.environ.get("BENCH_GROWTH_ROWS", 2_000_000))
+BASE = min(1_000_000, ROWS)
 MARKS = [*(mark for mark in (BASE, 2_000_000, 5_000_000) if mark < ROWS), ROWS]
 BATCH = 1_000  # the default of batch_posts
 STEP = 20_000  # posts between two looks

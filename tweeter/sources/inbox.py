@@ -15,7 +15,7 @@ import msgspec
 from tweeter.records import RawEvent, now_us
 from tweeter.sources.journal import Journal, JournalFull, entry_bytes
 
-FRESH_BYTES = 24 * 1024 * 1024  # of a journal that are also in memory
+FRESH_BYTES = 24 * 1024 * 1024  # of a journal that are also in memory: three heaps of X
 
 
 class Taken(msgspec.Struct, frozen=True):

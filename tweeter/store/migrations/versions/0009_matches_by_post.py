@@ -2,8 +2,8 @@
 
 Revision 0009, after 0008.
 
-A process of an older version that still runs reads and writes the table as before. With ten million
-matches this takes half a minute, in which nothing is stored.
+A process of an older version that still runs reads and writes the table as before. SQLite writes it
+anew: two seconds for 630,000 matches, half a minute for ten million, in which nothing is stored.
 """
 
 import sqlalchemy as sa
