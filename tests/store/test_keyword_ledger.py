@@ -39,7 +39,7 @@ def test_a_state_may_have_begun_before_it_was_seen_and_never_after(engine: Engin
     storm, rain = keywords.add(engine, "storm").id, keywords.add(engine, "rain").id
     keyword_ledger.set_all(engine, lease, "x", {storm: ANSWER, rain: ANSWER})
     time.sleep(0.05)
-    early, late = now_us(), now_us() + 60_000_000
+    early, late = now_us() - 10_000, now_us() + 60_000_000  # SQLite counts in milliseconds
     states = {storm: ("pending", "gone", early), rain: ("pending", "gone", late)}
     keyword_ledger.set_all(engine, lease, "x", states)
     assert [p.started_at for p in at_x(engine, storm)] == [early]
