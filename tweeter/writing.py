@@ -37,7 +37,7 @@ CALM_S = 0.25  # nothing for so long: what comes now comes alone
 FEW_EVENTS, FEW_BYTES = 75, 128 * 1024  # decoded sooner than handed to another thread
 LEAST_WINDOW_S = 0.02
 COMPANY = 1  # times what the last transaction took: so long the next posts wait for company
-QUIET_S = 1.0  # what nobody waits for is stored after so long
+QUIET_S = 0.85  # what nobody waits for is stored after so long: with its commit within a second
 EVENTS_A_POST = 10  # events that are stored together, at most, for each post that may be
 HEAP = 4  # times as many are digested together where few of them are to be stored
 
