@@ -15,6 +15,7 @@ from sqlalchemy import Engine, func, select
 from bench import databases, filling
 from bench.figures import Figure
 from bench.setting import Bench
+from bench.stages import BATCH
 from tweeter.store import batches, migrate, search_texts
 from tweeter.store.batches import Batch
 from tweeter.store.engine import make_engine, reading
@@ -23,7 +24,6 @@ from tweeter.store.schema import keywords, matches, posts
 ROWS = int(os.environ.get("BENCH_GROWTH_ROWS", 2_000_000))
 BASE = min(1_000_000, ROWS)
 MARKS = [*(mark for mark in (BASE, 2_000_000, 5_000_000) if mark < ROWS), ROWS]
-BATCH = 1_000  # the default of batch_posts
 STEP = 20_000  # posts between two looks
 LOOKS = 12  # at each mark; the first two do not count
 APART_US = filling.DAYS * filling.DAY_US // (ROWS + ROWS // 10)

@@ -17,8 +17,8 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import Engine
@@ -35,6 +35,8 @@ from tweeter.store import batches, trouble
 from tweeter.store.batches import Batch, Outcome
 from tweeter.store.engine import make_engine
 from tweeter.store.leases import Lease
+
+T = TypeVar("T")
 
 log = logging.getLogger("tweeter.helper")
 
@@ -161,22 +163,21 @@ class Child:
     def digest(self, work: Work) -> Batch:
         """What it makes of the work. Raises as `answer` does."""
         self.asked += 1
-        with self.turn:
-            self.ask(work)
-            return self.answer()
+        return self._answered(work, _a_batch)
 
     def keep(self, work: Work) -> Kept:
         """Let it keep what it makes of the work. Raises as `answer` does."""
         self.asked += 1
-        with self.turn:
-            self.ask(work)
-            return _a_kept(_receive(self.line))
+        return self._answered(work, _a_kept)
 
     def store(self, store: Store) -> Stored:
         """Let it store what it kept. Raises as `answer` does."""
+        return self._answered(store, _a_stored)
+
+    def _answered(self, message: Work | Store, read: Callable[[bytearray], T]) -> T:
         with self.turn:
-            self.ask(store)
-            return _a_stored(_receive(self.line))
+            self.ask(message)
+            return read(_receive(self.line))
 
     def end(self) -> None:
         """Kill it; it would leave by itself when its line ends. Who waits for it gets EOFError."""

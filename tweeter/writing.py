@@ -124,13 +124,14 @@ class Writer:
                     before = coming[-1] if coming else None
                     coming.append(asyncio.create_task(self._gather(damaged, before)))
                     continue
-                under_way = [task for task in (*list(coming)[:1], storing) if task is not None]
+                first = coming[0] if coming else None
+                under_way = [task for task in (first, storing) if task is not None]
                 due_s = self._due_s(is_open) if storing is None else None
                 await asyncio.wait(under_way, timeout=due_s, return_when=asyncio.FIRST_COMPLETED)
                 if storing is not None and storing.done():
                     storing.result()
                     storing = None
-                if coming and coming[0].done():
+                if first is not None and first.done():
                     is_open = coming.popleft().result() and is_open
         finally:
             for task in (*coming, storing):

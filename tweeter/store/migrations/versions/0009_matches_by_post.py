@@ -62,8 +62,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    if not _has_index():
-        op.create_index(_OF_POSTS, "matches", ["post_id"])
     _set_key("keyword_id", "post_id")
     if not _has_index():
         op.create_index(_OF_POSTS, "matches", ["post_id"])
