@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, update
+from sqlalchemy.exc import OperationalError
 
 from tests.simulators.jetstream import JetstreamSimulator, post_event
 from tests.simulators.mastodon import MastodonSimulator, status
@@ -182,7 +183,26 @@ async def _rests(
     return found
 
 
-def test_of_a_long_absence_the_beginning_is_lost_and_the_rest_replayed(engine: Engine) -> None:
+class _AwayWriter(ThreadPoolExecutor):
+    """The database cannot be reached for a second."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self._until_s = time.monotonic() + 1
+
+    def submit(self, work: Any, /, *args: Any, **options: Any) -> Any:
+        away = time.monotonic() < self._until_s
+        return super().submit(_unreachable if away else work, *args, **options)
+
+
+def _unreachable(*_: Any) -> None:
+    raise OperationalError("SELECT 1", {}, ConnectionError("refused"))
+
+
+@pytest.mark.parametrize("writer", [ThreadPoolExecutor, _AwayWriter])
+def test_of_a_long_absence_the_beginning_is_lost_and_the_rest_replayed(
+    engine: Engine, writer: type[ThreadPoolExecutor]
+) -> None:
     """The server has the last five minutes; we were away for an hour."""
     now, minute_us = now_us(), 60_000_000
 
@@ -199,12 +219,15 @@ def test_of_a_long_absence_the_beginning_is_lost_and_the_rest_replayed(engine: E
                     )
                 )
             await jetstream.publish([post_event("calm", 1, time_us=now - 4 * minute_us)])
-            async with following(engine, jetstream.url):
-                await _until_live(engine)
+            async with following(engine, jetstream.url, writer) as follow, asyncio.timeout(20):
+                while streams.list_all(engine)[0].state != "live":
+                    await asyncio.sleep(0.05)
+                    follow.covered()  # as whoever renews the lease
                 async with asyncio.timeout(10):
                     while (outcomes := _outcomes(engine)) != ["lost", "replayed"]:
                         assert len(outcomes) < 3
                         await asyncio.sleep(0.05)
+                        follow.covered()
 
     asyncio.run(story())
 

@@ -7,7 +7,7 @@ import pytest
 from tweeter import line
 from tweeter.line import Line, Told, Unsaid
 from tweeter.records import Keyword
-from tweeter.store.ledger import Turn
+from tweeter.store.ledger import Missing, Turn
 
 
 @pytest.fixture
@@ -96,6 +96,19 @@ def test_too_many_turns_join_gaps_and_never_drop_one() -> None:
             since = None
     for began in range(0, 10_000, 2):
         assert any(a <= began and began + 1 <= b for a, b in gaps), began
+
+
+def test_what_a_network_no_longer_had_stays_between_its_turns() -> None:
+    waiting, entered = Unsaid(), []
+    for at in range(0, 2 * line.UNSAID, 2):
+        waiting.add(turn("down", at))
+        waiting.add(turn("live", at + 1))
+    lost = Missing(since=7, until=8, read_until=7, words="gone")
+    last = [turn("live", 2_001), lost, turn("down", 2_002)]
+    for one in last:
+        waiting.add(one)
+    waiting.enter(entered.append)
+    assert entered[-3:] == last
 
 
 def test_of_keywords_only_news_is_told_and_after_a_change_all_is_news() -> None:

@@ -75,6 +75,7 @@ class Follow:
         self._was_live = bool(stream.covered_until)
         self._in_hand = 0  # puts under way
         self._unsaid = Unsaid()
+        self._state: Callable[[], object] | None = None  # not written yet
 
     # What a source sees: the Sink protocol.
 
@@ -145,11 +146,9 @@ class Follow:
 
     def missed(self, since: int, until: int, words: str) -> None:
         """The network no longer had these minutes."""
-        lost = ledger.Settled(since=since, until=until, outcome="lost", repair=words)
         read_until = int(self._cursor) if self._cursor.isdigit() else since  # Bluesky: a moment
-        engine, lease = self.pipeline.engine, self._lease
-        enter = partial(ledger.miss, engine, lease, lost, read_until=read_until)
-        self._later(self._quietly(enter))
+        lost = ledger.Missing(since=since, until=until, read_until=read_until, words=words)
+        self._later(self._enter(lost))
 
     def keywords(self, states: Mapping[int, KeywordState]) -> None:
         """What the network does with each keyword."""
@@ -307,7 +306,7 @@ class Follow:
 
     def covered(self) -> int:
         """The moment up to which everything received is stored: for the lease's renewal."""
-        if self._unsaid:
+        if self._unsaid or self._state is not None:
             self._later(self._say_unsaid())
         if self._connected_at and not self.inbox.waiting():
             sure = self._line.sure_until(self.inbox.last_alive)
@@ -351,24 +350,27 @@ class Follow:
 
     async def _say(self, state: str, words: str, *, retry_at: int = 0) -> None:
         failures = 0 if state in ("waiting", "live") and self._is_steady() else self._failures
-        lease = self._lease
-        await self._quietly(
-            lambda: streams.set_state(
-                self.pipeline.engine, lease, state, words, failures=failures, retry_at=retry_at
-            )
-        )
+        how = partial(streams.set_state, failures=failures, retry_at=retry_at)
+        self._state = partial(how, self.pipeline.engine, self._lease, state, words)
+        await self._say_unsaid()
 
     async def _turn(self, state: str, cause: str, at: int, **more: str) -> None:
         if self.source.network in ("replay", "demo"):
             return  # a file and an invention have no minutes to cover
-        self._unsaid.add(ledger.Turn(state=state, cause=cause, at=at, **more))
+        await self._enter(ledger.Turn(state=state, cause=cause, at=at, **more))
+
+    async def _enter(self, news: ledger.Turn | ledger.Missing) -> None:
+        self._unsaid.add(news)
         await self._say_unsaid()
 
     async def _say_unsaid(self) -> None:
-        """Enter what waits for the ledger, oldest first; a database that is away gets it later."""
+        """What waits for the ledger, oldest first, and the newest words; later if it fails."""
         if self._unsaid:
-            enter = partial(ledger.enter, self.pipeline.engine, self._lease)
+            enter = partial(ledger.say, self.pipeline.engine, self._lease)
             await self._quietly(partial(self._unsaid.enter, enter))
+        state = self._state
+        if state is not None and await self._quietly(state) and self._state is state:
+            self._state = None
 
     async def _tell(self, states: Mapping[int, KeywordState]) -> None:
         """Enter what the network does with keywords; what fails is news when it is said again."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from tweeter.records import Keyword, KeywordState
-from tweeter.store.ledger import LIVE, Turn
+from tweeter.store.ledger import LIVE, Missing, Turn
 
 SILENT_S = 30.0  # longer than any network is silent while its line is up
 PROVEN_S = 30.0  # a line in doubt that stays open for so long was never broken
@@ -54,33 +54,36 @@ class Line:
 
 
 class Unsaid:
-    """Turns of the ledger that wait for a database that is away; bounded.
+    """What waits for the ledger while its database is away; turns are bounded.
 
-    When there are too many, a short time of being live between two gaps goes, never a gap.
+    When there are too many, a short time of being live between two gaps goes, never a gap. What a
+    network no longer had stays, with the turns around it.
     """
 
     def __init__(self) -> None:
-        self._turns: deque[Turn] = deque()
+        self._news: deque[Turn | Missing] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self._turns)
+        return bool(self._news)
 
     def __len__(self) -> int:
-        return len(self._turns)
+        return len(self._news)
 
-    def add(self, turn: Turn) -> None:
+    def add(self, news: Turn | Missing) -> None:
         """The newest."""
-        if len(self._turns) >= UNSAID and turn.state != LIVE:  # the gap before it goes on
-            if self._turns[-1].state == LIVE:
-                self._turns.pop()
-            return
-        self._turns.append(turn)
+        if len(self._news) >= UNSAID and isinstance(news, Turn) and news.state != LIVE:
+            last = self._news[-1]
+            if isinstance(last, Turn):  # the gap before it goes on
+                if last.state == LIVE:
+                    self._news.pop()
+                return
+        self._news.append(news)
 
-    def enter(self, write: Callable[[Turn], None]) -> None:
+    def enter(self, write: Callable[[Turn | Missing], None]) -> None:
         """Write them in order; one is forgotten when `write` has returned for it."""
-        while self._turns:
-            write(self._turns[0])
-            self._turns.popleft()
+        while self._news:
+            write(self._news[0])
+            self._news.popleft()
 
 
 class Told:

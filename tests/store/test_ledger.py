@@ -9,7 +9,7 @@ from tweeter.records import now_us
 from tweeter.store import ahead, installation, keyword_ledger, keywords, ledger, streams
 from tweeter.store.engine import reading, writing
 from tweeter.store.leases import LEASE_S, Lease
-from tweeter.store.ledger import Settled, Turn
+from tweeter.store.ledger import Missing, Turn
 from tweeter.store.schema import leaders
 from tweeter.store.schema import streams as stream_table
 
@@ -48,11 +48,11 @@ def test_who_lost_a_stream_enters_nothing_in_the_ledgers(engine: Engine) -> None
     new = take(engine)
     enter(engine, new, ("live", 20, "replayed"))
     before = ledger.of_stream(engine, new.stream_id)
-    lost = Settled(since=AT, until=AT + 20 * MINUTE_US, outcome="lost", repair="gone")
+    lost = Missing(since=AT, until=AT + 20 * MINUTE_US, read_until=AT, words="gone")
     with pytest.raises(LeaseLost):
         enter(engine, old, ("down", 30, ""))
     with pytest.raises(LeaseLost):
-        ledger.miss(engine, old, lost, read_until=AT)
+        ledger.miss(engine, old, lost)
     with pytest.raises(LeaseLost):
         keyword_ledger.set_all(engine, old, "bluesky", {keyword: ("refused", "w")})
     assert ledger.of_stream(engine, new.stream_id) == before
@@ -94,8 +94,9 @@ def test_what_a_late_stream_never_read_is_lost_also_where_it_was_live(engine: En
         ("down", 20, ""),
         ("live", 90, "replayed"),
     )
-    lost = Settled(since=AT + MINUTE_US, until=AT + 80 * MINUTE_US, outcome="lost", repair="gone")
-    ledger.miss(engine, lease, lost, read_until=AT + 2 * MINUTE_US)
+    until, read_until = AT + 80 * MINUTE_US, AT + 2 * MINUTE_US
+    lost = Missing(since=AT + MINUTE_US, until=until, read_until=read_until, words="gone")
+    ledger.miss(engine, lease, lost)
     assert lines(engine, lease) == [
         ("live", "", -10, 0),
         ("down", "replayed", 0, 1),
@@ -111,10 +112,9 @@ def test_what_was_read_before_a_gap_stays_live(engine: Engine) -> None:
     """A source asks for a little more than it misses."""
     lease = take(engine)
     enter(engine, lease, ("live", 0, ""), ("down", 10, ""), ("live", 20, "replayed"))
-    lost = Settled(
-        since=AT + 5 * MINUTE_US, until=AT + 15 * MINUTE_US, outcome="lost", repair="gone"
-    )
-    ledger.miss(engine, lease, lost, read_until=AT + 10 * MINUTE_US)
+    since, until = AT + 5 * MINUTE_US, AT + 15 * MINUTE_US
+    lost = Missing(since=since, until=until, read_until=AT + 10 * MINUTE_US, words="gone")
+    ledger.miss(engine, lease, lost)
     assert lines(engine, lease) == [
         ("live", "", 0, 10),
         ("down", "lost", 10, 15),

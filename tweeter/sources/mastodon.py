@@ -8,7 +8,7 @@ two servers send is stored once, by its `uri`. Wire facts: docs.joinmastodon.org
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from tweeter.errors import SourceError
@@ -53,6 +53,7 @@ class MastodonSource:
         self._idle_s = idle_s
         self._quiet_s = quiet_s
         self._no_socket_until = 0.0
+        self._lacking = ""  # words for feeds that do not come
         self._heard_s = 0.0  # monotonic moment of the last post
         self._waits = {"refused": constant(3600), "limited": exponential(60, 3600)}
         self._wait = exponential(5, 300, jitter=0.2)
@@ -68,7 +69,7 @@ class MastodonSource:
         """One connection until the server closes it. Raises SourceError."""
         async with open_rest(self._url, self._token) as rest:
             instance = await rest.instance()
-            self._refuse_disabled(instance)
+            self._lacking = self._switched_off(instance)
             self._heard_s = time.monotonic()
             watch = asyncio.create_task(self._watch_silence(sink))
             try:
@@ -76,8 +77,11 @@ class MastodonSource:
             finally:
                 watch.cancel()
 
-    def _refuse_disabled(self, instance: Instance) -> None:
-        """Since 4.5 a server says that it has switched feeds off: the socket would be silent."""
+    def _switched_off(self, instance: Instance) -> str:
+        """Words for feeds that the server has switched off, as it says since 4.5: they are silent.
+
+        Raises SourceError if nothing is left.
+        """
         off = [
             stream
             for stream in self._streams
@@ -90,6 +94,7 @@ class MastodonSource:
                 f"{self._host} has switched off the feeds that we follow ({', '.join(off)})."
                 " Choose another server, or other streams.",
             )
+        return f" {self._host} has switched off {', '.join(off)}." if off else ""
 
     async def _follow(self, rest: Rest, instance: Instance, sink: Sink) -> None:
         base = self._streaming_url or instance.streaming
@@ -109,30 +114,21 @@ class MastodonSource:
         async with open_socket(url, listener, idle_s=self._idle_s, headers=rest.headers):
             for stream in self._streams:
                 listener.send(json.dumps(subscription(stream)))
-            sink.connected("Live.")
-            refused: set[str] = set()
+            sink.connected(f"Live.{self._lacking}")
             while found := await listener.next(sink.rest_s()):
-                events = [event for event in found if not self._is_error(event, refused)]
-                if len(refused) >= len(self._streams):
-                    said = ", ".join(sorted(refused))
-                    raise SourceError("refused", f"{self._host} refuses our streams: {said}.")
-                await self._put(sink, events)
+                refusals = {event.body: said for event in found if (said := _refusal(event))}
+                await self._put(sink, [event for event in found if event.body not in refusals])
+                if refusals:
+                    raise self._refused(refusals.values())
         ended = stalled(self._host, listener, self._idle_s)
         if ended is not None:
             raise ended
 
-    def _is_error(self, event: RawEvent, refused: set[str]) -> bool:
-        """An answer to a subscription that failed: {"error": …, "status": 400}."""
-        if b'"error"' not in event.body or b'"event"' in event.body:
-            return False
-        try:
-            value = json.loads(event.body)
-        except ValueError:
-            return False
-        if not isinstance(value, dict) or "error" not in value:
-            return False
-        refused.add(f"{value['error']} ({len(refused) + 1})"[:200])
-        return True
+    def _refused(self, said: Iterable[str]) -> SourceError:
+        """One of several ends all, as by SSE: which one it is about no answer says."""
+        streams = ", ".join(self._streams)
+        words = f"{self._host} refuses a stream that we follow ({streams}): {', '.join(said)}."
+        return SourceError("refused", words)
 
     async def _by_sse(self, base: str, rest: Rest, sink: Sink) -> None:
         """Each stream is a connection of its own; one that ends, ends all."""
@@ -145,7 +141,7 @@ class MastodonSource:
         reads = [asyncio.create_task(wire.read(stream)) for stream in self._streams]
         try:
             if await wire.opened(len(self._streams), reads):
-                sink.connected("Live, by server-sent events.")
+                sink.connected(f"Live, by server-sent events.{self._lacking}")
             done, _ = await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -166,8 +162,19 @@ class MastodonSource:
             left = self._heard_s + self._quiet_s - time.monotonic()
         sink.notice(
             f"Live, but {self._host} has sent nothing for {self._quiet_s / 60:.0f} min: it may"
-            " silence its feeds for this account, or federate with few servers."
+            f" silence its feeds for this account, or federate with few servers.{self._lacking}"
         )
+
+
+def _refusal(event: RawEvent) -> str:
+    """What an answer to a subscription that failed says: {"error": …, "status": 400}."""
+    if b'"error"' not in event.body or b'"event"' in event.body:
+        return ""
+    try:
+        value = json.loads(event.body)
+    except ValueError:
+        return ""
+    return str(value["error"])[:200] if isinstance(value, dict) and "error" in value else ""
 
 
 def subscription(stream: str) -> dict[str, str]:

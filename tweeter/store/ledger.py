@@ -181,23 +181,45 @@ def settle(connection: Connection, stream_id: int, done: Settled) -> None:
         )
 
 
-@repeated
-def miss(engine: Engine, lease: Lease, lost: Settled, *, read_until: int) -> None:
-    """Enter that the network no longer had the time between two moments.
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """The network no longer had the time between two moments, in a sentence.
 
     It came up to read_until. Beyond that the line may have been live and what it sent still of an
-    earlier time: then it is lost all the same. Raises LeaseLost if the stream is no longer ours.
+    earlier time: then it is lost all the same.
     """
-    stream_id, since = lease.stream_id, max(lost.since, read_until)
+
+    since: int
+    until: int
+    read_until: int
+    words: str
+
+
+@repeated
+def miss(engine: Engine, lease: Lease, missing: Missing) -> None:
+    """Enter what the network no longer had; after the turn that ended the gap.
+
+    Raises LeaseLost if the stream is no longer ours.
+    """
+    stream_id, since, until = lease.stream_id, missing.since, missing.until
+    unread_since = max(since, missing.read_until)
     with writing(engine) as connection:
         fences.prove(connection, lease)
-        if since < lost.until:
+        if unread_since < until:
             is_live = intervals.c.state == LIVE
-            _cut(connection, stream_id, since, is_live)
-            _cut(connection, stream_id, lost.until, is_live)
-            unread = (*_within(stream_id, since, lost.until), is_live)
+            _cut(connection, stream_id, unread_since, is_live)
+            _cut(connection, stream_id, until, is_live)
+            unread = (*_within(stream_id, unread_since, until), is_live)
             connection.execute(update(intervals).where(*unread).values(state=LOST))
+        lost = Settled(since=since, until=until, outcome="lost", repair=missing.words)
         settle(connection, stream_id, lost)
+
+
+def say(engine: Engine, lease: Lease, news: Turn | Missing) -> None:
+    """Enter either. Raises LeaseLost if the stream is no longer ours."""
+    if isinstance(news, Turn):
+        enter(engine, lease, news)
+    else:
+        miss(engine, lease, news)
 
 
 def _within(stream_id: int, since: int, until: int) -> tuple[ColumnElement[bool], ...]:
