@@ -260,6 +260,8 @@ def test_who_wakes_up_after_another_took_over_leaves_the_ledger_as_it_is(engine:
                         await asyncio.sleep(0.02)
                     await paused.aclose()
                     assert _states(engine) == before
+        causes = [one.cause for one in ledger.of_stream(engine, 1) if one.state == "down"]
+        assert causes == ["Not followed yet.", streams.NOT_RENEWED, "The worker was stopped."]
 
     asyncio.run(story())
 

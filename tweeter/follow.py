@@ -174,7 +174,7 @@ class Follow:
 
         Raises LeaseLost when another process took the stream over.
         """
-        await self._turn("down", self._why_down(), self._down_since, only_from="live")
+        await self._turn("down", self.stream.why_down, self._down_since, only_from="live")
         reader = asyncio.create_task(self._read(), name=f"read {self.stream.name}")
         writing = self._writing.run(self._stored, self._journal_damaged)
         writer = asyncio.create_task(writing, name=f"write {self.stream.name}")
@@ -315,11 +315,6 @@ class Follow:
 
     def _is_steady(self) -> bool:
         return self._connected_at > 0 and time.monotonic() - self._connected_at > LIVE_AFTER_S
-
-    def _why_down(self) -> str:
-        if not self.stream.covered_until:
-            return "Not followed yet."
-        return "The process that followed it ended."
 
     async def _went_live(self, words: str, at: int, line: Line) -> None:
         if self.source.settles_s:  # what it sends by then is stored, and asked for all the same

@@ -17,6 +17,10 @@ from tweeter.store.leases import LEASE_S, Lease, is_dead
 from tweeter.store.schema import COUNTS, intervals, jobs, journals, quarantine, streams
 
 ENDED = ("done", "failed")
+NOT_RENEWED = (
+    "Its lease was not renewed: the process that followed it stood still, or did not reach the"
+    " database."
+)
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,14 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     memory: dict[str, Any]  # what its source wants to know again
     counts: dict[str, int]
+    let_go: str = ""  # of one just claimed: whose lease ran out though that one lives, perhaps
+
+    @property
+    def why_down(self) -> str:
+        """Why nobody followed it before it was claimed."""
+        if not self.covered_until:
+            return "Not followed yet."
+        return NOT_RENEWED if self.let_go else "The process that followed it ended."
 
 
 def _stream(row: RowMapping) -> Stream:
@@ -145,12 +157,13 @@ def claim(
             condition.append(streams.c.id == only)
         if chosen is not None:
             condition.append(streams.c.id.in_(list(chosen)))
-        free = connection.execute(select(streams.c.id).where(*condition)).scalars().all()
+        rows = connection.execute(select(streams.c.id, streams.c.owner).where(*condition))
+        free = {row.id: "" if is_dead(row.owner) else row.owner for row in rows}
     taken: list[tuple[Stream, Lease]] = []
     if not free:
         return taken
     with writing(engine) as connection:
-        for stream_id in free:
+        for stream_id, owner_before in free.items():
             # The condition again: where transactions run side by side, only one may win.
             changed = connection.execute(
                 update(streams)
@@ -165,6 +178,7 @@ def claim(
             if changed == 1:
                 found = connection.execute(select(streams).where(streams.c.id == stream_id))
                 stream = _stream(found.mappings().one())
+                stream = msgspec.structs.replace(stream, let_go=owner_before)
                 taken.append((stream, Lease(stream.id, stream.epoch)))
         return taken
 
