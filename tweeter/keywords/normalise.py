@@ -92,12 +92,21 @@ def normalise(text: str) -> str:
         if "  " in text or "\n" in text:
             return " ".join(text.split())
         return text.strip(" ")
+    text = unicodedata.normalize("NFKC", _composed(text).casefold())
+    return " ".join(_APOSTROPHES.sub("'", text).split())
+
+
+def composed(text: str) -> str:
+    """The same form with the capitals as they are written: what a network is asked for."""
+    return " ".join(_APOSTROPHES.sub("'", _composed(text)).split())
+
+
+def _composed(text: str) -> str:
     # First, for sorting a run of marks takes time that grows with its square.
     text = _INVISIBLE.sub("", text)
     if _MAYBE_STACKED.search(text):
         text = _STACKED.sub(r"\1", text)
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(_APOSTROPHES.sub("'", text).split())
+    return unicodedata.normalize("NFKC", text)
 
 
 assert sys.maxunicode == 0x10FFFF  # noqa: S101 (indexes below count whole characters)

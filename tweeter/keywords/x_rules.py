@@ -27,6 +27,7 @@ from tweeter.keywords.nodes import (
     Word,
     pushed_down,
 )
+from tweeter.keywords.normalise import composed, normalise
 from tweeter.keywords.printing import print_expression
 from tweeter.texts import say
 
@@ -138,11 +139,10 @@ def _shorter(node: Node, limit: int, dropped: list[str]) -> Node:
         dropped.extend(print_expression(child) for child in gone)
         kept = [child for child in node.nodes if child not in gone]
         return And(tuple(kept)) if len(kept) > 1 else kept[0]
-    if isinstance(node, Word):  # a phrase: its beginning alone
-        words = node.text.split()
-        short = " ".join(words[: max(1, len(words) // 2)])[: limit - 2]
+    words = node.text.split() if isinstance(node, Word) else []
+    if len(words) > 1:  # a phrase: its beginning alone
         dropped.append(print_expression(node))
-        return Word(short)
+        return Word(" ".join(words[: len(words) // 2]))
     raise NotForX(
         say("%(expression)s is too long for a rule of X.", expression=print_expression(node))
     )
@@ -183,19 +183,19 @@ def _all_of(node: And, dropped: list[str]) -> str | None:
 def _excluded(node: Not) -> str | None:
     """What to exclude at X: only where X surely finds no more than we do, else None.
 
-    X matches without punctuation, so excluding C++ there would exclude every C.
+    X matches without punctuation: excluding C++ there would exclude every C, "night train" also
+    "at night. Train delayed", and @ann also @ann-marie.
     """
     atom = node.node
-    if isinstance(atom, Word) and not all(
-        _PLAIN.fullmatch(word) and word.isascii() for word in atom.text.split()
-    ):
-        return None
+    if isinstance(atom, Word):
+        text = composed(atom.text)
+        return _atom(Word(text)) if _PLAIN.fullmatch(text) and text.isascii() else None
     if isinstance(atom, Field):
         # X has:links counts pictures too, url: finds the name anywhere in an address, and
         # lang:pt is more than pt-BR.
         whole = atom.name in ("from", "is") or (atom.name == "lang" and "-" not in atom.value)
         return _atom(atom) if whole and not _never(atom) else None
-    return _atom(atom) if isinstance(atom, Word | Tag | Mention) else None
+    return _atom(atom) if isinstance(atom, Tag) else None
 
 
 def _atom(atom: Atom) -> str | None:
@@ -203,18 +203,26 @@ def _atom(atom: Atom) -> str | None:
         return None
     if isinstance(atom, Field):
         return _operator(atom)
+    text = composed(atom.text)
     if isinstance(atom, Tag):
-        return f"#{_clean(atom.text)}"
+        return f"#{''.join(filter(is_word, text))}"
     if isinstance(atom, Mention):
-        if _NAME.fullmatch(atom.text):
-            return f"@{atom.text}"
-        return _phrase(atom.text)
-    written = _written(atom.text)
-    folded = atom.text.casefold()
-    if folded == atom.text.lower():
-        return written
-    # X lowers letters and folds none: our "daß" is found in "dass" too.
-    return f"({written} OR {_written(folded)})" if written else None
+        return f"@{text}" if _NAME.fullmatch(text) else _phrase(text)
+    found = list(dict.fromkeys(_written(form) for form in _forms(atom.text)))
+    texts = [text for text in found if text is not None]
+    if len(texts) < len(found):
+        return None
+    return f"({' OR '.join(texts)})" if len(texts) > 1 else texts[0]
+
+
+def _forms(text: str) -> Iterator[str]:
+    """How X is asked for a word or phrase: with the letters that texts are compared in."""
+    plain, folded = composed(text), normalise(text)
+    yield plain
+    if folded != plain.lower():  # X lowers letters and folds none: our "daß" is in "dass" too
+        yield folded
+    if any(unicodedata.category(c).startswith("S") for c in text):
+        yield text  # whether X takes a sign apart, or what joins emoji, is not known
 
 
 def _written(text: str) -> str | None:
@@ -232,10 +240,6 @@ def _operator(atom: Field) -> str | None:
         code = atom.value.partition("-")[0]
         return f"lang:{code}" if _LANGUAGES.fullmatch(code) else None
     return _OPERATORS[atom.name, atom.value]
-
-
-def _clean(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text) if is_word(c))
 
 
 def _phrase(text: str) -> str | None:
