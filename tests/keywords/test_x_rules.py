@@ -1,5 +1,6 @@
 """X is asked for what a keyword means, or more: in the simulator's reading of X's language."""
 
+import re
 from typing import Any
 
 import pytest
@@ -70,3 +71,38 @@ def test_x_is_asked_for_letters_as_they_are_compared(expression: str, piece: str
 def test_a_word_that_is_too_long_for_a_rule_is_not_cut() -> None:
     with pytest.raises(NotForX, match="too long"):
         compile_for_x(parse("ﷺ" * 1_000))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "sto* lang:en",
+        "sto* (cat OR lang:en)",
+        "(storm OR is:repost) sto*",
+        "sto* has:media (cat OR is:reply)",
+        '(C++ OR lang:en) "→"',
+        "storm OR (flo* (cat OR lang:en))",
+    ],
+)
+def test_x_is_never_asked_for_what_many_posts_are(expression: str) -> None:
+    with pytest.raises(NotForX):
+        compile_for_x(parse(expression))
+
+
+def test_what_is_too_long_for_a_rule_does_not_leave_what_many_posts_are() -> None:
+    words = [f"word{number}" for number in range(30)]
+    pieces = compile_for_x(parse(f"({' OR '.join(words)}) lang:en has:link"), limit=100).pieces
+    assert all(len(piece) <= 100 and piece.endswith(" lang:en has:links") for piece in pieces)
+    asked = {word for piece in pieces for word in re.findall(r"word\d+", piece)}
+    assert asked == set(words)
+    rules = compile_for_x(parse(f'"{" ".join(words)}" lang:en'), limit=100)
+    assert rules.pieces == (f'"{" ".join(words[:7])}" lang:en',)
+    with pytest.raises(NotForX, match="too long"):
+        compile_for_x(parse(f"{'ß' * 60} lang:en"), limit=100)
+
+
+def test_deep_expressions_become_rules_in_time() -> None:
+    deep = "storm"
+    for number in range(24):
+        deep = f"a{number} (b{number} OR {deep})"
+    assert compile_for_x(parse(deep)).pieces == (deep,)

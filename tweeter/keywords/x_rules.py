@@ -25,6 +25,7 @@ from tweeter.keywords.nodes import (
     Prefix,
     Tag,
     Word,
+    needs_something,
     pushed_down,
 )
 from tweeter.keywords.normalise import composed, normalise
@@ -47,7 +48,6 @@ _OPERATORS = {
     ("has", "link"): "has:links",
     ("has", "media"): "has:media",
 }
-_NARROWING = tuple(f"{name}:" for name in ("lang", "is", "has"))
 
 
 class NotForX(TweeterError):
@@ -123,22 +123,16 @@ def _fitting(node: Node, limit: int, dropped: list[str]) -> Iterator[str]:
             return
         if isinstance(node, Or):
             for child in node.nodes:
-                yield from _fitting(child, limit, dropped)
+                if not _never(child):
+                    yield from _fitting(child, limit, dropped)
             return
         node = _shorter(node, limit, dropped)
 
 
 def _shorter(node: Node, limit: int, dropped: list[str]) -> Node:
-    """A wider expression with a shorter rule."""
+    """An expression with a shorter rule, or of several such; as wide, or wider."""
     if isinstance(node, And):
-        negative = [child for child in node.nodes if isinstance(child, Not)]
-        positive = [child for child in node.nodes if not isinstance(child, Not)]
-        gone: list[Node] = [*negative] or [
-            max(positive, key=lambda child: len(_text(child, []) or ""))
-        ]
-        dropped.extend(print_expression(child) for child in gone)
-        kept = [child for child in node.nodes if child not in gone]
-        return And(tuple(kept)) if len(kept) > 1 else kept[0]
+        return _fewer(node, limit, dropped)
     words = node.text.split() if isinstance(node, Word) else []
     if len(words) > 1:  # a phrase: its beginning alone
         dropped.append(print_expression(node))
@@ -146,6 +140,32 @@ def _shorter(node: Node, limit: int, dropped: list[str]) -> Node:
     raise NotForX(
         say("%(expression)s is too long for a rule of X.", expression=print_expression(node))
     )
+
+
+def _fewer(node: And, limit: int, dropped: list[str]) -> Node:
+    """Without what must be absent, or the longest part; of what X needs at least a piece stays."""
+    negative = [child for child in node.nodes if isinstance(child, Not)]
+    positive = [child for child in node.nodes if not isinstance(child, Not)]
+    longest = max(positive, key=lambda child: len(_text(child, []) or ""))
+    gone: list[Node] = [*negative] or [longest]
+    kept = [child for child in node.nodes if child not in gone]
+    if any(map(_is_something, kept)):
+        dropped.extend(print_expression(child) for child in gone)
+        return And(tuple(kept)) if len(kept) > 1 else kept[0]
+    if not isinstance(longest, Or):  # what X needs: it stays, shorter
+        return And((_shorter(longest, limit, dropped), *kept))
+    half = len(longest.nodes) // 2
+    return Or(
+        tuple(
+            And((Or(some) if len(some) > 1 else some[0], *kept))
+            for some in (longest.nodes[:half], longest.nodes[half:])
+        )
+    )
+
+
+def _is_something(node: Node) -> bool:
+    """Whether X can be asked for it, and need not look at what nearly all posts are."""
+    return needs_something(node) and _text(node, []) is not None
 
 
 def _text(node: Node, dropped: list[str]) -> str | None:
@@ -161,7 +181,7 @@ def _text(node: Node, dropped: list[str]) -> str | None:
 
 
 def _all_of(node: And, dropped: list[str]) -> str | None:
-    positive, negative = [], []
+    positive, negative, is_something = [], [], False
     for child in node.nodes:
         if isinstance(child, Not):
             excluded = _excluded(child)
@@ -175,8 +195,9 @@ def _all_of(node: And, dropped: list[str]) -> str | None:
             dropped.append(print_expression(child))
         else:
             positive.append(f"({text})" if isinstance(child, Or) else text)
-    if all(text.startswith(_NARROWING) for text in positive):
-        return None  # X refuses a rule without a word, name or link
+            is_something = is_something or needs_something(child)
+    if not is_something:
+        return None  # X refuses a rule without a word, name or link, or it finds nearly all
     return " ".join(positive + negative)
 
 
