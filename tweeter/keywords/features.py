@@ -30,12 +30,17 @@ def languages(tag: str) -> Iterator[str]:
     """A language tag and its shorter forms: "pt-br" and "pt"; current codes for withdrawn ones."""
     if not tag:
         return
-    first, _, rest = tag.lower().replace("_", "-").partition("-")
-    first = OLD_LANGUAGES.get(first, first)
+    first, _, rest = current(tag).partition("-")
     yield first
     while rest:
         yield f"{first}-{rest}"
         rest = rest.rpartition("-")[0]
+
+
+def current(tag: str) -> str:
+    """A language tag as it is compared: small letters, the current code for a withdrawn one."""
+    first, joint, rest = tag.lower().replace("_", "-").partition("-")
+    return f"{OLD_LANGUAGES.get(first, first)}{joint}{rest}"
 
 
 def domains(host: str) -> Iterator[str]:

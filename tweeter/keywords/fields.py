@@ -4,6 +4,7 @@ import difflib
 import re
 
 from tweeter.errors import KeywordSyntaxError
+from tweeter.keywords.features import current
 from tweeter.keywords.nodes import Field
 from tweeter.texts import say
 
@@ -89,7 +90,7 @@ def _author(value: str, at: int) -> str:
 
 
 def _language(value: str, at: int) -> str:
-    tag = value.lower().replace("_", "-")
+    tag = current(value)
     if _LANG.fullmatch(tag):
         return tag
     near = difflib.get_close_matches(tag, _LANGUAGES, n=1)

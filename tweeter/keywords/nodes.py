@@ -150,11 +150,9 @@ def together(fields: Iterable[Field]) -> Set[Feature] | None:
             features |= {("lang", lang) for lang in languages(field.value)}
         else:
             features.add((field.name, field.value))
-    langs = [value for name, value in features if name == "lang"]
+    langs = {value for name, value in features if name == "lang"}
     authors = [value for name, value in features if name == "from"]
-    if len(authors) > 1 or len({lang.partition("-")[0] for lang in langs}) > 1:
-        return None
-    if len([lang for lang in langs if "-" in lang]) > 1:
+    if len(authors) > 1 or not langs <= set(languages(max(langs, key=len, default=""))):
         return None
     kinds = {value for name, value in features if name == "is"}
     return None if "repost" in kinds and len(kinds) > 1 else features
