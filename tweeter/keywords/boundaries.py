@@ -57,14 +57,15 @@ class _Word(dict[str, bool]):
 
 SPACED = _Spaced()
 WORD = _Word()
+_NO_TAG = "/=&"  # before "#": an address or a character reference, a hashtag on no network
 
 
 def stands_alone(haystack: str, start: int, end: int, kind: str) -> bool:
     """True if haystack[start:end] is a whole word, "tag", "mention" or "prefix".
 
     The haystack must have a character before and after. A word whose edge is punctuation, or
-    of a script without spaces, needs no boundary there. A tag or name must end where it ends
-    in the text, whatever the script: #cat is not found in #cats, nor #猫 in #猫好き.
+    of a script without spaces, needs no boundary there. A tag or name must begin and end where it
+    does in the text, whatever the script: #cat is not found in #cats, nor #猫 in #猫好き.
     """
     before, after = haystack[start - 1], haystack[end]
     if kind == "prefix":
@@ -73,10 +74,10 @@ def stands_alone(haystack: str, start: int, end: int, kind: str) -> bool:
         return not (SPACED[before] and SPACED[haystack[start]]) and not (
             SPACED[after] and SPACED[haystack[end - 1]]
         )
-    if WORD[after]:
+    if WORD[before] or WORD[after]:
         return False
     if kind == "tag":
-        return True
+        return before not in _NO_TAG
     # me@name.org is an address, and @name.example.org another person's handle.
     longer = after in ".-" and end + 1 < len(haystack) and WORD[haystack[end + 1]]
-    return not WORD[before] and not longer
+    return not longer

@@ -10,6 +10,7 @@ from tweeter.records import Post
 
 Feature = tuple[str, str]
 
+HOST = 253  # characters of a name that can be looked up
 OLD_LANGUAGES = {"iw": "he", "in": "id", "ji": "yi"}  # withdrawn codes that X still sends
 
 
@@ -57,6 +58,15 @@ def host_domains(url: str) -> Iterator[str]:
 
 def _host(url: str) -> str:
     try:
-        return (urlsplit(url if "//" in url else f"//{url}").hostname or "").removesuffix(".")
+        host = (urlsplit(url if "//" in url else f"//{url}").hostname or "").removesuffix(".")
     except ValueError:
         return ""
+    try:
+        return ascii_host(host) if len(host) <= HOST else host
+    except UnicodeError:  # nobody can go there; what is above it is found all the same
+        return host
+
+
+def ascii_host(host: str) -> str:
+    """A host as the internet writes it: "xn--bcher-kva.de" for "bücher.de". Raises UnicodeError."""
+    return host if host.isascii() else host.encode("idna").decode()

@@ -4,7 +4,7 @@ import difflib
 import re
 
 from tweeter.errors import KeywordSyntaxError
-from tweeter.keywords.features import current
+from tweeter.keywords.features import ascii_host, current
 from tweeter.keywords.nodes import Field
 from tweeter.texts import say
 
@@ -126,7 +126,7 @@ def _domain(value: str, at: int) -> str:
             say("Write url:%(host)s.", host=host),
         )
     try:
-        name = host if host.isascii() else host.encode("idna").decode()
+        name = ascii_host(host)
     except UnicodeError:
         name = ""
     if not _DOMAIN.fullmatch(name.lower()):

@@ -154,8 +154,7 @@ def together(fields: Iterable[Field]) -> Set[Feature] | None:
     authors = [value for name, value in features if name == "from"]
     if len(authors) > 1 or not langs <= set(languages(max(langs, key=len, default=""))):
         return None
-    kinds = {value for name, value in features if name == "is"}
-    return None if "repost" in kinds and len(kinds) > 1 else features
+    return features
 
 
 def _ways(node: Node) -> Iterator[tuple[Atom, ...]]:
