@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from tests.simulators.bluesky_api import BlueskyApiSimulator
 from tests.simulators.mastodon import MastodonSimulator
 from tests.simulators.served import Served
 from tests.simulators.x import post as x_post
 from tests.store.posts import AT, post, store, take
+from tests.store.sums import sums_are_a_recount
 from tweeter import config as configuration
 from tweeter import names
 from tweeter.cli import cli
@@ -25,10 +26,23 @@ from tweeter.keywords import Matcher, compile_for_x, tree
 from tweeter.pipeline import KeywordBook, Pipeline
 from tweeter.records import IdentityChange, Keyword, Post, RawEvent
 from tweeter.sources.inbox import Taken
-from tweeter.store import binding, followed, identities, jobs, keywords, name_jobs, posts
-from tweeter.store.engine import writing
+from tweeter.store import (
+    binding,
+    bulk,
+    followed,
+    identities,
+    jobs,
+    keywords,
+    name_jobs,
+    past,
+    posts,
+    sums,
+)
+from tweeter.store.engine import reading, writing
+from tweeter.store.followed import Answer
 from tweeter.store.keywords import Options
 from tweeter.store.leases import owner
+from tweeter.store.schema import matches
 from tweeter.web import create_app
 
 OLD, NEW = "did:plc:first", "did:plc:second"
@@ -203,6 +217,95 @@ def test_mastodon_is_sure_of_its_own_accounts_only(engine: Engine, tmp_path: Pat
     fields["author_handle"] = "ann@far.example"
     taken_over = post(2, "hi", author_id="https://far.example/@someone", **fields)
     assert finds(engine, written, taken_over) == [1]
+
+
+# What was stored before an account became known.
+
+
+SILENT = {"ann.example": Answer(words="did not answer")}
+
+
+def two_posts(engine: Engine) -> tuple[int, int]:
+    """Ids of a post by the account and of one by another, both matched by every keyword."""
+    store(engine, take(engine), by(OLD, 1), by(NEW, 2))
+    of = {p.author_id: p.id for p in posts.latest(engine)}
+    return of[OLD], of[NEW]
+
+
+def rematch(engine: Engine) -> None:
+    """Do the jobs over one keyword, as the tasks do."""
+    for job_id in jobs.waiting(engine):
+        job = jobs.claim(engine, job_id, owner())
+        assert job is not None
+        matcher = Matcher([keywords.one(engine, job.subject)])
+        assert jobs.work(engine, job, matcher.match)
+
+
+def found_by(engine: Engine, keyword_id: int) -> list[int]:
+    mine = select(matches.c.post_id).where(matches.c.keyword_id == keyword_id)
+    with reading(engine) as connection:
+        return sorted(connection.execute(mine).scalars())
+
+
+@pytest.mark.parametrize("state", ["active", "paused", "removed"])
+def test_what_an_account_that_became_known_rules_out_is_a_match_no_more(
+    engine: Engine, state: str
+) -> None:
+    row = keywords.add(engine, "hello NOT from:ann.example", answers=SILENT)
+    its, others = two_posts(engine)
+    rematch(engine)
+    assert found_by(engine, row.id) == sorted([its, others])
+    keywords.set_state(engine, row.id, state)
+    assert binding.bind(engine, "bluesky", "ann.example", OLD) == 1
+    assert keywords.get(engine, row.id).complete_at is None
+    keywords.set_state(engine, row.id, "active")
+    rematch(engine)
+    assert found_by(engine, row.id) == [others]
+    after = keywords.get(engine, row.id)
+    assert after.posts == 1
+    assert after.complete_at
+    sums_are_a_recount(engine)
+
+
+def test_a_job_for_all_that_began_before_an_account_was_known_adds_nothing_of_then(
+    engine: Engine,
+) -> None:
+    keywords.add(engine, "hello")
+    _, others = two_posts(engine)
+    rematch(engine)
+    (number,) = bulk.add(engine, [(1, "hello NOT from:ann.example", ())], all_or_none=True).ids
+    (job_id,) = jobs.waiting(engine)
+    job = jobs.claim(engine, job_id, owner())
+    assert job is not None
+    matcher = Matcher(keywords.active(engine)[1])
+    binding.bind(engine, "bluesky", "ann.example", OLD)
+    assert jobs.work(engine, job, matcher.match)
+    assert found_by(engine, number) == []
+    assert keywords.get(engine, number).complete_at is None, "its own job is still to come"
+    rematch(engine)
+    assert found_by(engine, number) == [others]
+    assert keywords.get(engine, number).complete_at
+
+
+def test_an_account_that_becomes_known_is_in_the_history_as_a_version(engine: Engine) -> None:
+    row = keywords.add(engine, "from:ann.example", answers=SILENT)
+    binding.bind(engine, "bluesky", "ann.example", OLD)
+    assert keywords.get(engine, row.id).version == 2
+    began = sums.edits(engine, row.id, (0, 1 << 40))
+    assert [edit[1:] for edit in began] == [(1, row.expression), (2, row.expression)]
+
+
+@pytest.mark.parametrize(("name", "network"), [("ann.example", "bluesky"), ("ann", "x")])
+def test_the_past_is_asked_for_again_where_the_account_is(
+    engine: Engine, name: str, network: str
+) -> None:
+    take(engine)
+    with writing(engine) as connection:
+        connection.exec_driver_sql("UPDATE streams SET wanted = true, covered_until = 1")
+    keywords.add(engine, f"hello from:{name}")
+    assert past.ask_for_new_keywords(engine, 36) == 1
+    assert binding.bind(engine, network, name, OLD) == 1
+    assert past.ask_for_new_keywords(engine, 36) == (1 if network == "bluesky" else 0)
 
 
 def x_event(number: int, handle: str, author_id: str) -> RawEvent:

@@ -135,9 +135,10 @@ Event = Post | Removal | AccountChange | IdentityChange | Ignored
 
 
 class Keyword(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person follows. version grows with each edit of the expression.
+    """What a person follows. version grows when it means something else: with each edit of the
+    expression or the networks, and when an account that it names becomes known.
 
-    changed_at: when it was edited, paused or resumed: what was said of it before is of another.
+    changed_at: when that was, or it was paused or resumed: what was said before is of another.
     """
 
     id: int

@@ -1,10 +1,11 @@
 """A followed name gets its id after its keyword was saved: asked for again, or learned.
 
-Whatever comes from then on is matched by the id; stored posts are matched again, and the past
-is asked for once more where it is free, for an account's posts may not have been known as its.
+Its keywords mean something else from then on, though their text is the same: each begins a new
+version. Whatever comes is matched by the id; stored posts are matched again, and the past is asked
+for once more where it is free, for an account's posts may not have been known as its.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, update
 
@@ -74,17 +75,26 @@ def bind(engine: Engine, network: str, name: str, author_id: str) -> int:
         connection.execute(
             update(followed_names).where(*waiting).values(author_id=author_id, words="", at=now)
         )
-        changed = connection.execute(
-            select(keyword_table.c.id, keyword_table.c.version).where(
-                keyword_table.c.id.in_(numbers), keyword_table.c.state == "active"
-            )
-        )
-        for row in changed.all():
-            values = {"complete_at": None} | ({} if network == "x" else {"looked_back": 0})
-            mine = keyword_table.c.id == row.id
-            connection.execute(update(keyword_table).where(mine).values(values))
-            jobs.start_rematch(connection, row.id, row.version, now)
+        named = select(keyword_table).where(keyword_table.c.id.in_(numbers))
+        for row in connection.execute(named.order_by(keyword_table.c.id)).all():
+            _begin_version(connection, row, network, now)
         return len(numbers)
+
+
+def _begin_version(connection: Connection, row: Any, network: str, now: int) -> None:
+    """A keyword whose account became known: its matches of before are judged again.
+
+    Those of a removed one when it is restored.
+    """
+    version = row.version + 1
+    values = {"version": version, "changed_at": now, "complete_at": None}
+    if network == "x":  # its past costs: what was asked for stays so
+        values["looked_back"] = row.looked_back + 1
+    mine = keyword_table.c.id == row.id
+    connection.execute(update(keyword_table).where(mine).values(values))
+    keywords.record_version(connection, row.id, version, row.expression, now)
+    if row.state != "removed":
+        jobs.start_rematch(connection, row.id, version, now)
 
 
 @repeated

@@ -126,12 +126,12 @@ def _refuse_twin(connection: Connection, text: str, networks: str, but: int = 0)
         raise KeywordExists(twin.id, twin.expression, twin.state)
 
 
-def _record_version(connection: Connection, row: KeywordRow, at: int) -> None:
-    connection.execute(
-        insert(keyword_versions).values(
-            keyword_id=row.id, version=row.version, expression=row.expression, at=at
-        )
-    )
+def record_version(
+    connection: Connection, keyword_id: int, version: int, expression: str, at: int
+) -> None:
+    """Keep when a version began."""
+    values = {"keyword_id": keyword_id, "version": version, "expression": expression, "at": at}
+    connection.execute(insert(keyword_versions).values(values))
 
 
 @repeated
@@ -237,7 +237,7 @@ def edit(
 
 def _begin(connection: Connection, row: KeywordRow, now: int, answers: Answers) -> KeywordRow:
     """A new version begins: keep it, match stored posts, and wait for X to take its rule."""
-    _record_version(connection, row, now)
+    record_version(connection, row.id, row.version, row.expression, now)
     names = followed.names(row.expression, row.networks.split())
     followed.sync(connection, row.id, names, answers, now)
     jobs.start_rematch(connection, row.id, row.version, now)
