@@ -3,7 +3,9 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from tweeter.store import (
     quarantine,
     revisions,
     streams,
+    sums,
 )
 from tweeter.store.batches import Batch, KeywordsChanged
 from tweeter.store.engine import LOG_PAGES, make_engine, one_moment, reading, writing
@@ -140,6 +143,54 @@ def test_a_batch_matched_with_old_keywords_is_matched_again(engine: Engine) -> N
     keywords.add(engine, "storm")
     with pytest.raises(KeywordsChanged):
         batches.commit(engine, lease, old)
+
+
+def at_once(engine: Engine, *changes: Callable[[], object]) -> None:
+    """All of them wait, one after the other, for a batch under way; then they go on."""
+    with ThreadPoolExecutor(len(changes)) as pool:
+        with writing(engine) as connection:
+            keywords.revision(connection, lock=True)
+            waiting = []
+            for change in changes:
+                waiting.append(pool.submit(change))
+                time.sleep(0.2)
+        for one in waiting:
+            one.result()
+
+
+@pytest.mark.parametrize("is_edit_first", [True, False])
+def test_a_keyword_that_is_edited_and_resumed_at_once_is_matched_as_it_is_now(
+    engine: Engine, *, is_edit_first: bool
+) -> None:
+    keyword = keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, post(1, "a storm"), post(2, "a storm and a flood"))
+    work_off(engine)
+    keywords.set_state(engine, keyword.id, "paused")
+    changes = [
+        partial(keywords.edit, engine, keyword.id, "flood"),
+        partial(keywords.set_state, engine, keyword.id, "active"),
+    ]
+    at_once(engine, *(changes if is_edit_first else changes[::-1]))
+    work_off(engine)
+    row = keywords.get(engine, keyword.id)
+    assert (row.expression, row.version, row.state) == ("flood", 2, "active")
+    assert row.complete_at
+    assert counted(engine, keyword.id) == (1, 1)
+    sums_are_a_recount(engine)
+
+
+def test_two_edits_at_once_are_two_versions(engine: Engine) -> None:
+    keyword = keywords.add(engine, "storm")
+    at_once(
+        engine,
+        partial(keywords.edit, engine, keyword.id, "flood"),
+        partial(keywords.edit, engine, keyword.id, "fire"),
+    )
+    row = keywords.get(engine, keyword.id)
+    began = sums.edits(engine, keyword.id, (0, 1 << 40))
+    assert [version for _, version, _ in began] == [1, 2, 3]
+    assert (row.version, row.expression) == began[-1][1:]
 
 
 def test_a_removal_wins_also_over_a_post_that_comes_later(engine: Engine) -> None:

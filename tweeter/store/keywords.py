@@ -106,6 +106,11 @@ def _get(connection: Connection, keyword_id: int) -> KeywordRow:
     return _row(row)
 
 
+def hold(connection: Connection) -> None:
+    """Wait for batches and other changes of keywords: what is read from here on is still so."""
+    connection.execute(_revision.with_for_update())  # SQLite: the write lock does it
+
+
 def bump(connection: Connection) -> None:
     """Raise the revision; on databases with row locks this waits for batches under way."""
     connection.execute(
@@ -211,6 +216,7 @@ def edit(
     expression = expression.strip()
     text = canonical(expression)
     with writing(engine) as connection:
+        hold(connection)
         row = _get(connection, keyword_id)
         chosen = options.values() if options else {"networks": row.networks}
         if options is not None:
@@ -264,6 +270,7 @@ def set_state(engine: Engine, keyword_id: int, state: str, *, purge: bool = Fals
     Raises KeywordNotFound, and KeywordExists if another one took its place meanwhile.
     """
     with writing(engine) as connection:
+        hold(connection)
         row = _get(connection, keyword_id)
         if row.state == state and not purge:
             return row
