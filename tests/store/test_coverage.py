@@ -121,6 +121,27 @@ def test_keywords_that_wait_together_share_one_look_back(engine: Engine) -> None
     assert [len(past.progress(engine, n)) for n in (first, second)] == [1, 1]
 
 
+def test_a_look_back_that_another_keyword_joins_keeps_its_beginning(engine: Engine) -> None:
+    take(engine)
+    with writing(engine) as connection:
+        connection.execute(update(stream_table).values(covered_until=AT))
+    first = keywords.add(engine, "storm").id
+    past.ask_for_new_keywords(engine, 46)  # as if it had waited for ten hours when another comes
+    (before,) = past.progress(engine, first)
+    keywords.add(engine, "flood")
+    past.ask_for_new_keywords(engine, 36)
+    (after,) = past.progress(engine, first)
+    assert after.since_us == before.since_us
+    assert after.until_us > before.until_us
+    (job_id,) = past.waiting(engine)
+    job = past.claim(engine, job_id, "host|boot|1|1")
+    assert job is not None
+    past.finish(engine, job)
+    (one,) = coverage.of_keyword(engine, first, job.since_us, job.until_us)
+    covered = [s for s in one.stretches if s.state == "looked_back"]
+    assert covered[0].since == before.since_us
+
+
 def test_a_repair_that_fails_again_and_again_is_lost_and_says_why(engine: Engine) -> None:
     lease = take(engine)
     ledger.enter(engine, lease, Turn(state="live", cause="", at=AT))

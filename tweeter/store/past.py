@@ -92,7 +92,7 @@ def ask_for_new_keywords(engine: Engine, hours: int) -> int:
 def _look_back(
     connection: Connection, stream_id: int, ids: Sequence[int], since: int, until: int
 ) -> None:
-    """One more rewind of a stream; keywords join one that has not begun."""
+    """One more rewind of a stream; keywords join one that has not begun: none of it is cut off."""
     waiting = connection.execute(
         select(jobs.c.id, jobs.c.options)
         .where(
@@ -107,6 +107,8 @@ def _look_back(
     options = {"since_us": since, "began_us": since, "until_us": until, "keywords": list(ids)}
     if waiting is not None:
         before = msgspec.json.decode(waiting.options)
+        begin = min(before["since_us"], since)
+        options |= {"since_us": begin, "began_us": begin}
         options["keywords"] = sorted({*before["keywords"], *ids})
         connection.execute(
             update(jobs).where(jobs.c.id == waiting.id).values(options=_encoded(options))
