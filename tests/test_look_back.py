@@ -4,17 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, select, update
 
-from tests.simulators.jetstream import JetstreamSimulator, post_event
+from tests.simulators.jetstream import JetstreamSimulator, account_event, post_event
 from tests.simulators.mastodon import MastodonSimulator, iso
 from tests.simulators.served import Served
-from tests.test_recheck import claim, mastodon, settings, take, texts
+from tests.test_recheck import claim, mastodon, receive, settings, take, texts
 from tweeter import look_back
 from tweeter.config import Config
 from tweeter.errors import LONGEST_WAIT_US, SourceError
-from tweeter.records import now_us
+from tweeter.records import RawEvent, now_us
 from tweeter.sources import past as networks
 from tweeter.store import coverage, keywords, past
 from tweeter.store.engine import reading, writing
@@ -64,6 +65,27 @@ def test_a_server_that_falls_silent_in_the_middle_is_asked_again(
     assert row(engine).state == "done", row(engine).words
     assert len(texts(engine)) == POSTS
     assert len(jetstream.it.connects) >= 3  # silent; silent after the last one; that one again
+
+
+@pytest.mark.parametrize("hides", [True, False])
+def test_what_became_of_an_account_meanwhile_is_not_undone_by_an_older_event(
+    engine: Engine, tmp_path: Path, jetstream: Served[JetstreamSimulator], hides: bool
+) -> None:
+    begun = now_us() - HOUR_US
+    said = [post_event(f"storm {n}", n, time_us=begun + n * 1_000_000) for n in range(4)]
+    statuses = ("", "takendown") if hides else ("deactivated", "")
+    older = account_event(said[0]["did"], statuses[0], time_us=begun + 1_500_000)
+    jetstream.do(jetstream.it.publish([*said[:2], older, *said[2:]]))
+    keywords.add(engine, "storm")
+    lease = take(engine, "bluesky", "bluesky")
+    assert past.ask_for_new_keywords(engine, 2) == 1
+    live = (said[0], account_event(said[0]["did"], statuses[1]))
+    bodies = [msgspec.json.encode(one) for one in live]
+    events = [RawEvent(shape="bluesky", body=body, received_at=now_us()) for body in bodies]
+    receive(engine, lease, events)
+    work(engine, tmp_path, jetstream)
+    assert row(engine).state == "done", row(engine).words
+    assert ("storm 0" in texts(engine)) is not hides
 
 
 def test_a_server_that_sends_nothing_is_asked_later_and_nothing_is_covered(

@@ -121,6 +121,25 @@ def test_a_post_stored_as_its_account_changes_follows_it(
     sums_are_a_recount(engine)
 
 
+def test_a_look_at_what_was_overtaken_leaves_accounts_alone_that_came_back(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    away, back = (
+        AccountChange(network="bluesky", author_id="did:plc:a", status=status, occurred_at=AT)
+        for status in ("suspended", "active")
+    )
+    store(engine, lease, post(1), away)
+    store(engine, lease, back, post(2))
+    with writing(engine) as connection:
+        earlier = feed_rows.c.at - overtaken.SETTLED_US - 1
+        connection.execute(update(feed_rows).values(at=earlier))
+    told = feed.since(engine, 0)
+    overtaken.settle(engine)
+    assert feed.since(engine, 0) == told
+    with reading(engine) as connection:
+        assert connection.execute(select(posts.c.hidden)).scalars().all() == ["", ""]
+
+
 def claimed(engine: Engine, subject: int) -> jobs.Job:
     """The waiting job about that."""
     its = select(job_rows.c.id).where(job_rows.c.subject == subject, job_rows.c.state == "waiting")

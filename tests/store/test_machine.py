@@ -49,6 +49,7 @@ class Store(RuleBasedStateMachine):
         self.posts: dict[int, tuple[int, frozenset[str], int]] = {}
         self.gone: set[int] = set()
         self.hidden: set[int] = set()
+        self.heard: dict[int, int] = {}  # author -> moment of the last event of its account
         self.followed: dict[str, int] = {}  # word -> keyword id
         self.cursor = 0
         self.old_leases: list[Lease] = []
@@ -118,14 +119,17 @@ class Store(RuleBasedStateMachine):
         self.store(self.lease, [Removal(network="bluesky", key=_key(number), occurred_at=AT)])
         self.gone.add(number)
 
-    @rule(author=authors, hide=st.booleans())
-    def account(self, author: int, hide: bool) -> None:
+    @rule(author=authors, hide=st.booleans(), at=st.integers(0, 3))
+    def account(self, author: int, hide: bool, at: int) -> None:
         status = "suspended" if hide else "active"
         change = AccountChange(
-            network="bluesky", author_id=f"did:plc:{author}", status=status, occurred_at=AT
+            network="bluesky", author_id=f"did:plc:{author}", status=status, occurred_at=at
         )
         self.store(self.lease, [change])
-        (self.hidden.add if hide else self.hidden.discard)(author)
+        matters = hide or author in self.heard or author in {a for _, _, a in self.posts.values()}
+        if matters and at >= self.heard.get(author, 0):
+            self.heard[author] = at
+            (self.hidden.add if hide else self.hidden.discard)(author)
 
     @rule()
     def another_takes_over(self) -> None:

@@ -35,7 +35,7 @@ from tweeter.store import (
 from tweeter.store.batches import Batch, KeywordsChanged
 from tweeter.store.engine import LOG_PAGES, make_engine, one_moment, reading, writing
 from tweeter.store.leases import Lease, is_dead, owner
-from tweeter.store.schema import matches, metadata, tombstones
+from tweeter.store.schema import hidden_authors, matches, metadata, tombstones
 from tweeter.store.schema import posts as post_table
 
 
@@ -284,6 +284,65 @@ def test_an_account_hides_its_posts_and_may_show_them_again(engine: Engine) -> N
     store(engine, lease, account("deleted"))
     store(engine, lease, account("active"), post(4, "after deletion"))
     assert shown(engine) == ["other"]
+
+
+def account(status: str, at: int, who: str = "a") -> AccountChange:
+    return AccountChange(
+        network="bluesky", author_id=f"did:plc:{who}", status=status, occurred_at=at
+    )
+
+
+def test_an_older_event_of_an_account_changes_nothing(engine: Engine) -> None:
+    """Look-backs, repairs and files bring again, or late, what the live stream went beyond."""
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, post(1), account("active", AT), account("takendown", AT + 60))
+    told = feed.last(engine)
+    store(engine, lease, account("active", AT))
+    store(engine, lease, account("takendown", AT + 60))
+    assert shown(engine) == []
+    assert feed.last(engine) == told
+    store(engine, lease, account("active", AT + 120))
+    store(engine, lease, account("active", AT + 120), account("active", AT + 130))
+    assert feed.last(engine) == told + 1
+    store(engine, lease, account("takendown", AT + 60), post(2, "since then"))
+    assert shown(engine) == ["a storm", "since then"]
+    store(engine, lease, account("suspended", AT + 150), account("deactivated", AT + 140))
+    assert shown(engine) == []
+    store(engine, lease, account("active", AT + 170), account("deactivated", AT + 160))
+    assert shown(engine) == ["a storm", "since then"]
+    sums_are_a_recount(engine)
+
+
+def test_an_account_that_was_never_hidden_is_not_hidden_by_an_older_event(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, post(1), account("active", AT + 60), account("active", AT + 60, "else"))
+    store(engine, lease, account("deactivated", AT))
+    assert shown(engine) == ["a storm"]
+    with reading(engine) as connection:  # a network shows many that have no posts here
+        names = connection.execute(select(hidden_authors.c.author_id)).scalars().all()
+    assert names == ["did:plc:a"]
+
+
+def test_the_deletion_of_an_account_is_final_whenever_it_was(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, post(1), account("active", AT + 60))
+    store(engine, lease, account("deleted", AT), account("active", AT + 120), post(2))
+    store(engine, lease, account("active", AT + 180), post(3))
+    assert shown(engine) == []
+    with reading(engine) as connection:
+        assert connection.execute(select(post_table.c.text)).scalars().all() == [""]
+
+
+def test_a_network_whose_clock_is_ahead_does_not_hide_an_account_for_good(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, post(1), account("suspended", now_us() + 3_600_000_000))
+    assert shown(engine) == []
+    store(engine, lease, account("active", now_us()))
+    assert shown(engine) == ["a storm"]
 
 
 def test_a_new_keyword_finds_what_was_stored_before_and_an_edit_follows(engine: Engine) -> None:

@@ -228,7 +228,8 @@ def _sorted(connection: Connection, items: Sequence[Item], outcome: Outcome, now
             outcome.applied += 1
         elif isinstance(item, AccountChange):
             work.accounts.append(item)
-            hidden[item.network, item.author_id] = item.status
+            if hidden.get((item.network, item.author_id)) != "deleted":  # that is final
+                hidden[item.network, item.author_id] = item.status
             outcome.applied += 1
         else:
             post, found = item

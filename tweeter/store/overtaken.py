@@ -85,6 +85,7 @@ def _hidden(connection: Connection, since: int, until: int) -> set[tuple[str, st
             feed_rows.c.at >= since,
             feed_rows.c.at < until,
             feed_rows.c.kind == "post",
+            authors.c.status != removals.SHOWN,
             posts.c.hidden == "",
             posts.c.removed_at.is_(None),
         )

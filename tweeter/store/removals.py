@@ -11,6 +11,7 @@ from tweeter.store.engine import among, chunks, insert_new, there
 from tweeter.store.schema import hidden_authors as authors
 from tweeter.store.schema import post_aliases, posts, tombstones
 
+SHOWN = "active"
 _ERASED: dict[str, Any] = {
     "text": "",
     "also": "",
@@ -32,7 +33,7 @@ def hidden_authors(
 ) -> dict[tuple[str, str], str]:
     """Status of those (network, author_id) whose posts are hidden.
 
-    hold: whoever shows them again waits until the transaction ends, and sees its posts.
+    hold: whoever shows or hides them waits until the transaction ends, and sees its posts.
     """
     found: dict[tuple[str, str], str] = {}
     for some in chunks(there(connection, authors, ("network", "author_id"), names)):
@@ -41,7 +42,8 @@ def hidden_authors(
         if hold:
             statement = statement.with_for_update(read=True)
         for row in connection.execute(statement):
-            found[row.network, row.author_id] = row.status
+            if row.status != SHOWN:
+                found[row.network, row.author_id] = row.status
     return found
 
 
@@ -100,28 +102,39 @@ def _erase(connection: Connection, which: ColumnElement[bool], reason: str, now:
 def apply_accounts(
     connection: Connection, changes: Sequence[AccountChange], now: int
 ) -> list[tuple[str, int]]:
-    """Hide or show the posts of accounts, in order; a deleted account's posts are emptied."""
+    """Hide or show the posts of accounts; a deleted account's posts are emptied.
+
+    An event that is older than what is known changes nothing, unless it is a deletion: events may
+    come again, and late. None is later than now, whatever a network's clock says.
+    """
     published: list[tuple[str, int]] = []
     for change in changes:
         whose = (authors.c.network == change.network, authors.c.author_id == change.author_id)
-        its = select(authors.c.status).where(*whose).with_for_update()
-        before = connection.execute(its).scalar()
+        its = select(authors.c.status, authors.c.at).where(*whose).with_for_update()
+        before, known_at = connection.execute(its).first() or (None, 0)
         if before == "deleted":
             continue  # final
+        at = min(change.occurred_at, now)
         if change.status == "deleted":
             identities.forget(connection, change.network, change.author_id)
-        values = {"status": change.status, "at": now}
-        if change.status == "active":
-            if before is None:
-                continue  # was never hidden: nothing to show again
-            connection.execute(delete(authors).where(*whose))
-        elif before is None:
+        elif before is not None and at < known_at:
+            continue
+        values = {"status": change.status, "at": at}
+        if before is not None:  # the row stays: who waits to hold it would find no other
+            connection.execute(update(authors).where(*whose).values(values))
+        elif change.status != SHOWN or _has_posts(connection, change):
             named = {"network": change.network, "author_id": change.author_id}
             connection.execute(authors.insert().values(named | values))
-        else:  # the row stays: who waits to hold it would find no other
-            connection.execute(update(authors).where(*whose).values(values))
-        published += _show_as(connection, (change.network, change.author_id), change.status, now)
+        if change.status != (before or SHOWN):
+            name = change.network, change.author_id
+            published += _show_as(connection, name, change.status, now)
     return published
+
+
+def _has_posts(connection: Connection, change: AccountChange) -> bool:
+    """Whether an older event, yet to come, could hide any: a network shows many accounts again."""
+    mine = posts.c.network == change.network, posts.c.author_id == change.author_id
+    return connection.execute(select(posts.c.id).where(*mine).limit(1)).first() is not None
 
 
 def hide(
@@ -133,7 +146,7 @@ def hide(
         whose = (authors.c.network == name[0], authors.c.author_id == name[1])
         status = select(authors.c.status).where(*whose).with_for_update(read=True)
         hidden = connection.execute(status).scalar()
-        if hidden:  # else it came back meanwhile
+        if hidden and hidden != SHOWN:  # else it came back meanwhile
             published += _show_as(connection, name, hidden, now)
     return published
 
@@ -145,7 +158,7 @@ def _show_as(
     mine = (posts.c.network == name[0]) & (posts.c.author_id == name[1])
     visible = mine & posts.c.removed_at.is_(None)
     ids = list(connection.execute(select(posts.c.id).where(visible)).scalars())
-    hidden = "" if status == "active" else status
+    hidden = "" if status == SHOWN else status
     with rollups.following(connection, ids):
         connection.execute(update(posts).where(mine).values(hidden=hidden))
         if status == "deleted":

@@ -144,10 +144,11 @@ tombstones = Table(
 hidden_authors = Table(
     "hidden_authors",
     metadata,
+    # Also accounts that are shown, "active", if an event from before that could hide them again.
     Column("network", String(16), primary_key=True),
     Column("author_id", KeyText, primary_key=True),
     Column("status", String(16), nullable=False),
-    Column("at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),  # since when, as the network says; never to come
 )
 
 feed = Table(
