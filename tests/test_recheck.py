@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, select, update
 
 from tests.simulators.bluesky_posts import BlueskyPostsSimulator
-from tests.simulators.jetstream import post_event
+from tests.simulators.jetstream import account_event, post_event
 from tests.simulators.mastodon import MastodonSimulator, status
 from tests.simulators.served import Served
 from tests.simulators.x import XSimulator, post
@@ -426,6 +426,64 @@ def test_bluesky_tells_a_deleted_post_from_an_account_that_is_only_hidden(
             statement = select(post_table.c.hidden).where(post_table.c.author_id == "did:plc:b")
             assert set(connection.execute(statement).scalars()) == {"unavailable"}
         assert deletions.unknown(engine) == []
+
+
+def bluesky_event(event: dict[str, Any]) -> RawEvent:
+    return RawEvent(shape="bluesky", body=msgspec.json.encode(event), received_at=now_us())
+
+
+def test_an_account_that_came_back_in_a_gap_is_shown_again(engine: Engine, tmp_path: Path) -> None:
+    keywords.add(engine, "storm")
+    with Served(BlueskyPostsSimulator()) as served:
+        sim = served.it
+        config = settings(tmp_path, BLUESKY_API=sim.url)
+        lease = take(engine, "bluesky", "bluesky")
+        back, resting, gone, there = (f"did:plc:{name}" for name in "brgt")
+        said = [
+            post_event(f"storm {n}", n, did=(back, resting, gone, there)[n % 4], time_us=now_us())
+            for n in range(120)
+        ]
+        uris = [sim.keep(event) for event in said]
+        receive(engine, lease, [bluesky_event(event) for event in said])
+        away = [account_event(back, "deactivated"), account_event(resting, "deactivated")]
+        receive(
+            engine,
+            lease,
+            [bluesky_event(event) for event in [*away, account_event(gone, "takendown")]],
+        )
+        assert len(texts(engine)) == 30
+        gap(engine, lease, "lost")
+        sim.deleted.add(uris[0])  # of the one that came back
+        sim.resting, sim.hidden = {resting}, {gone}
+        assert rechecks.start_due(engine, x_days=0, networks=["bluesky"]) == 1
+        recheck.work(engine, config, claim(engine))
+        assert state(engine).state == "done", state(engine).words
+        assert reasons(engine) == {uris[0]: "not found"}
+        assert len(texts(engine)) == 59
+        assert sorted(sim.profiles) == [back, gone, resting]  # each once
+        with reading(engine) as connection:
+            which = select(post_table.c.hidden).where(post_table.c.author_id.in_([resting, gone]))
+            assert set(connection.execute(which).scalars()) == {"deactivated", "takendown"}
+        receive(engine, lease, [bluesky_event(away[0])])  # it was before that
+        assert len(texts(engine)) == 59
+
+
+def test_an_account_that_a_recheck_hid_is_shown_by_the_next_one(
+    engine: Engine, tmp_path: Path
+) -> None:
+    keywords.add(engine, "storm")
+    with Served(BlueskyPostsSimulator()) as served:
+        sim = served.it
+        config = settings(tmp_path, BLUESKY_API=sim.url)
+        lease = take(engine, "bluesky", "bluesky")
+        said = post_event("storm", 1, time_us=now_us())
+        sim.keep(said)
+        receive(engine, lease, [bluesky_event(said)])
+        for hidden, expected in (({said["did"]}, []), (set(), ["storm"])):
+            sim.hidden = hidden
+            rechecks.ask(engine, lease.stream_id)
+            recheck.work(engine, config, claim(engine))
+            assert texts(engine) == expected
 
 
 def test_a_network_that_fails_again_and_again_leaves_deletions_unknown(

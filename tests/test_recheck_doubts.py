@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tests.simulators.bluesky_posts import BlueskyPostsSimulator
-from tests.simulators.jetstream import post_event
+from tests.simulators.jetstream import account_event, post_event
 from tests.simulators.mastodon import MastodonSimulator, status
 from tests.simulators.served import Served
 from tests.test_recheck import (
@@ -104,6 +104,25 @@ def bluesky_kept_by(engine: Engine, sim: BlueskyPostsSimulator) -> list[str]:
     gap(engine, lease, "lost")
     assert rechecks.start_due(engine, x_days=0, networks=["bluesky"]) == 1
     return uris
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"did": "did:plc:other"}])
+def test_an_answer_that_is_no_profile_shows_no_account_again(
+    sqlite_engine: Engine, tmp_path: Path, answer: Any
+) -> None:
+    with Served(BlueskyPostsSimulator()) as served:
+        sim = served.it
+        keywords.add(sqlite_engine, "storm")
+        lease = take(sqlite_engine, "bluesky", "bluesky")
+        said = post_event("storm", 1, time_us=now_us())
+        away = account_event(said["did"], "deactivated")
+        receive(sqlite_engine, lease, [raw("bluesky", said), raw("bluesky", away)])
+        rechecks.ask(sqlite_engine, lease.stream_id)
+        sim.profile_instead = answer
+        work(sqlite_engine, settings(tmp_path, BLUESKY_API=sim.url))
+        assert state(sqlite_engine).state == "done", state(sqlite_engine).words
+        assert texts(sqlite_engine) == []
+        assert reasons(sqlite_engine) == {}
 
 
 def test_an_app_view_that_leaves_out_what_is_there_removes_nothing(

@@ -8,7 +8,7 @@ import asyncio
 import functools
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 from sqlalchemy import Engine
@@ -92,7 +92,8 @@ class _Part:
             raise _Waits(f"{grant.words}; it goes on when there is a new one.", grant.again_at)
         page = page[: grant.posts]
         names = {asked.name: asked.author_id for asked in page}
-        answered = await self._ask(looker, names, grant)
+        hidden = {asked.author_id for asked in page if asked.hidden}
+        answered = await self._ask(looker, names, grant, hidden)
         events = list(answered.events)
         if answered.newer:  # edits of X are posts of their own: have them too
             grant = await self._reserve(len(answered.newer))
@@ -106,10 +107,16 @@ class _Part:
             raise _Waits("The network limits our rate; it goes on soon.", answered.wait_us)
         return position
 
-    async def _ask(self, looker: Looker, names: dict[str, str], grant: Grant) -> Answered:
+    async def _ask(
+        self,
+        looker: Looker,
+        names: dict[str, str],
+        grant: Grant,
+        hidden: Collection[str] = (),
+    ) -> Answered:
         """Raises SourceError; what X refused to answer costs nothing."""
         try:
-            return await looker.look_up(names)
+            return await looker.look_up(names, hidden)
         except SourceError as error:
             if self._job.network == "x" and error.kind != "network":
                 await asyncio.to_thread(reads.give_back, self._engine, "x", grant, grant.posts)
@@ -162,15 +169,12 @@ class _Part:
             if why:
                 gone = Removal(network=network, key=asked.key, occurred_at=now, reason=why)
                 batch.items.append(gone)
-        for account in answered.hidden:
-            batch.items.append(
-                account_change(
-                    network=network,
-                    author_id=account,
-                    status=lookup.UNAVAILABLE,
-                    occurred_at=now,
-                )
+        now_are = dict.fromkeys(answered.hidden, lookup.UNAVAILABLE)
+        for account, status in (now_are | dict.fromkeys(answered.shown, "active")).items():
+            change = account_change(
+                network=network, author_id=account, status=status, occurred_at=answered.at
             )
+            batch.items.append(change)
         return batch
 
 

@@ -18,8 +18,9 @@ from tests.simulators.hosted import Hosted
 class BlueskyPostsSimulator(Hosted):
     """`url` is there after `start`. Publish Jetstream's events (as JSON) of posts.
 
-    deleted: at-uris; hidden: accounts that are not shown; answers: (status, headers, body) for
-    the next requests; forgetful: several posts asked for together are all left out.
+    deleted: at-uris; hidden: accounts that are not shown; resting: deactivated accounts, of which
+    only the question for one profile says so; answers: (status, headers, body) for the next
+    requests; forgetful: several posts asked for together are all left out.
     """
 
     def __init__(self, *, port: int = 0) -> None:
@@ -27,6 +28,9 @@ class BlueskyPostsSimulator(Hosted):
         self.records: dict[str, dict[str, Any]] = {}
         self.deleted: set[str] = set()
         self.hidden: set[str] = set()
+        self.resting: set[str] = set()
+        self.profile_instead: Any = ...
+        self.profiles: list[str] = []  # asked for alone
         self.answers: list[tuple[int, dict[str, str], Any]] = []
         self.forgetful = False
         self.asked: list[list[str]] = []
@@ -60,6 +64,12 @@ class BlueskyPostsSimulator(Hosted):
         return web.json_response({"thread": post})
 
     async def _one_profile(self, request: web.Request) -> web.Response:
+        self.profiles.append(request.query["actor"])
+        if self.profile_instead is not ...:
+            return web.json_response(self.profile_instead)
+        if request.query["actor"] in self.resting:
+            body = {"error": "AccountDeactivated", "message": "Account is deactivated"}
+            return web.json_response(body, status=400)
         profile = self._profile(request.query["actor"])
         if profile is None:
             body = {"error": "AccountTakedown", "message": "Account has been suspended"}

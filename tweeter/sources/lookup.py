@@ -2,7 +2,8 @@
 
 Wire facts: docs.x.com, "post lookup" (100 ids; what is missing comes in `errors`);
 docs.joinmastodon.org, methods/statuses (`id[]` since 4.3, which leaves out what is gone);
-docs.bsky.app, app.bsky.feed.getPosts and app.bsky.actor.getProfiles (25, likewise).
+docs.bsky.app, app.bsky.feed.getPosts and app.bsky.actor.getProfiles (25, likewise; both give
+accounts that are deactivated, which only getProfile tells).
 
 That an answer leaves something out proves nothing: a proxy, or a server in trouble, may have sent
 it. What is left out is asked for by itself, and is gone when the network's own error says so.
@@ -11,7 +12,7 @@ it. What is left out is asked for by itself, and is gone when the network's own 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -34,6 +35,7 @@ NOT_FOUND = "not found"
 REASONS = (NOT_FOUND, "suspended", "protected")  # why a looked-up post is gone
 NO_POST = ("NotFound",)
 NO_PROFILE = ("InvalidRequest", "AccountTakedown", "AccountDeactivated")
+DENIED: Any = object()
 UNAVAILABLE = "unavailable"  # status of an account that its network does not show
 
 
@@ -54,6 +56,8 @@ class Answered(msgspec.Struct, kw_only=True):
     gone     name -> why, one of REASONS; what is in neither could not be told
     newer    X: ids of newer versions of what was asked for
     hidden   accounts whose posts are not shown now, though they may come back
+    shown    accounts that are shown, of those that were said to be hidden
+    at       our moment before accounts were asked for
     told     how many of the names these are about, the first ones; 0: all
     wait_us  the network wants no request before this moment; 0: none such
     """
@@ -62,6 +66,8 @@ class Answered(msgspec.Struct, kw_only=True):
     gone: dict[str, str] = msgspec.field(default_factory=dict)
     newer: list[str] = msgspec.field(default_factory=list)
     hidden: list[str] = msgspec.field(default_factory=list)
+    shown: list[str] = msgspec.field(default_factory=list)
+    at: int = msgspec.field(default_factory=now_us)
     told: int = 0
     wait_us: int = 0
 
@@ -71,8 +77,11 @@ class Looker(Protocol):
 
     page: int
 
-    async def look_up(self, authors: Mapping[str, str]) -> Answered:
-        """Ask about posts, name -> id of its author. Raises SourceError."""
+    async def look_up(self, authors: Mapping[str, str], hidden: Collection[str] = ()) -> Answered:
+        """Ask about posts, name -> id of its author, and about authors that are hidden here.
+
+        Raises SourceError.
+        """
 
 
 @asynccontextmanager
@@ -100,7 +109,7 @@ class XLooker:
     def __init__(self, client: XClient) -> None:
         self._client = client
 
-    async def look_up(self, authors: Mapping[str, str]) -> Answered:
+    async def look_up(self, authors: Mapping[str, str], hidden: Collection[str] = ()) -> Answered:
         """The posts; an error that does not say that a post is gone removes nothing."""
         answer, wait_us = await ask_x(self._client, "/2/tweets", {"ids": ",".join(authors)})
         found = Answered(events=x_events(answer), wait_us=wait_us)
@@ -178,7 +187,7 @@ class MastodonLooker:
         self._rest = rest
         self._one_by_one = False
 
-    async def look_up(self, authors: Mapping[str, str]) -> Answered:
+    async def look_up(self, authors: Mapping[str, str], hidden: Collection[str] = ()) -> Answered:
         """The posts, named by this server's ids."""
         found, until_s = Answered(), time.monotonic() + ONE_BY_ONE_S
         there = await self._several(authors, found)
@@ -271,8 +280,9 @@ class BlueskyLooker:
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
+        self._away: set[str] = set()  # accounts that are still hidden: asked for once
 
-    async def look_up(self, authors: Mapping[str, str]) -> Answered:
+    async def look_up(self, authors: Mapping[str, str], hidden: Collection[str] = ()) -> Answered:
         """The posts, named by at-uri; those of an account that is not shown are only hidden."""
         value = await self._get("app.bsky.feed.getPosts", [("uris", uri) for uri in authors])
         found, there = Answered(), set()
@@ -282,20 +292,26 @@ class BlueskyLooker:
             if event is not None:
                 found.events.append(event)
         missing = [uri for uri in authors if uri not in there]
-        if missing:
-            await self._confirm(missing, authors, found)
+        if missing or hidden:
+            await self._confirm(missing, authors, hidden, found)
         return found
 
     async def _confirm(
-        self, missing: Sequence[str], authors: Mapping[str, str], found: Answered
+        self,
+        missing: Sequence[str],
+        authors: Mapping[str, str],
+        hidden: Collection[str],
+        found: Answered,
     ) -> None:
-        """Ask for what was left out by itself, as far as the time allows."""
-        dids, until_s = sorted({authors[uri] for uri in missing}), time.monotonic() + ONE_BY_ONE_S
-        value = await self._get("app.bsky.actor.getProfiles", [("actors", did) for did in dids])
-        shown = {str(profile.get("did")) for profile in _list(value, "profiles")}
-        asked: set[str] = set()
+        """Ask for what was left out, or is hidden, by itself, as far as the time allows."""
+        until_s = time.monotonic() + ONE_BY_ONE_S
+        shown = await self._with_profiles({authors[uri] for uri in missing}.difference(hidden))
+        asked = set(hidden)
         for place, uri in enumerate(authors):
             did = authors[uri]
+            if did in hidden and did not in shown and await self._came_back(did):
+                shown.add(did)
+                found.shown.append(did)
             if uri in missing and did in shown:
                 thread = [("uri", uri), ("depth", "0"), ("parentHeight", "0")]
                 if await self._denies("app.bsky.feed.getPostThread", thread, NO_POST):
@@ -308,25 +324,44 @@ class BlueskyLooker:
                 found.told = place + 1
                 return
 
+    async def _with_profiles(self, dids: Collection[str]) -> set[str]:
+        """Those of the accounts that the app view has; deactivated ones are among them."""
+        if not dids:
+            return set()
+        named = [("actors", did) for did in sorted(dids)]
+        value = await self._get("app.bsky.actor.getProfiles", named)
+        return {str(profile.get("did")) for profile in _list(value, "profiles")}
+
+    async def _came_back(self, did: str) -> bool:
+        """Whether an account that was hidden is shown: its own profile says that, nothing else."""
+        if did in self._away:
+            return False
+        value = await self._one("app.bsky.actor.getProfile", [("actor", did)], NO_PROFILE)
+        if isinstance(value, dict) and value.get("did") == did:
+            return True
+        self._away.add(did)
+        return False
+
     async def _denies(
         self, name: str, params: Sequence[tuple[str, str]], errors: Sequence[str]
     ) -> bool:
         """Whether the app view answers with one of its errors. Raises SourceError for others."""
+        return await self._one(name, params, errors) is DENIED
+
+    async def _one(
+        self, name: str, params: Sequence[tuple[str, str]], errors: Sequence[str]
+    ) -> Any:
+        """What the app view says, DENIED if it is one of its errors. Raises SourceError."""
         async with self._rest.open(f"/xrpc/{name}", params) as response:
             body = await response.read()
             if response.status == 400 and error_of(body) in errors:
-                return True
-            if response.status != 200:
-                raise _refused(self._rest.host, response, body)
-            _json(body, self._rest.host)
-            return False
-
-    async def _get(self, name: str, params: Sequence[tuple[str, str]]) -> Any:
-        async with self._rest.open(f"/xrpc/{name}", params) as response:
-            body = await response.read()
+                return DENIED
             if response.status != 200:
                 raise _refused(self._rest.host, response, body)
             return _json(body, self._rest.host)
+
+    async def _get(self, name: str, params: Sequence[tuple[str, str]]) -> Any:
+        return await self._one(name, params, ())
 
 
 def _refused(host: str, response: aiohttp.ClientResponse, body: bytes) -> SourceError:

@@ -31,6 +31,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     author_id: str
     text: str
     version: str
+    hidden: bool
 
 
 @repeated
@@ -107,16 +108,17 @@ def _start(connection: Connection, stream: Any, now: int) -> int:
 
 def _selected(network: str, stream: str, *, before_us: int) -> Select[Any]:
     """The posts that a check of the stream looks at, the newest id first."""
-    columns = [posts.c[name] for name in ("id", "key", "post_id", "author_id", "text", "version")]
-    statement = select(*columns).where(
+    names = ("id", "key", "post_id", "author_id", "text", "version", "hidden")
+    statement = select(*(posts.c[name] for name in names)).where(
         posts.c.network == network,
         posts.c.removed_at.is_(None),
-        posts.c.hidden == "",
         posts.c.received_at < before_us,
         posts.c.checked_at < before_us,
     )
     if network == "bluesky":  # a longer name was hashed and cannot be asked for
         statement = statement.where(posts.c.key.startswith("at://"))
+    else:  # there no account comes back; at X asking costs
+        statement = statement.where(posts.c.hidden == "")
     if network == "mastodon":
         named = (post_aliases.c.network == network) & (post_aliases.c.key == posts.c.key)
         here = post_aliases.c.alias.startswith(f"{_host(stream)}:", autoescape=True)
@@ -142,6 +144,7 @@ def page(engine: Engine, job: Past, position: int, *, limit: int) -> list[Asked]
                 author_id=row.author_id,
                 text=row.text,
                 version=row.version,
+                hidden=bool(row.hidden),
             )
             for row in connection.execute(statement)
         ]
