@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -152,6 +152,17 @@ class Running:
 
     def add(self, expression: str) -> int:
         return int(json.loads(self.cli("keyword", "add", expression, "--json"))["id"])
+
+    def add_all(self, expressions: Iterable[str]) -> list[int]:
+        """By the API: a command for each would take most of a second of a processor."""
+        return [self._added(expression) for expression in expressions]
+
+    def _added(self, expression: str) -> int:
+        body = json.dumps({"expression": expression}).encode()
+        kind = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/api/v1/keywords", body, kind)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(json.load(answer)["keyword"]["id"])
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Straight from its database, past our own code.

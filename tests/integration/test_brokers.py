@@ -105,7 +105,7 @@ def test_two_installations_on_one_broker_do_not_take_each_others_work(
             assert names[0] != names[1]
             for tweeter in (one, two):
                 wait_for(lambda t=tweeter: t.health()["workers"] == 1, 30, "for a worker")
-            ids = {t: [t.add(f"word{n}") for n in range(8)] for t in (one, two)}
+            ids = {t: t.add_all(f"word{n}" for n in range(8)) for t in (one, two)}
             for tweeter, mine in ids.items():
                 wait_for(lambda t=tweeter, m=mine: all(complete(t, n) for n in m), 60, "for jobs")
             keys = [name for name in its.names() if name != MARK]

@@ -48,8 +48,7 @@ def tweeter(
     }
     with Running(tmp_path_factory.mktemp("forms"), **settings) as running:
         wait_for(lambda: bluesky.it.clients, 30, "for Jetstream")
-        running.add("storm")
-        running.add(LONG)
+        running.add_all(["storm", LONG])
         time.sleep(2)  # the keyword reaches the stream
         events = [jetstream.post_event(text, number=n) for n, text in enumerate(TEXTS)]
         bluesky.do(bluesky.it.publish([json.dumps(event).encode() for event in events]))

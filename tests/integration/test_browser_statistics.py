@@ -78,8 +78,7 @@ def recorded() -> Recorded:
 def tweeter(tmp_path_factory: pytest.TempPathFactory, recorded: Recorded) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("statistics")
     with Running(folder, BLUESKY_URL="") as running:
-        running.add("storm")
-        running.add("nothing at all")
+        running.add_all(["storm", "nothing at all"])
         running.cli("replay", str(recorded.write(folder / "posts.jsonl")), "--wait")
         # As if it had been followed all the time, but for two hours.
         begun, gap = recorded.events[0]["time_us"] - 5 * HOUR_US, recorded.spike - 9 * HOUR_US

@@ -39,8 +39,7 @@ def served() -> Iterator[Any]:
 def tweeter(tmp_path_factory: pytest.TempPathFactory, served: Any) -> Iterator[Running]:
     with Running(tmp_path_factory.mktemp("deck"), BLUESKY_URL=served.it.url) as running:
         wait_for(lambda: served.it.clients, 30, "for Jetstream")
-        for expression in ("storm", "flood"):
-            running.add(expression)
+        running.add_all(["storm", "flood"])
         said(served, "flood: is it there?")
         count = lambda: running.sql("SELECT count(*) FROM posts")[0][0]  # noqa: E731
         wait_for(lambda: count() or said(served, "flood: is it there?"), 30, "for the keywords")

@@ -118,7 +118,7 @@ def settings(jetstream_sim: Any, x_served: Any) -> dict[str, str]:
 
 
 def start_following(tweeter: Running, jetstream_sim: Any, x_served: Any) -> list[int]:
-    ids = [tweeter.add(expression) for expression, _ in KEYWORDS]
+    ids = tweeter.add_all(expression for expression, _ in KEYWORDS)
     wait_for(lambda: x_served.it.connected == 1, 30, "for X")
     wait_for(lambda: jetstream_sim.it.clients, 30, "for Jetstream")
     asked = {piece for e, _ in KEYWORDS for piece in compile_for_x(parse(e)).pieces}
