@@ -76,13 +76,15 @@ def test_what_stays_is_what_the_days_say_whatever_came_before(
     model: dict[str, tuple[Post, set[int]]] = {}
     number = 0
     for _ in range(6):
+        new = []
         for _ in range(dice.randrange(25)):
             number += 1
             network = dice.choice(NETWORKS)
             chosen = dice.sample(rows, dice.randrange(1, 5))
             one = aged(number, dice.uniform(0, 10), network)
-            commit(engine, lease, (one, tuple(Match(row.id, 1) for row in chosen)))
+            new.append((one, tuple(Match(row.id, 1) for row in chosen)))
             model[one.key] = one, {row.id for row in chosen}
+        commit(engine, lease, *new)
         for key in dice.sample(sorted(model), min(len(model), 4)):
             one, found = model[key]
             if dice.random() < 0.5:  # its network takes it away: the tombstone stays
