@@ -46,15 +46,6 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'tweeter.db'}"
 
 
-@pytest.fixture
-def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
-    """A migrated SQLite database, for what does not differ between databases."""
-    made = make_engine(sqlite_url)
-    migrate.upgrade(made)
-    yield made
-    made.dispose()
-
-
 def server_of(variable: str, name: str) -> str:
     """The URL of a real server, from an environment variable."""
     url = os.environ.get(variable)
@@ -151,6 +142,14 @@ def _statements(connection: Connection, database: str) -> Iterator[str]:
 def sqlite_copy(sqlite_template: Path, sqlite_url: str) -> str:
     shutil.copy(sqlite_template, str(make_url(sqlite_url).database))
     return sqlite_url
+
+
+@pytest.fixture
+def sqlite_engine(sqlite_copy: str) -> Iterator[Engine]:
+    """A migrated SQLite database, for what does not differ between databases."""
+    made = make_engine(sqlite_copy)
+    yield made
+    made.dispose()
 
 
 @pytest.fixture(scope="session")

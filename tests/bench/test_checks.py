@@ -12,7 +12,7 @@ from bench.events import Plan, Stream
 from tweeter.digest import digest
 from tweeter.keywords import Matcher
 from tweeter.records import RawEvent, now_us
-from tweeter.store import batches, keywords, migrate, streams
+from tweeter.store import batches, keywords, streams
 from tweeter.store.engine import make_engine
 from tweeter.store.leases import owner
 
@@ -22,11 +22,10 @@ Sql = Callable[..., list[tuple[Any, ...]]]
 
 
 @pytest.fixture
-def stored(sqlite_url: str) -> Iterator[tuple[Stream, str, Sql]]:
+def stored(sqlite_copy: str) -> Iterator[tuple[Stream, str, Sql]]:
     """A stream of which TOTAL events are in a database, its URL, and a way to ask it."""
     stream = Stream(Plan("x", 60, 20, 0.5))
-    engine = make_engine(sqlite_url)
-    migrate.upgrade(engine)
+    engine = make_engine(sqlite_copy)
     for expression in stream.keywords:
         keywords.add(engine, expression)
     revision, active = keywords.active(engine)
@@ -35,14 +34,14 @@ def stored(sqlite_url: str) -> Iterator[tuple[Stream, str, Sql]]:
     raw = [RawEvent("x", stream.body(n), now_us()) for n in range(TOTAL)]
     batches.commit(engine, lease, digest(raw, Matcher(active), revision))
     engine.dispose()
-    plain = create_engine(sqlite_url)
+    plain = create_engine(sqlite_copy)
 
     def sql(statement: str) -> list[tuple[Any, ...]]:
         with plain.begin() as connection:
             found = connection.execute(text(statement))
             return [tuple(row) for row in found] if found.returns_rows else []
 
-    yield stream, sqlite_url, sql
+    yield stream, sqlite_copy, sql
     plain.dispose()
 
 

@@ -1,6 +1,7 @@
 """Commands as a person gives them, on a database of their own."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, update
 
 from tests.store.posts import AT, take
 from tweeter.cli import cli
-from tweeter.store import ledger, migrate
+from tweeter.store import ledger
 from tweeter.store.engine import make_engine, writing
 from tweeter.store.leases import Lease
 from tweeter.store.ledger import Turn
@@ -35,13 +36,15 @@ class Person:
 
 
 @pytest.fixture
-def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+def person(
+    tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Person]:
     folder = tmp_path / "data"
     folder.mkdir()
     monkeypatch.setenv("TWEETER_DATA_DIR", str(folder))
     monkeypatch.setenv("TWEETER_BLUESKY_URL", "")
+    shutil.copy(sqlite_template, folder / "tweeter.db")
     engine = make_engine(f"sqlite:///{folder / 'tweeter.db'}")
-    migrate.upgrade(engine)
     yield Person(engine, folder)
     engine.dispose()
 

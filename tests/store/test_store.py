@@ -1,11 +1,14 @@
 """The store's promises, on each database: once, fenced, exact, in the order of commits."""
 
+import shutil
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -556,17 +559,27 @@ events = st.lists(
 )
 
 
+@pytest.fixture
+def fresh(tmp_path: Path, sqlite_template: Path) -> Callable[[], Engine]:
+    """Makes a migrated SQLite database, as often as it is asked."""
+
+    def copied() -> Engine:
+        file = tmp_path / f"{uuid.uuid4().hex}.db"
+        shutil.copy(sqlite_template, file)
+        return make_engine(f"sqlite:///{file}")
+
+    return copied
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events, st.integers(1, 5))
 def test_any_order_of_events_keeps_counters_exact_and_removals_final(
-    tmp_path_factory: pytest.TempPathFactory, found: list[tuple[str, int, int]], size: int
+    fresh: Callable[[], Engine], found: list[tuple[str, int, int]], size: int
 ) -> None:
     """In batches of any size, each of them twice."""
 
     def final(step: int) -> list[Any]:
-        folder = tmp_path_factory.mktemp("order")
-        engine = make_engine(f"sqlite:///{folder}/t.db")
-        migrate.upgrade(engine)
+        engine = fresh()
         keyword = keywords.add(engine, "storm")
         lease = take(engine)
         items = [as_item(event) for event in found]
@@ -592,12 +605,11 @@ def test_any_order_of_events_keeps_counters_exact_and_removals_final(
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events, st.integers(1, 5))
 def test_rows_made_before_a_transaction_are_those_that_it_would_make(
-    tmp_path_factory: pytest.TempPathFactory, found: list[tuple[str, int, int]], size: int
+    fresh: Callable[[], Engine], found: list[tuple[str, int, int]], size: int
 ) -> None:
     stored = []
     for prepared in (False, True):
-        engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('made')}/t.db")
-        migrate.upgrade(engine)
+        engine = fresh()
         keywords.add(engine, "storm")
         lease = take(engine)
         items = [as_item(event) for event in found]
