@@ -111,4 +111,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONFAULTHANDLER", "1")
+    # Tests begin hundreds of processes; each would compile the product anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.exit(main())
