@@ -304,6 +304,29 @@ def test_a_bluesky_post_is_matched_in_all_its_texts() -> None:
     assert found.cursor == found.occurred_at
 
 
+@pytest.mark.parametrize("with_media", [False, True])
+@pytest.mark.parametrize(
+    ("collection", "kind"),
+    [
+        ("app.bsky.feed.post", "quote"),
+        ("app.bsky.feed.generator", "post"),
+        ("app.bsky.graph.list", "post"),
+        ("app.bsky.graph.starterpack", "post"),
+    ],
+)
+def test_on_bluesky_only_a_post_that_is_embedded_is_a_quote(
+    collection: str, kind: str, with_media: bool
+) -> None:
+    record = {"uri": f"at://did:plc:b/{collection}/1", "cid": "bafy"}
+    embed: dict[str, Any] = {"$type": "app.bsky.embed.record", "record": record}
+    if with_media:
+        media = {"$type": "app.bsky.embed.images", "images": [{"alt": "rain"}]}
+        embed = {"$type": "app.bsky.embed.recordWithMedia", "record": embed, "media": media}
+    found = one(post_event("storm", record={"embed": embed}))
+    assert found.kind == kind
+    assert ("quote" in found.traits, "media" in found.traits) == (kind == "quote", with_media)
+
+
 def test_mastodon_in_its_three_forms() -> None:
     frame = {"stream": ["public"], "event": "update", "payload": json.dumps(STATUS)}
     sse = b"event: update\ndata: " + json.dumps(STATUS).encode()

@@ -201,13 +201,20 @@ def _thumbnail(did: str, blob: Object) -> str:
 def _kind(record: Object, embed: Object) -> Kind:
     if inner(record, "reply"):
         return "reply"
-    return "quote" if inner(embed, "record") else "post"
+    return "quote" if _is_quote(embed) else "post"
 
 
 def _traits(record: Object, embed: Object, shown: Object) -> list[str]:
-    found = [("reply", inner(record, "reply")), ("quote", inner(embed, "record"))]
-    found.append(("media", shown if text(shown, "$type").endswith(_MEDIA) else {}))
-    return [name for name, value in found if value]
+    found = {"reply": bool(inner(record, "reply")), "quote": _is_quote(embed)}
+    found["media"] = text(shown, "$type").endswith(_MEDIA)
+    return [name for name, holds in found.items() if holds]
+
+
+def _is_quote(embed: Object) -> bool:
+    """Whether a post is embedded; feeds, lists and starter packs are embedded likewise."""
+    record = inner(embed, "record")
+    uri = text(inner(record, "record") or record, "uri")  # the first is of one with media
+    return uri.split("/")[3:4] == [POSTS]
 
 
 def _facets(record: Object) -> tuple[list[Link], list[str]]:
