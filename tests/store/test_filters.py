@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select, update
 
-from tests.store.posts import AT, post, take
+from tests.store.posts import AT, post, store, take
 from tweeter import choices, links
-from tweeter.choices import BadFilter, hour_of_week
+from tweeter.choices import HOUR_US, BadFilter, hour_of_week
 from tweeter.columns import Column
 from tweeter.errors import KeywordSyntaxError
 from tweeter.filters import Filter, Question, Sieve
@@ -272,6 +272,18 @@ def test_hours_of_the_week_are_those_of_the_calendar() -> None:
         moment = datetime(2026, 11, 2, 0, 59, 59, 999_999, UTC) + timedelta(hours=n)  # a Monday
         us = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
         assert hour_of_week(us) == moment.weekday() * 24 + moment.hour
+
+
+def test_hours_of_the_week_from_before_1970_are_found(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    times = [(n * 24 + n % 24) * HOUR_US + 7 for n in (-21_000, -20, -9, -5, -1, 3)]
+    made = [post(n, occurred_at=at, created_at=at, sort_us=at) for n, at in enumerate(times)]
+    store(engine, take(engine), *made)
+    for one in made:
+        hour = hour_of_week(one.occurred_at)
+        expected = {other.key for other in made if hour_of_week(other.occurred_at) == hour}
+        found = search.search(engine, Filter(hour=(str(hour),))).posts
+        assert {each.key for each in found} == expected
 
 
 def test_all_that_is_chosen_can_be_followed() -> None:

@@ -43,6 +43,18 @@ def test_buckets_of_all_series_are_the_sums_of_each(
         assert cells == sorted(cells, key=lambda cell: (cell.start, cell.name))
 
 
+@pytest.mark.parametrize("width", [HOUR, 3 * HOUR, 7 * DAY])
+@pytest.mark.parametrize("by", ["", "lang"])
+def test_buckets_from_before_1970_are_as_all_others(engine: Engine, width: int, by: str) -> None:
+    keyword_id = keywords.add(engine, "storm").id
+    times = [n * DAY + 5_000 for n in (-21_000, -20, -9, -5, -2, -1, 3)]
+    store(engine, take(engine), *(post(n, occurred_at=at * US) for n, at in enumerate(times)))
+    grid = Grid(since=-22_000 * DAY, until=14 * DAY, width=width, offset=4 * DAY)
+    expected = Counter(at - (at - 4 * DAY) % width for at in times)
+    cells = sums.over_time(engine, [keyword_id], grid, by=by)[keyword_id]
+    assert {cell.start: cell.posts for cell in cells} == expected
+
+
 @pytest.mark.parametrize("width", [MINUTE, 300, 1_800])
 @pytest.mark.parametrize("narrow", [Narrow(), Narrow(network=("!x",)), Narrow(lang=("ja",))])
 def test_short_buckets_come_from_minutes_or_fives(

@@ -19,6 +19,7 @@ from tweeter.keywords.haystack import of_parts, parts_of
 from tweeter.keywords.index_words import Wanted, domain, hashtag, is_exact, wanted
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, holds
 from tweeter.keywords.normalise import normalise
+from tweeter.moments import YEAR_1_US
 from tweeter.records import Keyword, Link, Post
 from tweeter.store.schema import matches, posts
 
@@ -26,6 +27,11 @@ _NAMES = "id network text also kind traits lang author_id author_handle links ta
 LOOKED_AT = tuple(posts.c[name] for name in _NAMES.split())  # of a candidate that is checked
 _OF_A_HIT = ("id", "network", "kind", "traits", "lang", "links", "tags", "occurred_at")
 DESCRIBED_BY = tuple(posts.c[name] for name in _OF_A_HIT)  # of one that need not be checked
+
+_WEEK_US = WEEK_HOURS * HOUR_US
+# So many whole weeks before 1970 the first moment is: added before %, which databases take of less
+# than 0 otherwise than Python.
+_WEEKS_US = -(YEAR_1_US // _WEEK_US) * _WEEK_US
 
 
 @lru_cache(maxsize=4096)
@@ -118,7 +124,8 @@ def _either(
 
 def _hour_starts(at: ColumnElement[int]) -> ColumnElement[int]:
     """When its hour begins, since Monday; without dividing, as each database divides otherwise."""
-    return (at + 3 * 24 * HOUR_US) % (WEEK_HOURS * HOUR_US) - at % HOUR_US
+    at = at + _WEEKS_US
+    return (at + 3 * 24 * HOUR_US) % _WEEK_US - at % HOUR_US
 
 
 def _node(question: Question) -> Node | None:

@@ -26,12 +26,17 @@ from sqlalchemy import (
     union_all,
 )
 
+from tweeter.moments import YEAR_1_US
 from tweeter.store import known
-from tweeter.store.cells import HOUR, MINUTE, SIZES, TOTAL_SIZES
+from tweeter.store.cells import HOUR, MINUTE, SIZES, TOTAL_SIZES, US
 from tweeter.store.engine import reading
 from tweeter.store.schema import keyword_versions, totals, volumes
 
 SERIES = ("network", "kind", "lang")
+
+# So many seconds before 1970 the first moment is. Added before %, which databases take of less than
+# 0 otherwise than Python.
+_FIRST = -YEAR_1_US // US
 
 Times = tuple[int, int]  # since and until, which is outside; seconds since 1970
 Piece = tuple[int, int, int]  # the size of its sums, since and until
@@ -88,7 +93,8 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
 
     def bucket(self, start: Any) -> Any:
         """Where the bucket of a sum begins that begins at `start`, a number or a column."""
-        return start - (start + -self.offset % self.width) % self.width  # never % of less than 0
+        ahead = _FIRST + (-self.offset - _FIRST) % self.width
+        return start - (start + ahead) % self.width
 
 
 def hourly(since: int, until: int) -> Grid:
