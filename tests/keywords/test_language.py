@@ -1,5 +1,6 @@
 """The fast engine equals the obvious one; what is printed parses to the same; nothing crashes."""
 
+import re
 import sys
 import time
 import unicodedata
@@ -19,15 +20,38 @@ from tweeter.keywords import (
     parse,
     print_expression,
 )
+from tweeter.keywords.boundaries import is_word
 from tweeter.keywords.features import features
 from tweeter.keywords.nodes import And, Field, Mention, Node, Not, Or, Prefix, Tag, Word, holds
-from tweeter.keywords.normalise import _APOSTROPHES, _EVEN, _INVISIBLE, normalise
+from tweeter.keywords.normalise import _APOSTROPHES, _EVEN, _INVISIBLE, _SIGN, _set_apart, normalise
 from tweeter.keywords.printing import in_order
 from tweeter.records import Keyword, Link, Post
 
+LETTERS = "Ⓐ-ⓩ🄰-🅏"  # circled and squared: signs to Unicode, letters to people and to us
+LOW_LINES = "＿︳︴﹍-﹏"  # compared as "_", which is of a word
+
 # Few letters, so that words meet; with what makes boundaries hard.
 PIECES = ["a", "b", "cat", "Cat", "é", "e\u0301", "猫", "ๆ", "한", "#", "@", "_", "'", "’", "+"]
-PIECES += ["-", ".", " ", "  ", "\u200b", "🔥", "1", "ß", "ﬁ", "\u0301", '"', "\n", "(", "*"]
+PIECES += [
+    "™",
+    "´",
+    "№",
+    "\u20e3",
+    "-",
+    ".",
+    " ",
+    "  ",
+    "\u200b",
+    "🔥",
+    "1",
+    "ß",
+    "ﬁ",
+    "\u0301",
+    '"',
+    "\n",
+    "(",
+    "*",
+]
 
 words = st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join)
 texts = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
@@ -284,6 +308,17 @@ def test_ten_thousand_keywords_are_one_engine() -> None:
     assert [match.keyword_id for match in found] == [77, 9999]
 
 
+def test_what_is_no_letter_ends_a_word_also_where_folding_makes_letters_of_it() -> None:
+    matcher = Matcher([Keyword(id=1, expression="storm")])
+    others = re.compile(f"[{LETTERS}{LOW_LINES}]")
+    for code in (*range(0xD800), *range(0xE000, sys.maxunicode + 1)):
+        character = chr(code)
+        if is_word(character) or normalise(character) == character or others.match(character):
+            continue
+        if not _INVISIBLE.match(character):
+            assert matcher.match(post(f"{character}storm{character}")), hex(code)
+
+
 def test_what_is_not_odd_needs_no_more_than_folding() -> None:
     """Of no other character anything invisible, an apostrophe or a stack of marks can come."""
     for code in (*range(0xD800), *range(0xE000, sys.maxunicode + 1)):
@@ -293,6 +328,7 @@ def test_what_is_not_odd_needs_no_more_than_folding() -> None:
             folded = unicodedata.normalize("NFKC", folded)
             assert not _INVISIBLE.search(folded), hex(code)
             assert not _APOSTROPHES.search(folded), hex(code)
+            assert not _SIGN.match(character), hex(code)
             assert unicodedata.category(character) not in ("Mn", "Me"), hex(code)
             assert {c for c in folded if c.isspace()} <= {" ", "\n"}, hex(code)
 
@@ -302,7 +338,7 @@ def test_what_is_not_odd_needs_no_more_than_folding() -> None:
     | st.text("aé \n\t\r\x85\xa0\u2028\u3000\x00", max_size=10)
 )
 def test_the_short_way_gives_what_the_long_one_does(text: str) -> None:
-    long = _INVISIBLE.sub("", text)
+    long = _SIGN.sub(_set_apart, _INVISIBLE.sub("", text))
     long = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", long).casefold())
     assert normalise(text) == " ".join(_APOSTROPHES.sub("'", long).split())
 

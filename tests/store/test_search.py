@@ -64,6 +64,7 @@ TEXTS = [
     "storm香港storm",
     "🌊 waves 🌊🌊",
     "❤️ and ☕",
+    "Storm™, ´sea´ №5 10㎞ 1️⃣2️⃣",
     ":) and :-(",
     "#storm #猫好き #cat",
     "@alice.example hi, me@alice.example",
@@ -136,6 +137,9 @@ EXPRESSIONS = [
     "storm NOT lang:en",
     "storm NOT from:alice",
     "nothing",
+    "1️⃣",
+    "№5 OR 10㎞",
+    '"storm™"',
 ]
 
 

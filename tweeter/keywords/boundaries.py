@@ -30,11 +30,14 @@ UNSPACED = (
 )
 
 
+_KEYCAP = "\u20e3"  # makes an emoji of a digit; a mark to Unicode
+
+
 def is_word(character: str) -> bool:
     """A letter, digit, mark or underscore, of any script."""
-    return (
-        character == "_" or character.isalnum() or unicodedata.category(character).startswith("M")
-    )
+    if character in ("_", _KEYCAP):
+        return character == "_"
+    return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
 class _Spaced(dict[str, bool]):
@@ -57,7 +60,9 @@ class _Word(dict[str, bool]):
 
 SPACED = _Spaced()
 WORD = _Word()
-_NO_TAG = "/=&"  # before "#": an address or a character reference, a hashtag on no network
+_NO_TAG = (
+    "/=&"  # before "#": it is part of an address; tags that a network lists have nothing there
+)
 
 
 def stands_alone(haystack: str, start: int, end: int, kind: str) -> bool:
