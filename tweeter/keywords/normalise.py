@@ -120,7 +120,9 @@ def _set_apart(found: re.Match[str]) -> str:
 
 def composed(text: str) -> str:
     """The same form with the capitals as they are written: what a network is asked for."""
-    return " ".join(_APOSTROPHES.sub("'", _composed(text)).split())
+    if not text.isascii():
+        text = _APOSTROPHES.sub("'", _composed(text))
+    return " ".join(text.split())
 
 
 def _composed(text: str) -> str:
