@@ -60,9 +60,7 @@ class _Word(dict[str, bool]):
 
 SPACED = _Spaced()
 WORD = _Word()
-_NO_TAG = (
-    "/=&"  # before "#": it is part of an address; tags that a network lists have nothing there
-)
+_NO_TAG = "/=&"  # before "#": part of an address; what a network lists has nothing there
 
 
 def stands_alone(haystack: str, start: int, end: int, kind: str) -> bool:
