@@ -9,6 +9,7 @@ from tests.store.posts import post, store, take
 from tweeter.filters import Filter
 from tweeter.store import keywords, removals, walk
 from tweeter.store import posts as posts_page
+from tweeter.store import search as search_page
 from tweeter.store.engine import among, make_engine, reading, there, writing
 from tweeter.store.migrate import upgrade
 from tweeter.store.schema import metadata, posts
@@ -109,4 +110,36 @@ def test_pages_read_no_whole_table(
     assert [step for step in whole_tables(steps) if step.split()[1] not in small] == []
     along = [step for step in steps if "ix_matches_keyword_id_occurred_at_post_id" in step]
     assert all("occurred_at<?" in step for step in along)
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        Filter(q="storm", network=("bluesky",)),
+        Filter(q="storm", network=("bluesky",), since="2026-11-01"),
+        Filter(q="storm", network=("bluesky",), keyword=("1",)),
+        Filter(q='"a storm"', network=("bluesky",)),
+        Filter(q="storm", since="2026-11-01", until="2026-11-20"),
+    ],
+)
+@pytest.mark.parametrize("few", [1, walk.FEW], ids=["many", "few"])
+def test_the_full_text_is_asked_once_and_not_for_each_post(
+    tmp_path: object, chosen: Filter, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/plans.db")
+    upgrade(engine)
+    keywords.add(engine, "storm")
+    store(engine, take(engine), *(post(n) for n in range(20)))
+    monkeypatch.setattr(walk, "FEW", few)
+    monkeypatch.setattr(walk.Walk, "_are_most", False)
+    for name in ("COUNTED", "DESCRIBED"):  # the rest is counted by the database
+        monkeypatch.setattr(search_page, name, 5)
+    asked = asked_by(engine, lambda: search(engine, chosen))
+    assert any("count(" in words and "posts JOIN" in words for words, _ in asked)
+    with reading(engine) as connection:
+        steps = steps_of(connection, asked)
+    of_index = [step for step in steps if "VIRTUAL TABLE" in step]
+    assert of_index
+    assert [step for step in of_index if "=M" in step] == []  # "=": one post of the index
     engine.dispose()
