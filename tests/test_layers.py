@@ -17,7 +17,7 @@ ROWS = [
     {"keywords", "decode", "links"},
     {"choices"},
     {"filters"},
-    {"columns"},
+    {"columns", "followable"},
     {"store", "sources"},
     {"cards"},
     {"changes"},

@@ -12,7 +12,7 @@ A post travels through these rooms, top to bottom; a module imports only from ro
     links                             addresses in posts as they are compared
     choices                           values that a filter names, and those true of a post
     filters                           which posts: of a search, a saved search, a column
-    columns                           what a column of the live deck shows
+    columns  followable               what a column of the live deck shows; a search as a keyword
     sources/  store/                  the networks' sockets; the only place that knows SQLAlchemy
     cards                             a post as readers see it, by its network's rules
     changes                           what browsers are told of the live feed, made once for all

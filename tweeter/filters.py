@@ -20,7 +20,6 @@ import msgspec
 from tweeter import links, moments
 from tweeter.choices import (
     HAS,
-    NETWORKS,
     ONLY,
     STATES,
     BadFilter,
@@ -33,8 +32,7 @@ from tweeter.choices import (
     one_of,
 )
 from tweeter.errors import KeywordSyntaxError
-from tweeter.keywords import Matcher, parse, print_expression
-from tweeter.keywords.nodes import And, Field, Node, Not, Or, Tag
+from tweeter.keywords import Matcher, parse
 from tweeter.keywords.normalise import normalise
 from tweeter.records import Keyword, Post
 from tweeter.texts import say
@@ -145,34 +143,6 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
         """
         return Question((self,)).passes(post, keyword_ids)
 
-    def as_keyword(self) -> tuple[str, tuple[str, ...]]:
-        """The same as an expression to follow, and its networks; "" if it needs a word.
-
-        Only times, keywords and states are left out: what is followed has none. "" also for
-        single links, which the language of keywords cannot say.
-        """
-        if self.link:
-            return "", ()
-        try:
-            parts = [parse(self.q)] if self.q else []
-            parts += [Not(parse(self.without))] if self.without else []
-        except KeywordSyntaxError:
-            return "", ()
-        parts += _chosen(self.lang, lambda value: Field("lang", value))
-        kinds = tuple(kind for kind in self.kind if kind.removeprefix("-") != "post")
-        parts += _chosen(kinds, lambda value: Field("is", value))
-        parts += _chosen(self.tag, Tag)
-        parts += _chosen([self.only] if self.only else [], lambda value: Field("has", value))
-        networks = tuple(
-            v for v in NETWORKS[:3] if self.network and of_values(self.network).has({v})
-        )
-        try:
-            text = print_expression(And(tuple(parts)) if len(parts) > 1 else parts[0])
-            parse(text)
-        except (IndexError, KeywordSyntaxError):
-            return "", ()
-        return text, networks
-
 
 # Two words are no hashtag, and a link may have commas in it. A run of separators is tried once,
 # from its beginning: from each of its characters it would take the square of its length.
@@ -187,13 +157,6 @@ def values_of(args: Args) -> dict[str, Any]:
         words = (word for given in args.get(name, ()) for word in re.split(between, given))
         found[name] = tuple(word.strip() for word in words if word.strip())
     return found
-
-
-def _chosen(values: Iterable[str], make: Any) -> list[Node]:
-    """Values of one name as nodes that must all hold."""
-    wanted = [make(value) for value in values if not value.startswith("-")]
-    nodes: list[Node] = [Or(tuple(wanted)) if len(wanted) > 1 else wanted[0]] if wanted else []
-    return nodes + [Not(make(value[1:])) for value in values if value.startswith("-")]
 
 
 def span(filters: Iterable[Filter], now: int) -> tuple[int, int]:

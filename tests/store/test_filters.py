@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -16,7 +17,7 @@ from tweeter.choices import HOUR_US, BadFilter, hour_of_week
 from tweeter.columns import Column
 from tweeter.errors import KeywordSyntaxError
 from tweeter.filters import Filter, Question, Sieve
-from tweeter.keywords.parse import parse
+from tweeter.followable import NotFollowable, as_keyword
 from tweeter.records import IdentityChange, Link, Match, Post
 from tweeter.store import (
     backlog,
@@ -288,12 +289,60 @@ def test_hours_of_the_week_from_before_1970_are_found(engine: Engine) -> None:
 
 def test_all_that_is_chosen_can_be_followed() -> None:
     chosen = Filter(q="a OR b", without="c d", kind=("-repost",), only="link")
-    followed, _ = chosen.as_keyword()
-    assert followed == "(a OR b) NOT (c d) NOT is:repost has:link"
-    assert parse(followed)
-    assert Filter(q="a", only="-media").as_keyword()[0] == "a NOT has:media"
-    assert Filter(q="a", link=("https://b.org",)).as_keyword() == ("", ())
+    assert as_keyword(chosen) == ("(a OR b) NOT (c d) NOT is:repost has:link", (), ())
+    assert as_keyword(Filter(q="a", only="-media")).expression == "a NOT has:media"
+    followed = as_keyword(
+        Filter(q="a OR b", lang=("en", "-fr"), tag=("c",), network=("x", "-bluesky"))
+    )
+    assert followed[:2] == ("(a OR b) lang:en NOT lang:fr #c", ("x",))
+    chosen = Filter(q="storm", without="sale OR 嵐", only="media")
     for one in POSTS:
-        assert Filter(q="storm", without="sale OR 嵐", only="media").matches(one) == Filter(
-            q=Filter(q="storm", without="sale OR 嵐", only="media").as_keyword()[0]
-        ).matches(one)
+        same = Filter(q=as_keyword(chosen).expression)
+        assert chosen.matches(one) == same.matches(one)
+
+
+def test_a_keyword_is_of_the_kinds_of_the_search() -> None:
+    reply = post(5, "storm", kind="reply", traits=("reply", "quote"))  # one here, both there
+    some = [post(n, "storm", kind=kind, traits=(kind,)) for n, kind in enumerate(choices.KINDS)]
+    every = [*choices.KINDS, *(f"-{kind}" for kind in choices.KINDS)]
+    for count in (1, 2, 3):
+        for values in combinations(every, count):
+            chosen = Filter(q="storm", kind=values)
+            finds = [one for one in some if chosen.matches(one)]
+            if not finds:
+                with pytest.raises(NotFollowable):
+                    as_keyword(chosen)
+                continue
+            followed = as_keyword(chosen)
+            same = Filter(q=followed.expression)
+            assert [one for one in some if same.matches(one)] == finds, values
+            is_told = any("both for a keyword" in note for note in followed.notes)
+            assert is_told or chosen.matches(reply) == same.matches(reply), values
+    assert as_keyword(Filter(q="storm", kind=("-post",))).expression == (
+        "storm (is:reply OR is:repost OR is:quote)"
+    )
+    assert as_keyword(Filter(q="storm", kind=("post", "reply"))).expression == (
+        "storm NOT is:repost NOT is:quote"
+    )
+
+
+def test_what_no_keyword_can_say_is_said() -> None:
+    for chosen, why in (
+        (Filter(q="a", link=("https://b.org",)), "url:example.org"),
+        (Filter(q="a", hour=("5",)), "hour of the week"),
+        (Filter(q="a", state=("-edited",)), "edited or sensitive"),
+        (Filter(q="a", keyword=("8",)), "posts of a keyword"),
+        (Filter(q="a", lang=("-und",)), "whether a language is said"),
+        (Filter(q="a", network=("demo",)), "invented"),
+        (Filter(q="a", network=("x", "-x")), "No post can pass"),
+        (Filter(q="a", without="a"), "No post can match"),
+        (Filter(lang=("en",)), "alone"),
+        (Filter(), "empty"),
+    ):
+        with pytest.raises(NotFollowable, match=why):
+            as_keyword(chosen)
+    of_some = as_keyword(Filter(q="a", network=("-x",), since="2d", tag=("b",)))
+    assert of_some.networks == ("bluesky", "mastodon")
+    assert [note.split()[1] for note in of_some.notes] == ["times", "invented", "keyword"]
+    assert as_keyword(Filter(q="a", network=choices.NETWORKS)) == ("a", (), ())
+    assert as_keyword(Filter(q="a", network=("-demo",))).networks == choices.NETWORKS[:3]

@@ -296,9 +296,6 @@ def test_a_filter_is_an_address_and_back() -> None:
             Filter.from_args(wrong)
     with pytest.raises(KeywordSyntaxError):
         Query(Question((Filter(q="storm OR"),)), AT)
-    followed = Filter(q="a OR b", lang=("en", "-fr"), tag=("c",), network=("x", "-bluesky"))
-    assert followed.as_keyword() == ("(a OR b) lang:en NOT lang:fr #c", ("x",))
-    assert Filter(lang=("en",)).as_keyword() == ("", ())
 
 
 def test_counts_facets_and_histogram_are_of_all_hits_also_on_an_older_page(

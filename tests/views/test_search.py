@@ -142,7 +142,12 @@ def test_what_posts_have_is_listed_and_asked_for(client: FlaskClient, engine: En
     shown = client.get(f"/search?only=-media&link={link}").text
     assert "Has: <b>not</b>" in shown
     assert 'href="/search?link=https%3A%2F%2Fexample.org%2Fa%2Cb&amp;only=media"' in shown  # flip
-    assert "Follow this as a keyword" not in shown  # no keyword can say it
+    assert "Follow this as a keyword" not in shown
+    assert "To follow it as a keyword: A keyword cannot ask for one link" in shown
+    assert "follow it as a keyword" not in client.get("/search").text
+    followed = client.get("/search?q=storm&kind=post&since=2d").text
+    assert 'name="expression" value="storm NOT is:reply NOT is:repost NOT is:quote"' in followed
+    assert "The times are left out" in followed
     fields = hidden_of(shown)
     assert (fields["link"], fields["only"]) == ("https://example.org/a,b", "-media")
     column = f"/live?c1=all&c1.link={link}&c1.only=-media"

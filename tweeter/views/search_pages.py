@@ -93,7 +93,7 @@ def _results(chosen: Filter, found: Found) -> dict[str, Any]:
     counts = found.counts
     numbers = [int(value) for value, _ in counts.facets["keyword"]]
     names = names_under(found.posts) | expressions.names(engine(), numbers)
-    expression, networks = chosen.as_keyword()
+    follow, no_follow = search_show.as_keyword(chosen)
     return {
         "found": found,
         "counts": counts,
@@ -105,8 +105,8 @@ def _results(chosen: Filter, found: Found) -> dict[str, Any]:
         "next": search_show.address(chosen, found.older) if found.older else "",
         "names": names,
         "marks": marked(chosen, found.posts),
-        "follow": expression,
-        "follow_networks": networks,
+        "follow": follow,
+        "no_follow": no_follow,
     }
 
 

@@ -7,9 +7,11 @@ from urllib.parse import urlencode
 import msgspec
 from flask import url_for
 
+from tweeter import followable
 from tweeter.choices import NO_LANGUAGE, is_value
 from tweeter.columns import BadColumn, Column
 from tweeter.filters import MANY, Filter
+from tweeter.followable import Followable
 from tweeter.moments import iso
 from tweeter.statistics.unseen import Band
 from tweeter.store.cells import US
@@ -209,6 +211,15 @@ def as_column(chosen: Filter, saved: Sequence[SavedSearch]) -> tuple[list[tuple[
     except BadColumn as error:
         return [], error.args[0]
     return column.to_args(), ""
+
+
+def as_keyword(chosen: Filter) -> tuple[Followable | None, str]:
+    """The search as a keyword, or (None, why it can be none); "" of what looks for nothing."""
+    try:
+        return followable.as_keyword(chosen), ""
+    except followable.NotFollowable as error:
+        is_open = chosen.lacking("since").lacking("until") == Filter()
+        return None, "" if is_open else error.args[0]
 
 
 def twins(chosen: Filter) -> Twins:
