@@ -16,6 +16,7 @@ from sqlalchemy import Engine, delete, event, update
 
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, removal, store, take
+from tests.store.sums import sums_are_a_recount
 from tests.views.test_api import is_problem
 from tweeter.moments import iso
 from tweeter.records import Link, now_us
@@ -501,6 +502,44 @@ def test_a_list_that_takes_long_says_how_far_it_came(
     monkeypatch.undo()
     further = re.findall('rel="next" href="([^"]+)">Look further back', page)[0]
     assert len(listed(client.get(unescape(further)).text)) == 9
+
+
+def test_a_language_that_is_not_said_is_one_whether_x_calls_it_und_or_not(
+    engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storm = keywords.add(engine, "storm").id
+    said = ("en", "", "und", "und-Latn", "und")
+    lease = take(engine)
+    store(engine, lease, *(post(n, lang=lang, tags=("quay",)) for n, lang in enumerate(said)))
+    since = AT // HOUR_US * HOUR_US
+    times = f"from={iso(since)}&to={iso(since + HOUR_US)}"
+    for most in (narrowed.MOST, 0):
+        monkeypatch.setattr(narrowed, "MOST", most)
+        for query, posts in (
+            ("lang=", 4),
+            ("lang=und", 4),
+            ("lang=!", 1),
+            ("lang=!und", 1),
+            ("lang=!en&lang=!", 0),
+            ("by=lang", 5),
+        ):
+            found = statistics(client, storm, f"{times}&{query}")
+            assert found["volume"]["total"] == posts, query
+            assert found["shares"]["lang"] == {"": 4, "en": 1}, query
+            page = client.get(f"/keywords/{storm}?{times}&{query}").text
+            assert "known for 20 %" in page, query
+    drawn = statistics(client, storm, f"{times}&by=lang")["volume"]["stacks"]
+    assert [(one["name"], sum(one["posts"])) for one in drawn] == [("", 4), ("en", 1)]
+    for query, posts in (("lang=", 4), ("lang=!", 1), ("lang=und&tag=quay", 4)):
+        page = client.get(f"/keywords/{storm}?{times}&{query}").text
+        (asked,) = set(re.findall('<a href="/search[?]([^"]*)">Search with all filters', page))
+        counts = client.get(f"/api/v1/search?{unescape(asked)}").json["counts"]
+        assert counts["counted"] == posts, query
+    sums_are_a_recount(engine)
+    store(engine, lease, removal(2))
+    sums_are_a_recount(engine)
+    KEEPER.forget()
+    assert statistics(client, storm, times)["shares"]["lang"] == {"": 3, "en": 1}
 
 
 def test_an_hour_of_the_week_leads_to_its_posts(engine: Engine, client: FlaskClient) -> None:

@@ -110,11 +110,11 @@ def _as_good_as(keyword_id: int, question: Question, times: tuple[int, int]) -> 
 
 def passes(question: Question, row: Made) -> bool:
     """Whether a post passes all filters, as the statistics count it."""
-    return not lacking(question, row.volume) and has_value(question, row.facets)
+    return not lacking(question, row.volume.as_read) and has_value(question, row.facets)
 
 
 def lacking(question: Question, counted: Volume) -> list[str]:
-    """The names of the series by which it does not pass."""
+    """The names of the series by which it does not pass. counted: as it is read."""
     return [
         name
         for name in SERIES

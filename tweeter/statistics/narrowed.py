@@ -129,7 +129,7 @@ class _Counted:
 
     def add(self, row: Mapping[Any, Any]) -> None:
         self.looked_at += 1
-        counted = cells.volume(row)
+        counted = cells.volume(row).as_read
         lacking = behind.lacking(self._question, counted)
         if len(lacking) > 1 or (lacking and not self._question.which[0]):  # nobody asks what it has
             self._share(counted, lacking)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tweeter import moments
-from tweeter.choices import KINDS, NETWORKS, expected, is_value, one_of
+from tweeter.choices import KINDS, NETWORKS, NO_LANGUAGE, expected, is_value, one_of
 from tweeter.errors import BadQuestion
 from tweeter.records import now_us
 from tweeter.statistics import spans, voice
@@ -75,7 +75,9 @@ def _narrow(args: Args) -> Narrow:
         for value in values:
             if not can_be(name, value.removeprefix("!")):
                 raise BadQuestion(expected(name, value, _WHAT[name])).at(name)
-    return Narrow(**found)
+    not_said = {NO_LANGUAGE: "", f"!{NO_LANGUAGE}": "!"}
+    lang = dict.fromkeys(not_said.get(value, value) for value in found["lang"])
+    return Narrow(network=found["network"], kind=found["kind"], lang=tuple(lang))
 
 
 _WHAT = {

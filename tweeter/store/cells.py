@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tweeter.choices import NO_LANGUAGE
 from tweeter.keywords.features import languages
 from tweeter.keywords.normalise import normalise
 from tweeter.links import short, tidy
@@ -33,6 +34,16 @@ class Volume(NamedTuple):
     network: str
     kind: str
     lang: str
+
+    @property
+    def as_read(self) -> "Volume":
+        """As readers see it."""
+        return self._replace(lang=said(self.lang))
+
+
+def said(series: str) -> str:
+    """A series by its name for readers: some networks say NO_LANGUAGE where others say nothing."""
+    return "" if series == NO_LANGUAGE else series
 
 
 class Made(dict[str, Any]):

@@ -1,7 +1,8 @@
 """Reading the sums that `rollups` keeps: posts over time (what is in them: `facet_sums`).
 
 Every question is answered from `totals` and `volumes`, so what it costs does not grow with the
-number of posts. Moments are seconds since 1970, UTC; until is outside.
+number of posts. Moments are seconds since 1970, UTC; until is outside. A language that is not said
+is "" here, also where the sums keep that a network called it NO_LANGUAGE.
 """
 
 from collections import Counter, defaultdict
@@ -26,9 +27,10 @@ from sqlalchemy import (
     union_all,
 )
 
+from tweeter.choices import NO_LANGUAGE
 from tweeter.moments import YEAR_1_US
 from tweeter.store import known
-from tweeter.store.cells import HOUR, MINUTE, SIZES, TOTAL_SIZES, US
+from tweeter.store.cells import HOUR, MINUTE, SIZES, TOTAL_SIZES, US, said
 from tweeter.store.engine import reading
 from tweeter.store.schema import keyword_versions, totals, volumes
 
@@ -60,11 +62,16 @@ class Narrow(msgspec.Struct, frozen=True, kw_only=True):
             condition
             for name in SERIES
             if name in table.c
-            for condition in among(table.c[name], getattr(self, name))
+            for condition in among(table.c[name], _kept(getattr(self, name)))
         ]
 
 
 EVERY = Narrow()
+
+
+def _kept(names: Sequence[str]) -> list[str]:
+    """As the sums name them, where a language that is not said has two names."""
+    return [*names, *(f"{name}{NO_LANGUAGE}" for name in names if name in ("", "!"))]
 
 
 def among(column: Any, names: Sequence[str]) -> list[ColumnElement[bool]]:
@@ -132,7 +139,7 @@ def over_time(
     with reading(engine) as connection:
         rows = connection.execute(statement, {"keywords": list(keyword_ids)} | _edges(asked)).all()
     for keyword_id, at, series, posts, gone in rows:
-        cells, key = counted[keyword_id], (grid.bucket(at), series)
+        cells, key = counted[keyword_id], (grid.bucket(at), said(series))
         seen, less = cells.get(key, (0, 0))
         cells[key] = seen + posts, less + gone
     return {n: [Cell(*key, *cells[key]) for key in sorted(cells)] for n, cells in counted.items()}
@@ -296,7 +303,7 @@ def shares(
         rows = connection.execute(statement, _values(keyword_id, asked)).all()
     together: Counter[tuple[str, ...]] = Counter()
     for *series, posts in rows:
-        together[tuple(series)] += posts
+        together[tuple(map(said, series))] += posts
     for key, posts in together.items():
         row = dict(zip(SERIES, key, strict=True))
         for name in SERIES:
