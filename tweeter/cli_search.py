@@ -75,6 +75,7 @@ def find(expression: str, limit: int, output: str, as_json: bool, **given: Any) 
     older, left = "", limit
     writer = _writer("jsonl" if as_json else output)
     with pointing_at(chosen.q):
+        chosen.read()
         while left:
             page = search(
                 engine, chosen, older=older, limit=min(left, PAGE), counting=not (older or as_json)

@@ -34,7 +34,7 @@ from tweeter.choices import (
 from tweeter.errors import KeywordSyntaxError
 from tweeter.keywords import Matcher, parse
 from tweeter.keywords.normalise import normalise
-from tweeter.records import Keyword, Post
+from tweeter.records import Keyword, Post, now_us
 from tweeter.texts import say
 
 # Names that may come several times.
@@ -116,7 +116,9 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
                 except KeywordSyntaxError as error:
                     error.at(name)
                     raise
-        span((self,), 0)
+        since, until = span((self,), now_us())
+        if until and until <= since:
+            raise moments.BadMoment(say("The range ends before it begins.")).at("until")
 
     def having(self, name: str, value: str) -> Self:
         """With one value more; its opposite goes, and of the values before only the excluded stay.

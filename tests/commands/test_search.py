@@ -39,6 +39,10 @@ def test_page_api_and_command_find_the_same(person: Person) -> None:
     assert person.run("search", "volcano").stderr == "0 posts.\n"
     wrong = person.run("search", "storm OR (flood")
     assert (wrong.exit_code, wrong.stderr.splitlines()[1]) == (2, "  " + " " * 9 + "^")
+    wrong = person.run("search", "storm", "--since=2d", "--until=3d")
+    assert (wrong.exit_code, "ends before it begins" in wrong.stderr) == (2, True)
+    wrong = person.run("search", "storm", "--keyword=999")
+    assert (wrong.exit_code, "There is no keyword 999." in wrong.stderr) == (7, True)
     assert person.run("search", "--lang", "1").exit_code == 2
 
 

@@ -93,6 +93,47 @@ def test_a_search_says_what_the_index_lacks(client: FlaskClient, engine: Engine)
     assert "search index" not in client.get(f"/{asked}").text
 
 
+def test_what_nothing_can_be_found_for_is_refused(client: FlaskClient, engine: Engine) -> None:
+    fill(engine)
+    for query, code, status, words in (
+        ("q=storm&since=2d&until=3d", "bad_moment", 422, "The range ends before it begins."),
+        ("q=storm&keyword=999", "keyword_not_found", 404, "There is no keyword 999."),
+        ("q=storm&keyword=1,-999", "keyword_not_found", 404, "There is no keyword 999."),
+    ):
+        page = client.get(f"/search?{query}")
+        assert page.status_code == 422
+        assert words in page.text
+        assert "0 posts" not in page.text
+        for address in ("search", "search.csv"):
+            told = is_problem(client.get(f"/api/v1/{address}?{query}"), status, code)
+            assert words in told["detail"]
+    body = {"name": "a", "query": "since=2d&until=3d"}
+    is_problem(client.post("/api/v1/searches", json=body), 422, "bad_moment")
+    keywords.set_state(
+        engine, 1, "removed"
+    )  # what it matched is there until it is deleted for good
+    assert client.get("/api/v1/search?keyword=1").json["counts"]["counted"] == 8
+
+
+def test_a_deck_is_made_of_what_there_is(client: FlaskClient, engine: Engine) -> None:
+    fill(engine)
+    column, gone = {"of": "keyword:1"}, searches.save(engine, "mine", Filter(q="storm")).id
+    made = {"name": "a", "columns": [column, {"of": f"search:{gone}"}]}
+    assert client.post("/api/v1/decks", json=made).status_code == 201
+    searches.remove(engine, gone)
+    for new, code in (
+        ({"of": "keyword:999"}, "keyword_not_found"),
+        ({"of": "all", "keywords": ["-999"]}, "keyword_not_found"),
+        ({"of": f"search:{gone + 1}"}, "search_not_found"),
+    ):
+        body = {"name": "b", "columns": [column, new]}
+        is_problem(client.post("/api/v1/decks", json=body), 404, code)
+        body = {"columns": [*made["columns"], new]}
+        is_problem(client.patch("/api/v1/decks/1", json=body), 404, code)
+    assert client.patch("/api/v1/decks/1", json={"columns": made["columns"]}).status_code == 200
+    is_problem(client.get("/api/v1/decks/posts?c1=keyword:999"), 404, "keyword_not_found")
+
+
 def test_saved_searches(client: FlaskClient) -> None:
     body = {"name": " my  storms ", "query": "lang=en&q=storm+NOT+sale&older=5.5"}
     made = client.post("/api/v1/searches", json=body)

@@ -9,7 +9,7 @@ from tweeter.columns import Column
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.filters import Filter, Question
 from tweeter.keywords import accounts, network_of
-from tweeter.store import followed, identities, searches
+from tweeter.store import followed, identities, keywords, searches
 from tweeter.texts import say
 
 
@@ -30,6 +30,24 @@ def of_filters(engine: Engine, *filters: Filter) -> Question:
     return Question(
         tuple(one for one in filters if one != Filter()), _accounts(engine, expressions)
     )
+
+
+def refuse_unknown(engine: Engine, chosen: Filter) -> None:
+    """Raises KeywordNotFound for a keyword of the filter that there is not."""
+    for value in chosen.keyword:
+        try:
+            keywords.get(engine, int(value.removeprefix("-")))
+        except keywords.KeywordNotFound as error:
+            error.at("keyword")
+            raise
+
+
+def refuse_unknown_column(engine: Engine, column: Column) -> None:
+    """The same of a column, and of what it is of; raises KeywordNotFound and SearchNotFound."""
+    refuse_unknown(engine, column.subject)
+    refuse_unknown(engine, column.filter)
+    if column.search_id is not None:
+        searches.get(engine, column.search_id)
 
 
 def _accounts(engine: Engine, expressions: Iterable[str]) -> tuple[tuple[str, str], ...]:

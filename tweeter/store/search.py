@@ -98,8 +98,9 @@ def search(
     """A page of what is looked for, and if wanted the counts of all of it.
 
     older: `Found.older` of the page before; ValueError if it is none. Raises
-    KeywordSyntaxError, BadMoment.
+    KeywordSyntaxError, BadMoment, KeywordNotFound.
     """
+    questions.refuse_unknown(engine, chosen)
     query = Query(questions.of_filters(engine, chosen), now_us())
     tally = _Tally(query) if counting else None
     return _found(engine, _Page(query, limit), tally, older, time.monotonic() + limit_s)

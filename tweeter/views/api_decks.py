@@ -1,5 +1,6 @@
 """The API's routes about decks, and what a column of one shows that is already stored."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -36,6 +37,13 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
     """A body that says nothing."""
 
 
+def _refuse_unknown(given: Sequence[Column], known: Sequence[Column] = ()) -> None:
+    """Of columns that are new: what was a keyword or a search once may stay."""
+    for column in (one.checked() for one in given):
+        if column not in known:
+            questions.refuse_unknown_column(engine(), column)
+
+
 def _one(deck: Deck, status: int = 200, **headers: str) -> Response:
     return answer({"deck": deck}, status, **headers)
 
@@ -50,6 +58,7 @@ def list_decks() -> Response:
 def add_deck() -> Response:
     """Keep a deck."""
     body = body_of(NewDeck)
+    _refuse_unknown(body.columns)
     deck = decks.add(engine(), body.name, body.columns)
     return _one(deck, 201, Location=url_for("api.one_deck", deck_id=deck.id))
 
@@ -64,6 +73,8 @@ def one_deck(deck_id: int) -> Response:
 def change_deck(deck_id: int) -> Response:
     """Change its name or its columns; what is not named stays."""
     body = body_of(ChangedDeck)
+    if body.columns is not None:
+        _refuse_unknown(body.columns, decks.get(engine(), deck_id).columns)
     return _one(decks.change(engine(), deck_id, name=body.name, columns=body.columns))
 
 
@@ -82,6 +93,8 @@ def column_posts() -> Response:
     """
     args = parse_qs(request.query_string.decode("ascii", "replace"), keep_blank_values=True)
     found = columns.from_query(args, 1)
+    for column in found:
+        questions.refuse_unknown_column(engine(), column)
     (meaning,) = questions.of_columns(engine(), found or (Column(),))
     if meaning.question is None:
         raise SearchNotFound(meaning.trouble)
