@@ -103,6 +103,47 @@ def test_compared_series_are_indexed_to_their_own_means(
     assert "no post to compare with" in empty.text
 
 
+def test_a_network_and_a_kind_keep_their_colour_whatever_is_shown(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "flood").id
+    networks = ("mastodon", "mastodon", "mastodon", "x", "x", "bluesky")
+    kinds = ("reply", "reply", "post", "reply", "quote", "reply")
+    both = enumerate(zip(networks, kinds, strict=True))
+    some = [
+        post(n, "flood, storm", network=network, key=str(n), kind=kind)
+        for n, (network, kind) in both
+    ]
+    store(engine, take(engine), *some)
+    since = AT // HOUR_US * HOUR_US
+    times = f"from={iso(since)}&to={iso(since + HOUR_US)}"
+
+    def shown(query: str) -> list[tuple[str, int]]:
+        page = client.get(f"/keywords/{storm}?{times}&{query}").text
+        drawn = page.partition('<svg class="chart drawn')[2].partition("</figure>")[0]
+        legend = page.partition('class="legend"')[2].partition("</ul>")[0]
+        found = re.findall('swatch(?: line)? s([0-9]+)".*?<bdi dir="auto">(.*?)</bdi>', legend)
+        colours = [int(number) for number, _ in found]
+        paths = [int(one) for one in re.findall('<path class="(?:bar|line) s([0-9]+)"', drawn)]
+        assert paths == colours, query  # each has a post
+        return [(name, int(number)) for number, name in found]
+
+    every = [("mastodon", 3), ("x", 1), ("bluesky", 2)]
+    assert shown("") == every
+    for query, left in (
+        ("network=x", every[1:2]),
+        ("network=!mastodon", every[1:]),
+        ("kind=quote", every[1:2]),
+        (f"with={flood}", [*every, ("flood", 5)]),
+        (f"with={flood}&network=x", [every[1], ("flood", 5)]),
+        (f"with={flood}&scale=index", [("storm", 1), ("flood", 5)]),
+        (f"with={flood}&by=nothing", [("posts", 1), ("flood", 2)]),
+    ):
+        assert shown(query) == left, query
+    assert shown("by=kind") == [("reply", 2), ("post", 1), ("quote", 4)]
+    assert shown("by=kind&kind=quote") == [("quote", 4)]
+
+
 def test_an_earlier_time_and_keywords_are_compared_together(
     engine: Engine, client: FlaskClient
 ) -> None:
@@ -578,7 +619,7 @@ def test_what_is_not_known_is_drawn_as_no_zero(engine: Engine, client: FlaskClie
     assert found["indexes"][0]["mean"] == 2  # of the hours that are known
     page = client.get(f"/keywords/{storm}?{times}&with={later}").text
     assert "Not followed. by hand" in page
-    line = page.partition('<path class="line s2" d="')[2].partition('"')[0]
+    line = page.partition('<path class="line s5" d="')[2].partition('"')[0]
     assert line == "M5.25 1000h.5"
     data = client.get(f"/api/v1/keywords/{storm}/chart.csv?{times}&with={later}").text.splitlines()
     assert data[2] == f"{iso(since + HOUR_US)},,,wholly,"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Engine
 
+from tweeter.choices import KINDS, NETWORKS
 from tweeter.statistics import indexed
 from tweeter.statistics.indexed import Indexed
 from tweeter.statistics.spans import WEEK, Span
@@ -20,6 +21,8 @@ from tweeter.texts import say
 
 SERIES_SHOWN = 7  # the commonest; the rest is one series, OTHER
 OTHER = "other"
+COLOURS = 8  # that are told apart
+_OWN = {"network": NETWORKS, "kind": KINDS}
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +110,19 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def drawn(self) -> list[Series]:
-        """The series of the chart, in the order of their colours."""
+        """The series of the chart: the stacks, the largest first, then the others."""
         return _compared(self.stacks, self.others, self.span, as_index=bool(self.indexes))
+
+    @property
+    def colours(self) -> list[int]:
+        """The numbers of their colours: a network and a kind have their own, whatever is shown."""
+        drawn = self.drawn
+        names = [one.name for one in drawn[: len(drawn) - len(self.others)]]
+        own = _OWN.get(self.by, ())
+        found = [own.index(name) + 1 if name in own else n for n, name in enumerate(names, 1)]
+        last = max(len(own), len(found))
+        order = (*range(last + 1, COLOURS + 1), *range(1, last + 1), *range(COLOURS + 1, 99))
+        return found + [n for n in order if n not in found][: len(self.others)]
 
 
 def volume(

@@ -60,7 +60,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths by series, in the order of the legend; numbers begin at 1 as colours do."""
+    """Paths by series, in the order of the legend, each with the number of its colour, from 1."""
 
     count: int
     top: int
@@ -90,17 +90,15 @@ def of_volume(found: Volume) -> Chart:
     """The volume chart: bars with lines beside them, or as indexes lines alone."""
     span = found.span
     top = nice(math.ceil(_most(found)))
-    first = len(found.stacks) + 1
-    bars, lines = (
-        [],
-        [
-            (n, _line(one.values, top, series.unknown))
-            for n, (one, series) in enumerate(zip(found.indexes, found.drawn, strict=False), 1)
-        ],
-    )
-    if not found.indexes:
-        bars = _stacked([one.posts for one in found.stacks], top)
-        lines = [(first + n, _line(s.posts, top, s.unknown)) for n, s in enumerate(found.others)]
+    bars, colours = [], found.colours
+    if found.indexes:
+        both = zip(found.indexes, found.drawn, strict=True)
+        drawn = [_line(one.values, top, series.unknown) for one, series in both]
+    else:
+        stacks = _stacked([one.posts for one in found.stacks], top)
+        bars = [(colour, path) for colour, (_, path) in zip(colours, stacks, strict=False)]
+        drawn = [_line(one.posts, top, one.unknown) for one in found.others]
+    lines = list(zip(colours[len(bars) :], drawn, strict=True))
     return Chart(
         count=span.count,
         top=top,

@@ -134,6 +134,7 @@ def _legend(question: Question, found: Volume, heads: list[str]) -> list[dict[st
         {
             "name": head,
             "total": series.total,
+            "colour": found.colours[n],
             "keyword": question.others[n - keywords] if n >= keywords else 0,
             "is_line": bool(found.indexes) or n >= own,
             "mean": found.indexes[n].mean if found.indexes else None,
