@@ -398,6 +398,41 @@ def test_a_purge_takes_only_what_no_other_keyword_matches(
     assert told[2:] == [("remove", gone)]
 
 
+def purging(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> int:
+    """A removed keyword with a post, whose purge waits for a worker."""
+    monkeypatch.setattr(keywords, "UNDO_S", 0)
+    keyword = keywords.add(engine, "storm")
+    store(engine, take(engine), post(1))
+    work_off(engine)
+    keywords.set_state(engine, keyword.id, "removed", purge=True)
+    time.sleep(0.01)
+    assert jobs.start_due_purges(engine) == 1
+    return keyword.id
+
+
+def test_an_edit_of_a_removed_keyword_leaves_its_purge(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = purging(engine, monkeypatch)
+    keywords.edit(engine, number, "storm OR flood")
+    work_off(engine)
+    assert shown(engine) == []
+    assert counted(engine, number) == (0, 0)
+    keywords.set_state(engine, number, "active")
+    assert work_off(engine) == 1
+    assert keywords.get(engine, number).complete_at
+
+
+def test_a_keyword_that_is_brought_back_as_paused_is_not_purged(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = purging(engine, monkeypatch)
+    keywords.set_state(engine, number, "paused")
+    assert work_off(engine) == 0
+    assert shown(engine) == ["a storm"]
+    assert counted(engine, number) == (1, 1)
+
+
 def test_feed_misses_nothing_with_slow_commits(engine: Engine) -> None:
     """Writers that hold their transaction open after numbering; a reader that polls meanwhile."""
     stop = threading.Event()

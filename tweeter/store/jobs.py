@@ -46,11 +46,11 @@ def start_rematch(connection: Connection, keyword_id: int, version: int, now: in
     _start(connection, "rematch", keyword_id, version, now)
 
 
-def drop_rematch(connection: Connection, keyword_id: int) -> None:
-    """A removed keyword is matched with nothing any more: messages about it find no job."""
+def drop(connection: Connection, kind: str, keyword_id: int) -> None:
+    """It is not to be done any more: messages about it find no job."""
     connection.execute(
         delete(jobs).where(
-            jobs.c.subject == keyword_id, jobs.c.state == "waiting", jobs.c.kind == "rematch"
+            jobs.c.subject == keyword_id, jobs.c.state == "waiting", jobs.c.kind == kind
         )
     )
 

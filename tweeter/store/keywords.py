@@ -246,7 +246,8 @@ def _begin(connection: Connection, row: KeywordRow, now: int, answers: Answers) 
     record_version(connection, row.id, row.version, row.expression, now)
     names = followed.names(row.expression, row.networks.split())
     followed.sync(connection, row.id, names, answers, now)
-    jobs.start_rematch(connection, row.id, row.version, now)
+    if row.state != "removed":  # else when it is restored; it may be purged just now
+        jobs.start_rematch(connection, row.id, row.version, now)
     _await_x(connection, row, now)
     return _get(connection, row.id)
 
@@ -281,8 +282,9 @@ def set_state(engine: Engine, keyword_id: int, state: str, *, purge: bool = Fals
             values["purge_at"] = now + UNDO_S * 1_000_000
         if row.state == "removed" and state != "removed":
             _refuse_twin(connection, row.canonical, row.networks, but=keyword_id)
-        if state == "removed":
-            jobs.drop_rematch(connection, row.id)
+            jobs.drop(connection, "purge", row.id)
+        if state == "removed":  # it is matched with nothing any more
+            jobs.drop(connection, "rematch", row.id)
         if state == "active":
             # What came for other keywords meanwhile belongs to this one too.
             values["complete_at"] = None
