@@ -17,7 +17,7 @@ from tweeter.config import Config
 from tweeter.errors import LONGEST_WAIT_US, SourceError
 from tweeter.records import RawEvent, now_us
 from tweeter.sources import past as networks
-from tweeter.store import coverage, keywords, past
+from tweeter.store import coverage, keywords, look_backs, past
 from tweeter.store.engine import reading, writing
 from tweeter.store.schema import jobs
 from tweeter.store.schema import keywords as keyword_table
@@ -47,7 +47,7 @@ def a_look_back(engine: Engine, served: Served[JetstreamSimulator], posts: int =
     served.do(served.it.publish(said))
     keyword = keywords.add(engine, "storm")
     take(engine, "bluesky", "bluesky")
-    assert past.ask_for_new_keywords(engine, 2) == 1
+    assert look_backs.ask_for_new_keywords(engine, 2) == 1
     return keyword.id
 
 
@@ -172,7 +172,7 @@ def test_a_rate_limit_is_no_failure_of_a_look_back(engine: Engine, tmp_path: Pat
         config = settings(tmp_path, MASTODON_URL=sim.url, MASTODON_TOKEN=sim.token, HELPERS="0")
         keywords.add(engine, "storm")
         mastodon(sim, engine)
-        assert past.ask_for_new_keywords(engine, 2) == 1
+        assert look_backs.ask_for_new_keywords(engine, 2) == 1
         for _ in range(past.TRIES + 1):
             now = now_us()
             waits = limited(config, engine, sim, now / 1e6 + 1800)
@@ -186,7 +186,7 @@ def test_a_rate_limit_is_no_failure_of_a_look_back(engine: Engine, tmp_path: Pat
 def test_a_wrong_clock_of_a_network_puts_a_job_off_by_a_day_at_most(engine: Engine) -> None:
     keywords.add(engine, "storm")
     take(engine, "bluesky", "bluesky")
-    assert past.ask_for_new_keywords(engine, 2) == 1
+    assert look_backs.ask_for_new_keywords(engine, 2) == 1
     error = SourceError("limited", "Too much.", retry_at=now_us() + 365 * LONGEST_WAIT_US)
     past.put_off(engine, claim(engine), error, 5.0)
     assert row(engine).retry_at <= now_us() + LONGEST_WAIT_US

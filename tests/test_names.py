@@ -33,8 +33,8 @@ from tweeter.store import (
     identities,
     jobs,
     keywords,
+    look_backs,
     name_jobs,
-    past,
     posts,
     sums,
 )
@@ -303,9 +303,9 @@ def test_the_past_is_asked_for_again_where_the_account_is(
     with writing(engine) as connection:
         connection.exec_driver_sql("UPDATE streams SET wanted = true, covered_until = 1")
     keywords.add(engine, f"hello from:{name}")
-    assert past.ask_for_new_keywords(engine, 36) == 1
+    assert look_backs.ask_for_new_keywords(engine, 36) == 1
     assert binding.bind(engine, network, name, OLD) == 1
-    assert past.ask_for_new_keywords(engine, 36) == (1 if network == "bluesky" else 0)
+    assert look_backs.ask_for_new_keywords(engine, 36) == (1 if network == "bluesky" else 0)
 
 
 def x_event(number: int, handle: str, author_id: str) -> RawEvent:

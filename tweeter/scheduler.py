@@ -19,6 +19,7 @@ from tweeter.store import (
     feed,
     imports,
     jobs,
+    look_backs,
     name_jobs,
     overtaken,
     past,
@@ -81,7 +82,7 @@ class Scheduler:
             return
         self._settled = overtaken.settle(self._engine, self._settled)
         jobs.start_due_purges(self._engine)
-        past.ask_for_new_keywords(self._engine, self._config.look_back_hours)
+        look_backs.ask_for_new_keywords(self._engine, self._config.look_back_hours)
         past.start_repairs(self._engine)
         rechecks.start_due(
             self._engine,

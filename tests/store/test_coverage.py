@@ -3,14 +3,17 @@
 import itertools
 from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 
 from tests.store.posts import take
-from tweeter.store import coverage, keyword_ledger, keywords, ledger, past, streams
-from tweeter.store.engine import writing
+from tweeter.store import coverage, keyword_ledger, keywords, ledger, look_backs, past, streams
+from tweeter.store.engine import reading, writing
+from tweeter.store.keywords import Options
 from tweeter.store.leases import Lease
 from tweeter.store.ledger import Settled, Turn
+from tweeter.store.schema import jobs as job_table
 from tweeter.store.schema import keywords as keyword_table
 from tweeter.store.schema import streams as stream_table
 
@@ -95,8 +98,8 @@ def test_a_look_back_covers_what_the_network_still_had(followed: tuple[Engine, L
     engine, _, keyword_id = followed
     with writing(engine) as connection:
         connection.execute(update(stream_table).values(network="bluesky", wanted=True))
-    assert past.ask_for_new_keywords(engine, 36) == 1
-    assert past.ask_for_new_keywords(engine, 36) == 0  # once a version
+    assert look_backs.ask_for_new_keywords(engine, 36) == 1
+    assert look_backs.ask_for_new_keywords(engine, 36) == 0  # once a version
     (job_id,) = past.waiting(engine)
     job = past.claim(engine, job_id, "host|boot|1|1")
     assert job is not None
@@ -114,9 +117,9 @@ def test_keywords_that_wait_together_share_one_look_back(engine: Engine) -> None
     with writing(engine) as connection:
         connection.execute(update(stream_table).values(covered_until=AT))
     first = keywords.add(engine, "storm").id
-    past.ask_for_new_keywords(engine, 36)
+    look_backs.ask_for_new_keywords(engine, 36)
     second = keywords.add(engine, "flood").id
-    past.ask_for_new_keywords(engine, 36)
+    look_backs.ask_for_new_keywords(engine, 36)
     assert len(past.waiting(engine)) == 1
     assert [len(past.progress(engine, n)) for n in (first, second)] == [1, 1]
 
@@ -126,10 +129,12 @@ def test_a_look_back_that_another_keyword_joins_keeps_its_beginning(engine: Engi
     with writing(engine) as connection:
         connection.execute(update(stream_table).values(covered_until=AT))
     first = keywords.add(engine, "storm").id
-    past.ask_for_new_keywords(engine, 46)  # as if it had waited for ten hours when another comes
+    look_backs.ask_for_new_keywords(
+        engine, 46
+    )  # as if it had waited for ten hours when another comes
     (before,) = past.progress(engine, first)
     keywords.add(engine, "flood")
-    past.ask_for_new_keywords(engine, 36)
+    look_backs.ask_for_new_keywords(engine, 36)
     (after,) = past.progress(engine, first)
     assert after.since_us == before.since_us
     assert after.until_us > before.until_us
@@ -140,6 +145,42 @@ def test_a_look_back_that_another_keyword_joins_keeps_its_beginning(engine: Engi
     (one,) = coverage.of_keyword(engine, first, job.since_us, job.until_us)
     covered = [s for s in one.stretches if s.state == "looked_back"]
     assert covered[0].since == before.since_us
+
+
+def begins(engine: Engine, name: str, network: str) -> int:
+    """A stream of a network whose past is free has come to its first moment."""
+    stream_id = streams.ensure(engine, name, network, {"url": "ws://x"})
+    mine = stream_table.c.id == stream_id
+    with writing(engine) as connection:
+        connection.execute(update(stream_table).where(mine).values(covered_until=AT))
+    return stream_id
+
+
+def asked(engine: Engine) -> list[tuple[str, tuple[int, ...]]]:
+    """The look-backs that there are, as (stream, keywords)."""
+    statement = (
+        select(stream_table.c.name, job_table.c.options)
+        .join(stream_table, stream_table.c.id == job_table.c.subject)
+        .order_by(job_table.c.id)
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(statement.where(job_table.c.kind == "look_back")).all()
+    return [(row.name, tuple(msgspec.json.decode(row.options)["keywords"])) for row in rows]
+
+
+def test_a_stream_that_begins_later_is_asked_for_the_past_too(engine: Engine) -> None:
+    streams.ensure(engine, "mastodon:a", "mastodon", {"url": "ws://x"})
+    begins(engine, "bluesky", "bluesky")
+    first = keywords.add(engine, "storm").id
+    only = keywords.add(engine, "flood", Options(networks=("mastodon",))).id
+    for _ in range(2):
+        look_backs.ask_for_new_keywords(engine, 36)
+        assert asked(engine) == [("bluesky", (first,))]
+    begins(engine, "mastodon:a", "mastodon")
+    for _ in range(2):
+        look_backs.ask_for_new_keywords(engine, 36)
+        assert asked(engine) == [("bluesky", (first,)), ("mastodon:a", (first, only))]
+    assert look_backs.ask_for_new_keywords(engine, 36) == 0
 
 
 def test_a_repair_that_fails_again_and_again_is_lost_and_says_why(engine: Engine) -> None:

@@ -6,7 +6,16 @@ import pytest
 from sqlalchemy import Engine, update
 
 from tests.store.posts import AT, take
-from tweeter.store import coverage, figures, keyword_ledger, keywords, ledger, past, streams
+from tweeter.store import (
+    coverage,
+    figures,
+    keyword_ledger,
+    keywords,
+    ledger,
+    look_backs,
+    past,
+    streams,
+)
 from tweeter.store.engine import writing
 from tweeter.store.figures import Figure
 from tweeter.store.keywords import Options
@@ -48,7 +57,7 @@ def test_the_share_of_a_list_equals_the_ledger_of_each_keyword(engine: Engine, s
                 keyword_ledger.turn(
                     connection, keyword_id, state, "w", AT + at * S, network=network
                 )
-    past.ask_for_new_keywords(engine, 24 * 3650)
+    look_backs.ask_for_new_keywords(engine, 24 * 3650)
     job = past.claim(engine, past.waiting(engine)[0], "host|boot|1|1")
     assert job is not None
     past.clamped(engine, job, AT + 50 * S)  # the network had the end of the range, on one stream

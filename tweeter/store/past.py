@@ -5,7 +5,7 @@ really still had, `why` says why it was not more. One at a time a stream; keywor
 together share one look-back; a re-check (`rechecks`) lets the others go first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from tweeter.records import now_us
 from tweeter.store import job_rows, ledger
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, JobLease, is_held
-from tweeter.store.schema import intervals, jobs, keywords, streams
+from tweeter.store.schema import intervals, jobs, streams
 
 KINDS = ("look_back", "repair", "recheck")
 NETWORKS = ("bluesky", "mastodon")  # whose past is free
@@ -57,66 +57,6 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     until_us: int
 
 
-@repeated
-def ask_for_new_keywords(engine: Engine, hours: int) -> int:
-    """Start look-backs for keywords whose past was not asked for; returns how many keywords."""
-    if not hours:
-        return 0
-    fresh = select(keywords.c.id, keywords.c.version, keywords.c.networks).where(
-        keywords.c.state == "active", keywords.c.looked_back < keywords.c.version
-    )
-    with reading(engine) as connection:
-        if connection.execute(fresh).first() is None:
-            return 0
-    with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
-        rows = connection.execute(fresh).all()
-        live = connection.execute(
-            select(streams.c.id, streams.c.network).where(
-                streams.c.wanted, streams.c.network.in_(NETWORKS), streams.c.covered_until > 0
-            )
-        ).all()
-        if not live:
-            return 0
-        for stream in live:
-            ids = [r.id for r in rows if stream.network in (r.networks.split() or NETWORKS)]
-            if ids:
-                _look_back(connection, stream.id, ids, now - hours * 3_600_000_000, now)
-        for row in rows:
-            connection.execute(
-                update(keywords).where(keywords.c.id == row.id).values(looked_back=row.version)
-            )
-        return len(rows)
-
-
-def _look_back(
-    connection: Connection, stream_id: int, ids: Sequence[int], since: int, until: int
-) -> None:
-    """One more rewind of a stream; keywords join one that has not begun: none of it is cut off."""
-    waiting = connection.execute(
-        select(jobs.c.id, jobs.c.options)
-        .where(
-            jobs.c.kind == "look_back",
-            jobs.c.subject == stream_id,
-            jobs.c.state == "waiting",
-            jobs.c.position == 0,
-            jobs.c.owner == "",
-        )
-        .with_for_update()  # who takes it at this moment takes it with these keywords, or without
-    ).first()
-    options = {"since_us": since, "began_us": since, "until_us": until, "keywords": list(ids)}
-    if waiting is not None:
-        before = msgspec.json.decode(waiting.options)
-        begin = min(before["since_us"], since)
-        options |= {"since_us": begin, "began_us": begin}
-        options["keywords"] = sorted({*before["keywords"], *ids})
-        connection.execute(
-            update(jobs).where(jobs.c.id == waiting.id).values(options=_encoded(options))
-        )
-        return
-    start(connection, "look_back", stream_id, options, until)
-
-
 def start(
     connection: Connection,
     kind: str,
@@ -127,11 +67,12 @@ def start(
     retry_at: int = 0,
 ) -> int:
     """A new job, not begun before retry_at; returns its id."""
-    more = {"options": _encoded(options), "words": "Waiting for a worker.", "retry_at": retry_at}
+    more = {"options": encode(options), "words": "Waiting for a worker.", "retry_at": retry_at}
     return job_rows.add(connection, kind, stream_id, now, **more)
 
 
-def _encoded(options: Mapping[str, object]) -> str:
+def encode(options: Mapping[str, object]) -> str:
+    """A job's options as its row has them."""
     return msgspec.json.encode(dict(options)).decode()
 
 
@@ -281,7 +222,7 @@ def clamped(engine: Engine, past: Past, began_us: int, why: str = "") -> None:
             select(jobs.c.options).where(jobs.c.id == past.lease.job_id)
         ).scalar_one()
         options = msgspec.json.decode(encoded) | {"began_us": began_us, "why": why}
-        connection.execute(update(jobs).where(*_mine(past)).values(options=_encoded(options)))
+        connection.execute(update(jobs).where(*_mine(past)).values(options=encode(options)))
 
 
 @repeated
