@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, event, select, update
 
 from tests.store.posts import take
 from tweeter.store import coverage, keyword_ledger, keywords, ledger, look_backs, past, streams
@@ -181,6 +181,26 @@ def test_a_stream_that_begins_later_is_asked_for_the_past_too(engine: Engine) ->
         look_backs.ask_for_new_keywords(engine, 36)
         assert asked(engine) == [("bluesky", (first,)), ("mastodon:a", (first, only))]
     assert look_backs.ask_for_new_keywords(engine, 36) == 0
+
+
+def test_a_repair_that_ends_while_gaps_are_looked_for_is_not_made_again(engine: Engine) -> None:
+    lease = take(engine)
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=AT))
+    down(engine, lease, 10, 20, "repairing")
+    assert past.start_repairs(engine) == 1
+    (job_id,) = past.waiting(engine)
+    job = past.claim(engine, job_id, "host|boot|1|1")
+    assert job is not None
+    ends = [job]
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def end(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM intervals" in statement and ends:
+            past.finish(engine, ends.pop())
+
+    assert past.start_repairs(engine) == 0
+    assert not ends
+    assert past.waiting(engine) == []
 
 
 def test_a_repair_that_fails_again_and_again_is_lost_and_says_why(engine: Engine) -> None:

@@ -246,15 +246,14 @@ def _cut(connection: Connection, stream_id: int, at: int, which: ColumnElement[b
     connection.execute(insert(intervals).values(second))
 
 
-def to_repair(engine: Engine) -> list[Interval]:
+def to_repair(connection: Connection) -> list[Interval]:
     """The gaps that can be asked for again and were not yet."""
-    with reading(engine) as connection:
-        rows = connection.execute(
-            select(intervals)
-            .where(intervals.c.outcome == "repairing", intervals.c.ended_at.is_not(None))
-            .order_by(intervals.c.id)
-        ).mappings()
-        return [Interval(**row) for row in rows]
+    rows = connection.execute(
+        select(intervals)
+        .where(intervals.c.outcome == "repairing", intervals.c.ended_at.is_not(None))
+        .order_by(intervals.c.id)
+    ).mappings()
+    return [Interval(**row) for row in rows]
 
 
 def between(connection: Connection, stream_id: int, since: int, until: int) -> list[Interval]:

@@ -79,9 +79,9 @@ def encode(options: Mapping[str, object]) -> str:
 @repeated
 def start_repairs(engine: Engine) -> int:
     """Start a repair for each gap that can be asked for again; returns how many."""
-    gaps = ledger.to_repair(engine)
-    if not gaps:
-        return 0
+    with reading(engine) as connection:
+        if not ledger.to_repair(connection):
+            return 0
     with writing(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         known = {
@@ -91,7 +91,7 @@ def start_repairs(engine: Engine) -> int:
             ).scalars()
         }
         started = 0
-        for gap in gaps:
+        for gap in ledger.to_repair(connection):  # after the jobs: one may end meanwhile
             if gap.id in known or gap.ended_at is None:
                 continue
             options = {"since_us": gap.started_at, "began_us": gap.started_at}
