@@ -183,6 +183,28 @@ def test_a_stream_that_begins_later_is_asked_for_the_past_too(engine: Engine) ->
     assert look_backs.ask_for_new_keywords(engine, 36) == 0
 
 
+@pytest.mark.parametrize("is_resumed_in_time", [True, False])
+def test_a_keyword_that_was_paused_during_its_look_back_is_asked_for_again(
+    engine: Engine, *, is_resumed_in_time: bool
+) -> None:
+    begins(engine, "bluesky", "bluesky")
+    storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "flood").id
+    assert look_backs.ask_for_new_keywords(engine, 36) == 2
+    (job_id,) = past.waiting(engine)
+    job = past.claim(engine, job_id, "host|boot|1|1")
+    assert job is not None
+    keywords.set_state(engine, storm, "paused")
+    if is_resumed_in_time:
+        keywords.set_state(engine, storm, "active")
+    past.finish(engine, job)
+    keywords.set_state(engine, storm, "active")
+    for number, is_covered in ((storm, False), (flood, True)):
+        (one,) = coverage.of_keyword(engine, number, job.since_us, job.until_us)
+        assert any(s.state == "looked_back" for s in one.stretches) == is_covered
+    assert look_backs.ask_for_new_keywords(engine, 36) == 1
+    assert asked(engine) == [("bluesky", (flood,)), ("bluesky", (storm,))]
+
+
 def test_a_repair_that_ends_while_gaps_are_looked_for_is_not_made_again(engine: Engine) -> None:
     lease = take(engine)
     ledger.enter(engine, lease, Turn(state="live", cause="", at=AT))

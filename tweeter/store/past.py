@@ -15,9 +15,9 @@ from tweeter.decode import times
 from tweeter.errors import LONGEST_WAIT_US, SourceError
 from tweeter.records import now_us
 from tweeter.store import job_rows, ledger
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import chunks, db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, JobLease, is_held
-from tweeter.store.schema import intervals, jobs, streams
+from tweeter.store.schema import intervals, jobs, keyword_intervals, keywords, streams
 
 KINDS = ("look_back", "repair", "recheck")
 NETWORKS = ("bluesky", "mastodon")  # whose past is free
@@ -241,6 +241,27 @@ def finish(engine: Engine, past: Past, words: str = "") -> None:
         _end(connection, row.id, "done", words, now)
         if row.kind == "repair":
             _settle(connection, row.subject, options, row.stored)
+        if row.kind == "look_back" and past.network in NETWORKS:
+            _leave_paused(connection, row.id, options)
+
+
+def _leave_paused(connection: Connection, job_id: int, options: dict[str, Any]) -> None:
+    """Keywords that were not followed all the while were not looked for all the while: nothing is
+    covered for them, and they are asked for again when they are followed.
+    """
+    its = keyword_intervals.c
+    lately = its.network == "", its.ended_at.is_(None) | (its.ended_at > options["until_us"])
+    paused: set[int] = set()
+    for some in chunks(options["keywords"]):
+        found = select(its.keyword_id).where(its.keyword_id.in_(some), *lately)
+        paused.update(connection.execute(found).scalars())
+    if not paused:
+        return
+    for some in chunks(paused):
+        again = update(keywords).where(keywords.c.id.in_(some))
+        connection.execute(again.values(looked_back=0))
+    options["keywords"] = [number for number in options["keywords"] if number not in paused]
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(options=encode(options)))
 
 
 def _settle(connection: Connection, stream_id: int, options: dict[str, Any], found: int) -> None:
