@@ -1,5 +1,6 @@
 """Settings: overridden, checked, and every fault said at once."""
 
+import pathlib
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,40 @@ def test_all_faults_are_reported_at_once_with_name_value_and_expectation() -> No
     assert "TWEETER_PORT is 'many': expected a whole number from 0 to 65535." in found
     assert any("/nowhere.jsonl" in fault for fault in found)
     assert any("0.0.0.0" in fault and "ssh" in fault for fault in found)
+
+
+def test_a_line_of_the_form_that_sets_nothing_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "keep_days_blueksy", 30, raising=False)
+    monkeypatch.setattr(settings, "mastodon_ulr", "https://a.example", raising=False)
+    monkeypatch.setattr(settings, "WORKERS", 3, raising=False)
+    monkeypatch.delattr(settings, "mastodon_url")
+    assert faults() == [
+        "WORKERS in tweeter/settings.py is not a setting. Did you mean workers?",
+        "keep_days_blueksy in tweeter/settings.py is not a setting. Did you mean"
+        " keep_days_bluesky?",
+        "mastodon_ulr in tweeter/settings.py is not a setting. Did you mean mastodon_url?",
+        "mastodon_url is missing in tweeter/settings.py: docs/settings.md has its default.",
+    ]
+    monkeypatch.undo()
+    monkeypatch.delattr(settings, "port")
+    assert config.load({"TWEETER_PORT": "5001"}).port == 5001, "the environment has it"
+
+
+def test_the_form_may_import_and_have_names_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("pathlib", pathlib), ("Path", Path), ("_home", "/home/me")):
+        monkeypatch.setattr(settings, name, value, raising=False)
+    monkeypatch.setattr(settings, "data_dir", Path("/somewhere"))
+    assert config.load({}).data_dir == Path("/somewhere")
+
+
+def test_a_line_of_the_form_is_text_a_number_or_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "x_bearer_token", None)
+    monkeypatch.setattr(settings, "mastodon_token", ["s3cret"])
+    expected = 'expected text in quotes ("" for nothing), a number, True or False.'
+    assert faults() == [
+        f"x_bearer_token in tweeter/settings.py is None: {expected}",
+        f"mastodon_token in tweeter/settings.py is a list: {expected}",
+    ]
 
 
 def test_a_switch_is_on_or_off(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,9 @@ SECRETS = (
     "broker_url",
     "secret_key",
 )
+IN_FORM = "in tweeter/settings.py"
+NOT_IN_FORM = ("secret_key",)  # it may stand there
+MISSING = object()
 INTERNAL = ("TWEETER_SUPERVISED",)  # set by the supervisor for its children
 SOCKET_PATH_BYTES = 100  # Unix refuses longer ones (108 with the closing NUL on Linux)
 
@@ -98,7 +102,7 @@ def keep_days(config: Config) -> dict[str, int]:
 
 def load(environ: Mapping[str, str] = os.environ) -> Config:
     """Read and check everything; raises ConfigError with one sentence for each fault."""
-    faults = _unknown(environ)
+    faults = _unknown(environ) + _unknown_lines()
     values: dict[str, Any] = {}
     for name, check in CHECKS.items():
         raw, place, fault = _raw(name, environ)
@@ -147,7 +151,20 @@ def _raw(name: str, environ: Mapping[str, str]) -> tuple[str, str, str]:
             return "", variable, f"{variable}_FILE is {file!r}: cannot be read ({error})."
     if variable in environ:
         return environ[variable].strip(), variable, ""
-    return str(getattr(settings, name, "")), f"{name} in tweeter/settings.py", ""
+    return _line(name)
+
+
+def _line(name: str) -> tuple[str, str, str]:
+    """As `_raw`, of a line of settings.py."""
+    place = f"{name} {IN_FORM}"
+    value = getattr(settings, name, "" if name in NOT_IN_FORM else MISSING)
+    if value is MISSING:
+        return "", place, f"{name} is missing {IN_FORM}: docs/settings.md has its default."
+    if isinstance(value, str | int | float | Path):
+        return str(value), place, ""
+    kind = "None" if value is None else f"a {type(value).__name__}"
+    expected = 'expected text in quotes ("" for nothing), a number, True or False'
+    return "", place, f"{place} is {kind}: {expected}."
 
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:
@@ -157,10 +174,23 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
     for name in sorted(environ):
         if not name.startswith("TWEETER_") or name in known or name.startswith("TWEETER_TEST_"):
             continue
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else " docs/settings.md lists all."
-        faults.append(f"{name} is not a setting.{hint}")
+        faults.append(f"{name} is not a setting. {_nearest(name, known)}")
     return faults
+
+
+def _unknown_lines() -> list[str]:
+    """Lines of settings.py that set nothing; what it imports, and names with _ first, may stand."""
+    return [
+        f"{name} {IN_FORM} is not a setting. {_nearest(name.lower(), CHECKS)}"
+        for name, value in sorted(vars(settings).items())
+        if not (name in CHECKS or name.startswith("_"))
+        and not (isinstance(value, ModuleType) or callable(value))
+    ]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {near[0]}?" if near else "docs/settings.md lists all."
 
 
 # What is kept in the data directory.

@@ -1,6 +1,7 @@
 """The form an operator fills in: one value a line. TWEETER_<NAME> in the environment overrides it.
 
-docs/settings.md explains each; `config.py` checks them all and reports every fault at once.
+docs/settings.md explains each; `config.py` checks all names and values and reports every fault at
+once. A name of your own begins with _.
 """
 
 # Where everything is kept: the database, the broker's file, journals, keys. Relative to here.
