@@ -165,3 +165,24 @@ def test_a_port_of_the_database_is_a_number() -> None:
             config.load({"TWEETER_DATABASE_URL": f"postgresql://{place}"})
     for place in ("h:5432/x", "u:p:w@h/x", "[::1]/x", "/x?host=/run/pg"):
         config.load({"TWEETER_DATABASE_URL": f"postgresql://{place}"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:notaport/0",
+        "redis://me:p/w@127.0.0.1:6379/0",
+        "amqp://me@127.0.0.1:70000//",
+        "amqp://me@here//;amqp://me@there:port//",
+    ],
+)
+def test_a_port_of_the_broker_is_a_number(url: str) -> None:
+    (fault,) = faults(BROKER_URL=url)
+    assert fault.startswith("TWEETER_BROKER_URL: expected a URL whose port is a number")
+
+
+def test_a_database_of_redis_is_a_number() -> None:
+    assert "whose database is a number" in faults(BROKER_URL="redis://127.0.0.1:6379/one")[0]
+    fine = ("redis://h", "rediss://:p@h:6379/1?ssl_cert_reqs=none", "redis+socket:///run/r.sock")
+    for url in (*fine, "amqp://u:p@h:5672/a-host", "amqp://a//;amqp://[::1]:5672//"):
+        assert config.load({"TWEETER_BROKER_URL": url}).broker_url == url

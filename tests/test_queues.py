@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from kombu import Connection
 from kombu.simple import SimpleQueue
 
+from tests.conftest import lacking
+from tests.integration.running import free_port
 from tweeter import config as configuration
 from tweeter import queues
 from tweeter.broker import BrokerKeeper
@@ -86,6 +90,32 @@ def test_each_queue_carries_the_installation() -> None:
         assert names == [f"tweeter-12345678.{name}" for name in queues.NAMES]
         assert found["control_exchange"].startswith("tweeter-12345678")
     assert queues.settings("redis://x", "a")["broker_transport_options"]["global_keyprefix"] == "a:"
+
+
+@pytest.mark.parametrize("wrong", ["password", "host"])
+def test_a_worker_that_rabbitmq_refuses_ends_with_the_setting_and_the_reason(
+    tmp_path: Path, wrong: str
+) -> None:
+    url = os.environ.get("TWEETER_TEST_AMQP_URL") or lacking("no amqp: set TWEETER_TEST_AMQP_URL")
+    assert queues.refusal(Connection(url)) == ""
+    assert queues.refusal(Connection(f"amqp://127.0.0.1:{free_port()}//")) == "", "it is away"
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    its = {
+        "password": (parts._replace(netloc=f"guest:wrong@{place}"), "ACCESS_REFUSED"),
+        "host": (parts._replace(path="/nowhere"), "vhost nowhere not found"),
+    }
+    refused, reason = its[wrong]
+    env = {k: v for k, v in os.environ.items() if not k.startswith("TWEETER_")}
+    env |= {"TWEETER_DATA_DIR": str(tmp_path), "TWEETER_BLUESKY_URL": ""}
+    env |= {"TWEETER_BROKER_URL": refused.geturl()}
+    subprocess.run([sys.executable, "-m", "tweeter", "init"], env=env, check=True, timeout=60)
+    worker = [sys.executable, "-m", "celery", "-A", "tweeter.views.flask_tasks", "worker"]
+    done = subprocess.run(worker, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "The broker refuses TWEETER_BROKER_URL" in done.stderr
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_ingest_leaves_a_process_free_and_a_killed_one_frees_its_lane() -> None:

@@ -87,6 +87,20 @@ def _broker(raw: str) -> str:
     known = ("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")
     if raw and not raw.startswith(known):
         raise Fault("nothing (embedded), or a URL that begins with redis:// or amqp://")
+    for url in raw.split(";"):  # Celery takes several, of which the next is used when one fails
+        scheme, _, rest = url.partition("://")
+        try:
+            parts = urlsplit(f"//{rest}")
+            fine = parts.port is None or parts.port > 0
+        except ValueError:
+            fine = False
+        if not fine and scheme != "redis+socket":
+            raise Fault(
+                "a URL whose port is a number, such as redis://127.0.0.1:6379/0 (in a password"
+                " / is written %2F, and @ %40)"
+            )
+        if scheme in ("redis", "rediss") and not re.fullmatch(r"/*\d*", parts.path, re.ASCII):
+            raise Fault("a URL whose database is a number, such as redis://127.0.0.1:6379/0")
     return raw
 
 

@@ -67,7 +67,7 @@ def make_room(sender: Any, **_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def prepare(instance: Any, **_: Any) -> None:
-    """Before the pool starts: refuse other pools, and start the broker."""
+    """Before the pool starts: refuse other pools, start the broker, see that it has us."""
     global _broker
     if "prefork" not in str(instance.pool_cls):
         raise SystemExit("tweeter's worker needs Celery's prefork pool: leave --pool out.")
@@ -76,6 +76,10 @@ def prepare(instance: Any, **_: Any) -> None:
         _broker.start()
         _broker.wait_ready(READY_S)
     await_ours(tasks.config)
+    if reason := queues.refusal(tasks.app.connection_for_write()):
+        raise SystemExit(
+            f"tweeter's worker cannot start. The broker refuses TWEETER_BROKER_URL: {reason}"
+        )
     memory.keep()  # so that no child looks through it, and thereby copies it
 
 

@@ -75,6 +75,7 @@ AMQP_TRANSPORT: dict[str, Any] = {"write_timeout": 10.0, "confirm_publish": True
 # A message that cannot be sent at once is not waited for: the row stays, the scheduler comes back.
 PUBLISH = {"retry": True, "retry_policy": {"max_retries": 1, "interval_start": 0.1}}
 RECONNECT_S = 5.0
+REFUSED = (403, 530)  # of AMQP: a wrong user or password; a virtual host that is not there or ours
 
 
 class Connection(KombuConnection):
@@ -94,6 +95,19 @@ class Connection(KombuConnection):
         of the connection, or the broker that is back gets the acknowledgement.
         """
         self._transport = None
+
+
+def refusal(connection: KombuConnection) -> str:
+    """Why RabbitMQ will not have us however long we wait; "" if it does, or is away.
+
+    Celery would say it five times a second, and stop in the middle with a traceback.
+    """
+    transport = connection.transport
+    try:
+        transport.close_connection(transport.establish_connection())
+    except (*transport.connection_errors, *transport.channel_errors) as error:
+        return str(error) if getattr(error, "code", 0) in REFUSED else ""
+    return ""
 
 
 def settings(
