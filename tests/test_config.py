@@ -104,7 +104,9 @@ def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
         ("postgresql://u@h/d", "postgresql+psycopg://u@h/d"),
         ("mysql://u@h/d", "mysql+pymysql://u@h/d?charset=utf8mb4"),
         ("mariadb://u@h/d?ssl=1", "mysql+pymysql://u@h/d?ssl=1&charset=utf8mb4"),
+        ("mariadb+pymysql://u@h/d", "mysql+pymysql://u@h/d?charset=utf8mb4"),
         ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+        ("sqlite+pysqlite:////tmp/me@home/x.db", "sqlite:////tmp/me@home/x.db"),
     ],
 )
 def test_database_urls_get_the_driver_that_is_installed(url: str, driver: str) -> None:
@@ -160,7 +162,7 @@ def test_mastodon_settings_that_do_not_fit_together_are_named() -> None:
 
 
 def test_a_port_of_the_database_is_a_number() -> None:
-    for place in ("h:port/x", "u:p/w@h:port/x", "[::1]:port/x"):
+    for place in ("h:port/x", "u:p/w@h:port/x", "[::1]:port/x", "h:70000/x"):
         with pytest.raises(ConfigError, match="port is a number"):
             config.load({"TWEETER_DATABASE_URL": f"postgresql://{place}"})
     for place in ("h:5432/x", "u:p:w@h/x", "[::1]/x", "/x?host=/run/pg"):
@@ -186,3 +188,21 @@ def test_a_database_of_redis_is_a_number() -> None:
     fine = ("redis://h", "rediss://:p@h:6379/1?ssl_cert_reqs=none", "redis+socket:///run/r.sock")
     for url in (*fine, "amqp://u:p@h:5672/a-host", "amqp://a//;amqp://[::1]:5672//"):
         assert config.load({"TWEETER_BROKER_URL": url}).broker_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("mysql://root@127.0.0.1", "names a database, such as mysql://"),
+        ("mysql://root@127.0.0.1:3306/?charset=utf8mb4", "names a database, such as mysql://"),
+        ("mysql+asyncmy://u@h/d", "without another driver (+asyncmy)"),
+        ("postgresql+asyncpg://u@h/d", "without another driver (+asyncpg)"),
+        ("sqlite+aiosqlite:////tmp/x.db", "without another driver (+aiosqlite)"),
+        ("sqlite://x.db", "a file, such as sqlite:////"),
+        ("postgresql://u:p@ss@h/d", "in a password @ is written %40"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_so_is_a_fault(url: str, expected: str) -> None:
+    (fault,) = faults(DATABASE_URL=url)
+    assert expected in fault
+    assert "p@ss" not in fault

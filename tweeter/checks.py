@@ -59,28 +59,48 @@ def _host(raw: str) -> str:
 
 
 def _database(raw: str) -> str:
-    drivers = {
-        "postgres": "postgresql+psycopg",
-        "postgresql": "postgresql+psycopg",
-        "mysql": "mysql+pymysql",
-        "mariadb": "mysql+pymysql",
-    }
+    """With the driver that is installed. Read as SQLAlchemy does: a password may hold a slash."""
     if not raw:
         return ""
-    scheme, found, rest = raw.partition("://")
-    if not found or scheme.partition("+")[0] not in {"sqlite", *drivers}:
-        raise Fault("a URL that begins with sqlite:///, postgresql:// or mysql://")
-    scheme = drivers.get(scheme, scheme)
-    if scheme.startswith("sqlite") and rest in ("", "/", "/:memory:"):
-        raise Fault("a file, such as sqlite:////home/me/tweeter.db (several processes share it)")
-    if scheme.startswith("mysql") and "charset=" not in rest:
-        rest += ("&" if "?" in rest else "?") + "charset=utf8mb4"
-    place = re.split("[/?]", rest.rpartition("@")[2])[0]
-    port = "" if place.endswith("]") else place.partition("]")[2] or place
-    port = port.rpartition(":")[2] if ":" in port else ""
-    if port and not (port.isascii() and port.isdigit()):
+    found = re.fullmatch(_DATABASE, raw)
+    if not found or found["name"].partition("+")[0] not in _DRIVERS:
+        raise Fault(
+            "a URL that begins with sqlite:///, postgresql:// or mysql:// (in a password @ is"
+            " written %40)"
+        )
+    kind, _, driver = found["name"].partition("+")
+    scheme = _DRIVERS[kind]
+    if driver and driver != scheme.partition("+")[2]:
+        raise Fault(f"a URL that begins with {kind}://, without another driver (+{driver})")
+    rest = raw.partition("://")[2]
+    if kind == "sqlite":
+        if not rest.startswith("/") or found["database"] in ("", ":memory:"):
+            raise Fault(
+                "a file, such as sqlite:////home/me/tweeter.db (several processes share it)"
+            )
+        return f"sqlite://{rest}"
+    port = found["port"] or "1"
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65_535):
         raise Fault("a URL whose port is a number, such as postgresql://me@localhost:5432/tweeter")
+    if kind in ("mysql", "mariadb"):
+        if not found["database"]:
+            raise Fault("a URL that names a database, such as mysql://me@localhost/tweeter")
+        if "charset=" not in rest:
+            rest += ("&" if "?" in rest else "?") + "charset=utf8mb4"
     return f"{scheme}://{rest}"
+
+
+_DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+_DATABASE = (
+    r"(?P<name>[\w+]+)://([^:/]*(:[^@]*)?@)?(\[[^]/?@]+\]|[^:/?@]+)?(:(?P<port>[^/?@]*))?"
+    r"(/(?P<database>[^?]*))?(\?.*)?"
+)
 
 
 def _broker(raw: str) -> str:

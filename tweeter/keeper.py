@@ -39,14 +39,13 @@ _queue: Any = None  # of this worker alone
 def join(instance: Any, **_: Any) -> None:
     """Before Celery looks at its queues: check the database, and use the installation's own."""
     global _queue
-    engine = make_engine(tasks.config.database_url)
     try:
+        engine = make_engine(tasks.config.database_url)
         revisions.check(engine)
         _queue = queues.of_worker(tasks.join(engine), instance.hostname, os.getpid())
+        engine.dispose()
     except (StoreError, SQLAlchemyError) as error:
         raise SystemExit(f"tweeter's worker cannot start. {error}") from error
-    finally:
-        engine.dispose()
 
 
 @signals.worker_init.connect

@@ -323,3 +323,18 @@ def test_the_schema_names_every_table_that_must_be_binary(engine: Engine) -> Non
 def test_a_backup_needs_a_name(sqlite_engine: Engine) -> None:
     with pytest.raises(StoreError, match="needs the name of a file"):
         migrate.backup(sqlite_engine, Path(""))
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mysql+pymysql://root@127.0.0.1:9/d?foo=bar", "unexpected keyword argument 'foo'"),
+        ("mysql+pymysql://root@127.0.0.1:9/d?connect_timeout=soon", "'soon'"),
+        ("mysql+pymysql://root@127.0.0.1:9/d?ssl=1", "'str' object has no attribute"),
+    ],
+)
+def test_an_option_that_a_driver_does_not_take_is_a_sentence(url: str, reason: str) -> None:
+    with pytest.raises(StoreError, match="cannot use its URL") as caught:
+        revisions.check(make_engine(url))
+    assert reason in str(caught.value)
+    assert "TWEETER_DATABASE_URL" in str(caught.value)

@@ -28,7 +28,6 @@ from sqlalchemy import (
     Engine,
     Table,
     and_,
-    create_engine,
     event,
     false,
     func,
@@ -41,7 +40,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from tweeter.errors import StoreError
-from tweeter.store import held, lite, mysql, postgres
+from tweeter.store import drivers, held, lite, mysql, postgres
 from tweeter.store.forks import ClosedAtForks
 
 P = ParamSpec("P")
@@ -55,7 +54,6 @@ TRIES = 8  # of a transaction that the database took back
 # kB each; with Python's 128 a writer grows by 60 MB in minutes. What is hot are about 25.
 STATEMENTS = 32
 LOG_PAGES = 8_000  # of SQLite's log, 32 MB, that a flood may fill; else 1,000 (docs/performance.md)
-MORE = 20  # connections at once beside the five that stay open: a page may have two (`apart`)
 # A server whose machine or network vanished is noticed in half a minute, not in two hours.
 SERVER_ALIVE = {
     "connect_timeout": 10,
@@ -76,23 +74,21 @@ def make_engine(url: str, *, will_fork: bool = False, in_floods: bool = False) -
 
     will_fork=True in a process that uses it in one thread and forks in another. in_floods=True in
     one that stores in floods only: SQLite's log may grow before it is brought into the file.
+    Raises StoreError, at once or when it connects, for a URL that the driver cannot use.
     """
     if url.startswith("sqlite"):
         args: dict[str, Any] = {"timeout": LOCK_WAIT_S, "cached_statements": STATEMENTS}
-        pool = ClosedAtForks if will_fork else None
-        engine = create_engine(url, connect_args=args, poolclass=pool, max_overflow=MORE)
+        engine = drivers.engine(url, args, poolclass=ClosedAtForks if will_fork else None)
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         if in_floods:
             event.listen(engine, "connect", _let_the_log_grow)
     elif url.startswith("postgresql"):
-        args = SERVER_ALIVE
-        engine = create_engine(url, pool_pre_ping=True, connect_args=args, max_overflow=MORE)
+        engine = drivers.engine(url, SERVER_ALIVE, pool_pre_ping=True)
         event.listen(engine, "connect", _set_up_postgresql)
     else:
         words = mysql.session(lock_wait_s=LOCK_WAIT_S, idle_s=IDLE_S)
-        args = {"init_command": words}
-        engine = create_engine(url, pool_pre_ping=True, connect_args=args, max_overflow=MORE)
+        engine = drivers.engine(url, {"init_command": words}, pool_pre_ping=True)
         event.listen(engine, "begin", _begin_mysql)
     made_by = os.getpid()
 
