@@ -110,6 +110,38 @@ def test_a_stream_that_is_down_is_named(engine: Engine, client: FlaskClient) -> 
     assert found["verdict"] == "test: The network is away."
 
 
+def test_a_failed_file_is_a_problem_until_it_is_read_again_or_for_a_week(
+    engine: Engine, client: FlaskClient
+) -> None:
+    workers.beat(engine, owner(), "w")
+
+    def end(name: str, state: str) -> int:
+        stream_id = streams.ensure(engine, f"replay:{name}", "replay", {})
+        ((_, lease),) = streams.claim(engine, owner(), networks=["replay"], only=stream_id)
+        streams.finish(engine, lease, state, "It ends in the middle.")
+        return stream_id
+
+    end("/a.zst:1700000000000001", "failed")
+    end("/b.zst:1700000000000002", "failed")
+    end("/b.zst", "done")  # named in the settings
+    end("/c.zst:1700000000000003", "done")
+    late = end("/c.zst:1700000000000004", "failed")
+    first = "replay:/a.zst:1700000000000001: It ends in the middle."
+    last = "replay:/c.zst:1700000000000004: It ends in the middle."
+    assert asked(client)["problems"] == [first, last]
+    end("/a.zst:1700000000000005", "failed")
+    assert first in asked(client)["problems"], "read again in vain"
+    end("/a.zst:1700000000000006", "done")
+    assert asked(client)["problems"] == [last]
+    with writing(engine) as connection:
+        week_us = 7 * 86_400_000_000
+        old = update(stream_table).where(stream_table.c.id == late)
+        connection.execute(old.values(since=stream_table.c.since - week_us))
+    found = asked(client)
+    assert (found["status"], found["problems"]) == ("ok", [])
+    assert [s["state"] for s in found["streams"]].count("failed") == 4, "they stay in the list"
+
+
 def test_a_dead_holder_is_seen_whatever_its_row_says(engine: Engine, client: FlaskClient) -> None:
     workers.beat(engine, owner(), "w")
     lease = take(engine)

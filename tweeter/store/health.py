@@ -3,6 +3,7 @@ broker is away. A dozen short queries.
 """
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -25,6 +26,7 @@ LOW_BYTES = 500 * 1024 * 1024  # of the disk
 WAL_BYTES = 64 * 1024 * 1024  # SQLite keeps it far below unless a reader never ends
 REASONS = 20
 DAY_US = 86_400_000_000
+FAILED_US = 7 * DAY_US  # a file that nobody repeated for so long is no problem any more
 # States of a gap in which nothing is missed because nothing is to be followed.
 NOT_WANTED = (LIVE, "waiting", "paused", "off")
 
@@ -145,7 +147,7 @@ def _asked(engine: Engine, data_dir: Path, failing: list[str]) -> Health:
         size = _server_bytes(connection)
         index = _search_index(connection)
     storage = _storage(engine, data_dir, size)
-    looks = _to_look_at(found, queue, storage, off_s)
+    looks = _to_look_at(found, now, queue, storage, off_s)
     problems = list(dict.fromkeys([*failing, *looks]))
     status = FAILING if failing else ATTENTION if looks else OK
     return Health(
@@ -183,10 +185,13 @@ def _all_well(found: Overview) -> str:
     )
 
 
-def _to_look_at(found: Overview, queue: Jobs, storage: Storage, off_s: float) -> list[str]:
+def _to_look_at(
+    found: Overview, now: int, queue: Jobs, storage: Storage, off_s: float
+) -> list[str]:
     """What does not stop the storing, but a person should know. The worst first."""
     looks = [found.warning] if found.warning else []
     looks += [_of_stream(stream) for stream in found.streams if stream.state in _AMISS]
+    looks += [_of_stream(stream) for stream in _failed_files(found.streams, now)]
     if abs(off_s) > CLOCK_OFF_S:
         looks.append(_off(off_s))
     if storage.disk_free_bytes < LOW_BYTES:
@@ -224,7 +229,24 @@ def _off(off_s: float) -> str:
     return say(behind if off_s > 0 else ahead, seconds=format(abs(off_s), ".0f"))
 
 
-_AMISS = ("down", "limited", "needs_attention", "failed", "lost")
+_AMISS = ("down", "limited", "needs_attention", "lost")
+
+
+def _failed_files(found: list[StreamState], now: int) -> list[StreamState]:
+    """Files that could not be read to their end, in the last days and not again since."""
+    read = {_path(stream): stream.id for stream in found if stream.state == "done"}
+    return [
+        stream
+        for stream in found
+        if stream.state == "failed"
+        and now - stream.since < FAILED_US
+        and stream.id > read.get(_path(stream), 0)
+    ]
+
+
+def _path(stream: StreamState) -> str:
+    """Whose file it is: a name ends with the moment of the command, if a command made it."""
+    return re.sub(r":\d{16}$", "", stream.name)
 
 
 def _of_stream(stream: StreamState) -> str:
