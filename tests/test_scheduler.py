@@ -6,11 +6,13 @@ from sqlalchemy import Engine, text
 
 from tests.store.posts import post, store, take
 from tests.store.test_scale import begin, loaded
+from tweeter import config as configuration
 from tweeter import imports as reading
 from tweeter.records import now_us
 from tweeter.scheduler import RESEND_S, Scheduler
-from tweeter.store import keywords, posts
+from tweeter.store import keywords, posts, streams
 from tweeter.store.engine import writing
+from tweeter.store.leases import owner
 from tweeter.store.schema import tombstones
 
 
@@ -56,3 +58,23 @@ def test_a_tick_removes_what_overtook_its_removal(engine: Engine, tmp_path: Path
     Scheduler(engine, loaded(tmp_path), lambda *_: None).tick(100.0)
     may_happen = engine.dialect.name != "sqlite"
     assert [found.text == "" for found in posts.every(engine)] == [may_happen]
+
+
+def test_a_network_is_off_only_until_a_server_of_it_is_named(
+    engine: Engine, tmp_path: Path
+) -> None:
+    def ticks(**more: str) -> list[str]:
+        environ = {"TWEETER_DATA_DIR": str(tmp_path), "TWEETER_BLUESKY_URL": ""}
+        made = configuration.load(environ | {f"TWEETER_MASTODON_{k}": v for k, v in more.items()})
+        Scheduler(engine, made, lambda *_: None).tick(100.0)
+        return [s.name for s in streams.list_all(engine) if s.network == "mastodon"]
+
+    assert ticks() == ["mastodon"]
+    server = "mastodon:one.example"
+    for _ in range(2):
+        assert ticks(URL="https://one.example", TOKEN="t") == [server]
+    streams.claim(engine, owner(), networks=["mastodon"])
+    assert ticks() == [server], "another host follows it"
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE streams SET lease_until = 0"))
+    assert ticks() == [server, "mastodon"], "nobody does"

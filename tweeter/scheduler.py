@@ -73,7 +73,10 @@ class Scheduler:
         """Do what is due; now_s is a monotonic clock. Raises SQLAlchemy's errors."""
         self._installation = self._installation or installation_id(self._engine)
         for name, network, options, off in wanted(self._config, self._installation):
-            streams.ensure(self._engine, name, network, options, off=off)
+            if not (off and streams.is_followed(self._engine, network)):  # as others' settings say
+                streams.ensure(self._engine, name, network, options, off=off)
+        if self._config.mastodon_servers:
+            streams.withdraw(self._engine, "mastodon")
         streams.free_dead(self._engine)
         ahead.shorten(self._engine)
         self._leads = lead(self._engine, "scheduler", self._owner)

@@ -150,7 +150,7 @@ def test_bluesky_and_mastodon(tmp_path: Path) -> None:
             wrong = loaded(tmp_path, MASTODON_URL=mastodon.url, MASTODON_TOKEN="wrong")
             rows = await check(wrong, "mastodon", first_byte_s=2)
             assert "Invalid access token" in rows[-1].words
-            with pytest.raises(UnknownSource, match="no source"):
+            with pytest.raises(UnknownSource, match=r"no source.* x, bluesky, mastodon, "):
                 await check(found, "myspace")
 
     asyncio.run(work())

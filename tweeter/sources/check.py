@@ -112,7 +112,7 @@ async def check(
         say(
             "There is no source “%(name)s”. There are: %(names)s",
             name=name,
-            names=", ".join(["x", "bluesky", *names]),
+            names=", ".join(["x", "bluesky", "mastodon", *names]),
         )
     )
 

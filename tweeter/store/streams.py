@@ -93,6 +93,25 @@ def ensure(
         return int(row["id"])
 
 
+def is_followed(engine: Engine, network: str) -> bool:
+    """True while somebody follows a stream of the network, here or on another host."""
+    with reading(engine) as connection:
+        held = (streams.c.network == network) & (streams.c.lease_until >= db_now(connection))
+        return connection.execute(select(streams.c.id).where(held).limit(1)).first() is not None
+
+
+@repeated
+def withdraw(engine: Engine, name: str) -> None:
+    """Delete a stream that only said why its network is off, as the settings name others now."""
+    only_said = (streams.c.name == name) & (streams.c.state == "off")
+    only_said &= (streams.c.epoch == 0) & (streams.c.last_post_at == 0)
+    with reading(engine) as connection:  # every few seconds: take no lock in vain
+        stream_id = connection.execute(select(streams.c.id).where(only_said)).scalar()
+    if stream_id is not None:
+        with writing(engine) as connection:
+            remove(connection, stream_id)
+
+
 def _by_name(connection: Connection, name: str) -> RowMapping | None:
     found = connection.execute(select(streams).where(streams.c.name == name)).mappings()
     return found.first()
