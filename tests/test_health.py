@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, update
+from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 from tests.integration.running import free_port
 from tests.store.posts import AT, post, store, take
@@ -178,7 +180,19 @@ def test_a_database_that_is_away_is_said_and_no_page_breaks(tmp_path: Path) -> N
     for path in ("/", "/health", "/healthz", "/live", "/sources"):
         answer = client.get(path)
         assert answer.status_code == 503, path
-        assert "The database does not answer" in answer.get_data(as_text=True), path
+        text = answer.get_data(as_text=True)
+        assert "The database does not answer: connection failed: " in text, path
+        assert "Connection refused" in text, path
+        assert "OperationalError" not in text, path
+
+
+def test_what_a_database_said_is_told_and_nothing_where_it_said_nothing() -> None:
+    away = trouble.words(PendingRollbackError("Can't reconnect until it is rolled back."))
+    assert away == f"The database does not answer. {trouble.GOES_ON}"
+    cause = pymysql.err.OperationalError(2013, "Lost connection to the server.\nDETAIL: secret")
+    lost = trouble.words(OperationalError("SELECT 1", {}, cause))
+    said = "The database does not answer: Lost connection to the server."
+    assert lost == f"{said} {trouble.GOES_ON}"
 
 
 def test_a_locked_or_full_database_is_told_apart(sqlite_url: str) -> None:

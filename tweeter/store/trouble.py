@@ -73,9 +73,15 @@ def words(error: Exception) -> str:
     state = getattr(cause, "sqlstate", None) or ""
     if state in _SQLSTATE:
         return _SQLSTATE[state]
-    return joined(
-        say("The database does not answer (%(error)s).", error=type(error).__name__), GOES_ON
-    )
+    return joined(_no_answer(cause), GOES_ON)
+
+
+def _no_answer(cause: BaseException | None) -> str:
+    """With the driver's own words, where it said any; below its first line may stand values."""
+    lines = str(cause.args[-1]).splitlines() if cause is not None and cause.args else []
+    if not lines:
+        return say("The database does not answer.")
+    return say("The database does not answer: %(error)s.", error=lines[0][:300].rstrip(". "))
 
 
 def folder(engine: Engine) -> Path | None:
