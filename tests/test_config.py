@@ -1,11 +1,12 @@
 """Settings: overridden, checked, and every fault said at once."""
 
+import hashlib
 import pathlib
 from pathlib import Path
 
 import pytest
 
-from tweeter import config, settings
+from tweeter import checks, config, settings
 from tweeter.checks import X_PLANS
 from tweeter.errors import ConfigError
 from tweeter.keywords.x_limits import PLANS
@@ -206,3 +207,17 @@ def test_a_database_that_cannot_be_reached_so_is_a_fault(url: str, expected: str
     (fault,) = faults(DATABASE_URL=url)
     assert expected in fault
     assert "p@ss" not in fault
+
+
+def test_the_dictionary_of_jetstream_is_known_by_its_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "dictionary"
+    assert "a file that is there" in faults(BLUESKY_ZSTD_DICTIONARY=str(file))[0]
+    file.write_bytes(b"not it")
+    (fault,) = faults(BLUESKY_ZSTD_DICTIONARY=str(file))
+    its = hashlib.sha256(b"not it").hexdigest()[:8]
+    assert f"begins b8d77b46 (this file's begins {its})" in fault
+    monkeypatch.setattr(checks, "DICTIONARY_SHA256", its)
+    loaded = config.load({"TWEETER_BLUESKY_ZSTD_DICTIONARY": str(file)})
+    assert loaded.bluesky_zstd_dictionary == file

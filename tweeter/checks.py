@@ -1,5 +1,6 @@
 """One check a setting: text in, value out, Fault with what was expected."""
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 X_PLANS = ("pay-per-use", "enterprise", "small")
+DICTIONARY_SHA256 = "b8d77b46"  # beginning; of Jetstream's v1 dictionary, id 1612007021
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -187,12 +189,19 @@ def _yes_or_no(raw: str) -> bool:
     return raw.lower() == "true"
 
 
-def _file(raw: str) -> Path | None:
+def _dictionary(raw: str) -> Path | None:
     if not raw:
         return None
     path = Path(raw).expanduser().absolute()
-    if not path.is_file():
-        raise Fault("the path of a file that is there")
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        raise Fault("the path of a file that is there") from None
+    if not found.startswith(DICTIONARY_SHA256):
+        raise Fault(
+            f"Jetstream's v1 dictionary, whose SHA-256 begins {DICTIONARY_SHA256} (this file's"
+            f" begins {found[:8]})"
+        )
     return path
 
 
@@ -250,7 +259,7 @@ CHECKS: dict[str, Callable[[str], Any]] = {
     "keep_days_bluesky": _whole(0, 36_500),
     "keep_days_mastodon": _whole(0, 36_500),
     "bluesky_url": _urls("wss", "ws"),
-    "bluesky_zstd_dictionary": _file,
+    "bluesky_zstd_dictionary": _dictionary,
     "bluesky_api": _url("https", "http", empty=True),
     "mastodon_url": _url("https", "http", empty=True),
     "mastodon_token": _token,

@@ -16,6 +16,7 @@ from pathlib import Path
 import zstandard
 
 from tweeter import moments
+from tweeter.checks import DICTIONARY_SHA256
 from tweeter.errors import SourceError
 from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.backoff import constant, exponential
@@ -28,7 +29,6 @@ REWIND_ELSEWHERE_US = 60_000_000  # on another host, which may have seen the eve
 GAP_US = 60_000_000  # a first event so much later than asked for: the server had no more
 IDLE_S = 15.0  # without a frame for so long a ping is sent; without its pong for as long: stalled
 FAILURES_A_HOST = 3  # in a row, then the next endpoint is used
-DICTIONARY_SHA256 = "b8d77b46"  # beginning; of Jetstream's v1 dictionary, id 1612007021
 
 
 class BlueskySource:
