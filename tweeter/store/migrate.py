@@ -102,7 +102,8 @@ def backup(engine: Engine, path: Path) -> None:
     """Copy an SQLite database, also while it is written to; the copy is one moment's.
 
     The file appears whole or not at all, readable by its owner only, and takes the place of
-    one of that name. Raises StoreError if it cannot be written, or on another database.
+    one of that name. Raises StoreError if it cannot be written, if it would take the place of the
+    database itself, or on another database.
     """
     if engine.dialect.name != "sqlite":
         tool = "pg_dump" if engine.dialect.name == "postgresql" else "mariadb-dump"
@@ -110,6 +111,12 @@ def backup(engine: Engine, path: Path) -> None:
     if not path.name:
         raise StoreError("The backup needs the name of a file.")
     part = path.with_name(f"{path.name}.part")
+    for written in (path, part):
+        if _is_of_database(engine, written):
+            raise StoreError(
+                f"{written} is the database itself, or a part of it: a backup would destroy it."
+                " Give the name of another file."
+            )
     try:
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -122,3 +129,14 @@ def backup(engine: Engine, path: Path) -> None:
     except (OSError, sqlite3.Error) as error:
         part.unlink(missing_ok=True)
         raise StoreError(f"The backup {path} cannot be written: {error}.") from error
+
+
+def _is_of_database(engine: Engine, path: Path) -> bool:
+    """True if the file, by whatever name, is the database or one that SQLite has beside it."""
+    database = os.path.realpath(engine.url.database or "")
+    for own in (f"{database}{end}" for end in ("", "-wal", "-shm", "-journal")):
+        if os.path.realpath(path) == own:
+            return True
+        if os.path.exists(path) and os.path.exists(own) and os.path.samefile(path, own):
+            return True
+    return False

@@ -1,0 +1,46 @@
+"""`tweeter db`: the commands that could cost a database, on one with something in it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Person, follow
+from tests.store.posts import post, store
+from tweeter.store import keywords, posts
+
+
+@pytest.fixture
+def filled(person: Person) -> Person:
+    keywords.add(person.engine, "storm")
+    store(person.engine, follow(person.engine), post(1), post(2))
+    return person
+
+
+def test_a_backup_never_takes_the_place_of_the_database(
+    filled: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = filled.folder / "tweeter.db"
+    (tmp_path / "link").symlink_to(database)
+    (tmp_path / "folder").symlink_to(filled.folder)
+    os.link(database, tmp_path / "same")
+    monkeypatch.chdir(tmp_path)
+    own = [str(database), "data/tweeter.db", "data/../data/tweeter.db", "link", "same"]
+    own += [f"folder/tweeter.db{end}" for end in ("", "-wal", "-shm", "-journal")]
+    for name in own:
+        done = filled.run("db", "backup", name)
+        assert done.exit_code == 2, name
+        assert f"{name} is the database itself, or a part of it" in done.stderr
+    assert len(list(posts.every(filled.engine))) == 2
+    assert filled.run("db", "backup", "data/tweeter.db.copy").exit_code == 0
+
+
+def test_a_backup_beside_a_database_that_is_called_part_leaves_it(
+    filled: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWEETER_DATABASE_URL", f"sqlite:///{filled.folder / 'odd.part'}")
+    assert filled.run("init").exit_code == 0
+    size = (filled.folder / "odd.part").stat().st_size
+    done = filled.run("db", "backup", str(filled.folder / "odd"))
+    assert (done.exit_code, "odd.part is the database itself" in done.stderr) == (2, True)
+    assert (filled.folder / "odd.part").stat().st_size == size > 0
