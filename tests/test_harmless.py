@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tweeter.harmless import MARKS, harmless
+from tweeter.harmless import MARKS, harmless, one_line
 
 ACUTE, ENCLOSED = "\u0301", "\u20dd"
 
@@ -35,3 +35,19 @@ def test_what_is_shown_has_no_long_run_of_marks_and_lacks_nothing_else(text: str
     assert [c for c, m in zip(shown, marks, strict=True) if m == "."] == [
         "\ufffd" if c == "\x00" else c for c in text if unicodedata.category(c) not in ("Mn", "Me")
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("storm  嵐 🌊 مرحبا", "storm  嵐 🌊 مرحبا"),
+        ("\x1b[2J\x1b]0;owned\x07", "\ufffd[2J\ufffd]0;owned\ufffd"),
+        ("\x9b31mred\x00", "\ufffd31mred\ufffd"),
+        ("one\r\ntwo\tthree\u2028four\x85five", "one  two three four five"),
+        ("\u202eevil\u202c \u2066ok\u2069 a\u200fb", "evil ok a\u200fb"),
+        ("\udcff", "\ufffd"),
+        (f"e{ACUTE * 300}", f"e{ACUTE * MARKS}"),
+    ],
+)
+def test_a_line_of_a_terminal_has_nothing_that_steers_it(text: str, shown: str) -> None:
+    assert one_line(text) == shown

@@ -12,7 +12,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import __version__, broker, supervisor
 from tweeter import config as configuration
-from tweeter.cli_ground import JSON, Guarded, data, fail, run, say, set_up
+from tweeter.cli_ground import (
+    JSON,
+    Guarded,
+    data,
+    fail,
+    print_lines,
+    run,
+    say,
+    set_up,
+)
 from tweeter.cli_replay import Result, begin, check, read_to_end
 from tweeter.errors import Held
 from tweeter.store import demo as demo_data
@@ -109,12 +118,12 @@ def status(as_json: bool) -> None:
         counted("%(count)s keyword", "%(count)s keywords", totals["keywords"]),
         counted("%(count)s worker", "%(count)s workers", found.workers),
     )
-    click.echo(f"{', '.join(parts)}.")
+    print_lines(f"{', '.join(parts)}.")
     if found.warning:
-        click.echo(found.warning)
+        print_lines(found.warning)
     for stream in found.streams:
         counts = f"{stream.counts['stored']:,} stored"
-        click.echo(f"{stream.name:<12} {stream.state:<16} {counts:<16} {stream.words}")
+        print_lines(f"{stream.name:<12} {stream.state:<16} {counts:<16} {stream.words}")
 
 
 @cli.command()
@@ -169,7 +178,7 @@ def _print_counts(result: Result, as_json: bool) -> None:
     if as_json:
         data(counts)
     else:
-        click.echo("  ".join(f"{name} {count:,}" for name, count in counts.items()))
+        print_lines("  ".join(f"{name} {count:,}" for name, count in counts.items()))
     if state != "done":
         fail(words, 1)
 

@@ -2,7 +2,16 @@
 
 import click
 
-from tweeter.cli_ground import ID, JSON, MOMENT, data, moments_as_text, say, set_up
+from tweeter.cli_ground import (
+    ID,
+    JSON,
+    MOMENT,
+    data,
+    moments_as_text,
+    print_lines,
+    say,
+    set_up,
+)
 from tweeter.records import now_us
 from tweeter.store import annotations
 from tweeter.store.annotations import EVERY, Annotation
@@ -75,4 +84,4 @@ def _print(one: Annotation, as_json: bool) -> None:
         return
     times = clock(one.since) + (f" to {clock(one.until)}" if one.until else "")
     whose = f"keyword {one.keyword_id}" if one.keyword_id else "all keywords"
-    click.echo(f"{one.id:>4}  {times}  {whose}: {one.text}")
+    print_lines(f"{one.id:>4}  {times}  {whose}: {one.text}")

@@ -20,6 +20,7 @@ from tweeter import config as configuration
 from tweeter import moments, problems
 from tweeter.config import Config
 from tweeter.errors import MUST_END, KeywordSyntaxError, MustEnd, TweeterError
+from tweeter.harmless import one_line
 from tweeter.records import now_us
 from tweeter.store import revisions
 from tweeter.store.engine import make_engine
@@ -79,7 +80,13 @@ ID = Id()
 
 def say(words: str) -> None:
     """Tell the person; never mixed with data."""
-    click.echo(words, err=True)
+    click.echo("\n".join(map(one_line, words.split("\n"))), err=True)
+
+
+def print_lines(*lines: str) -> None:
+    """Print what a person asked for; strangers' words in it do nothing to the terminal."""
+    for line in lines:
+        click.echo(one_line(line))
 
 
 def data(value: Any) -> None:
@@ -156,7 +163,7 @@ def pointing_at(expression: str) -> Iterator[None]:
         yield
     except KeywordSyntaxError as error:
         if not click.get_current_context().meta.get(_AS_JSON):
-            say(f"  {expression}\n  {' ' * error.position}^")
+            say(f"  {one_line(expression)}\n  {' ' * error.position}^")
         raise
 
 

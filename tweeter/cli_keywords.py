@@ -16,6 +16,7 @@ from tweeter.cli_ground import (
     fail,
     moments_as_text,
     pointing_at,
+    print_lines,
     say,
     set_up,
 )
@@ -73,7 +74,7 @@ def _print_keyword(row: KeywordRow, figure: Figure, as_json: bool) -> None:
         return
     counted = figure.words(row.posts)
     where = f"  [{row.networks}]" if row.networks else ""
-    click.echo(f"{row.id:>5}  {row.state:<8} {counted:>15}  {row.expression}{where}")
+    print_lines(f"{row.id:>5}  {row.state:<8} {counted:>15}  {row.expression}{where}")
 
 
 def _changed(row: KeywordRow, as_json: bool) -> None:
@@ -193,15 +194,15 @@ def try_keyword(
     if as_json:
         data(moments_as_text({"preview": found, "networks": lines}))
         return
-    click.echo("\n".join(_preview_lines(found)))
+    print_lines(*_preview_lines(found))
     for line in lines:
-        click.echo(f"{line.network:<9} {line.verdict:<8} {line.words}")
+        print_lines(f"{line.network:<9} {line.verdict:<8} {line.words}")
         if line.rule:
-            click.echo(f"{'':<18} {line.rule}")
+            print_lines(f"{'':<18} {line.rule}")
     for example in found.examples:
-        click.echo(f"match     {_excerpt(example)}")
+        print_lines(f"match     {_excerpt(example)}")
     for example in found.near_misses:
-        click.echo(f"near miss {_excerpt(example)}  (without {example.missing})")
+        print_lines(f"near miss {_excerpt(example)}  (without {example.missing})")
 
 
 def _preview_lines(found: Preview) -> list[str]:
@@ -238,7 +239,7 @@ def show(keyword_id: int, as_json: bool) -> None:
     if as_json:
         data(moments_as_text(found))
         return
-    click.echo("\n".join(_report_lines(found)))
+    print_lines(*_report_lines(found))
 
 
 def _report_lines(found: Report) -> list[str]:
@@ -325,4 +326,4 @@ def _print_verdict(verdict: bulk.Verdict, added: int | None, as_json: bool) -> N
         data(value | {"id": added})
         return
     words = verdict.words or (f"keyword {added}" if added else "")
-    click.echo(f"{verdict.line:>6}  {verdict.verdict:<6} {verdict.expression}  {words}".rstrip())
+    print_lines(f"{verdict.line:>6}  {verdict.verdict:<6} {verdict.expression}  {words}".rstrip())

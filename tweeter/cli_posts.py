@@ -5,7 +5,15 @@ import time
 
 import click
 
-from tweeter.cli_ground import ID, JSON, MOMENT, data, say, set_up
+from tweeter.cli_ground import (
+    ID,
+    JSON,
+    MOMENT,
+    data,
+    print_lines,
+    say,
+    set_up,
+)
 from tweeter.records import now_us
 from tweeter.store import feed, figures, keywords, posts
 from tweeter.store.posts import StoredPost
@@ -41,7 +49,7 @@ def print_post(post: StoredPost, as_json: bool) -> None:
         return
     text = " ".join(post.text.split()) if post.removed_at is None else "(removed)"
     who = post.author_handle or post.author_name or post.author_id
-    click.echo(f"{clock(post.occurred_at)}  {post.network:<9} {who}: {text}")
+    print_lines(f"{clock(post.occurred_at)}  {post.network:<9} {who}: {text}")
 
 
 @click.command()

@@ -15,6 +15,7 @@ from tweeter.cli_ground import (
     MOMENT,
     data,
     moments_as_text,
+    print_lines,
     say,
     set_up,
 )
@@ -46,8 +47,8 @@ def list_sources(as_json: bool) -> None:
             continue
         again = f", next try {clock(stream.retry_at)}" if stream.retry_at > now_us() else ""
         since = f"since {clock(stream.since)}{again}"
-        click.echo(f"{stream.name:<24} {stream.state:<16} {since}")
-        click.echo(f"{'':<24} {stream.counts['stored']:,} posts stored. {stream.words}")
+        print_lines(f"{stream.name:<24} {stream.state:<16} {since}")
+        print_lines(f"{'':<24} {stream.counts['stored']:,} posts stored. {stream.words}")
 
 
 @source.command(name="check")
@@ -72,9 +73,9 @@ def check_source(name: str, as_json: bool) -> None:
 
 def _print_row(row: Row) -> None:
     verdict = "FAIL" if row.verdict == "failed" else row.verdict
-    click.echo(f"{verdict:<5} {row.name:<10} {row.words} ({row.seconds:.1f} s)")
+    print_lines(f"{verdict:<5} {row.name:<10} {row.words} ({row.seconds:.1f} s)")
     if row.todo:
-        click.echo(f"{'':<16} next: {row.todo}")
+        print_lines(f"{'':<16} next: {row.todo}")
 
 
 def exit_code(rows: list[Row]) -> int:
@@ -106,7 +107,7 @@ def list_gaps(keyword_id: int | None, stream: str, since: int, as_json: bool) ->
             continue
         outcome = gap.outcome or "open"
         took_min = (gap.until - gap.since) / 60_000_000
-        click.echo(
+        print_lines(
             f"{clock(gap.since)} – {clock(gap.until)}  {took_min:6.1f} min  {gap.stream:<20}"
             f" {gap.state}, {outcome}: {gap.words}"
         )
@@ -139,7 +140,7 @@ def list_quarantine(stream: str, limit: int, as_json: bool) -> None:
                 data(moments_as_text({"stream": row.name, **msgspec.structs.asdict(kept)}))
             else:
                 reason = f"{kept.reason}: {kept.detail}" if kept.detail else kept.reason
-                click.echo(f"{clock(kept.last_at)}  {row.name:<20} {kept.count:>6}x  {reason}")
-                click.echo(f"{'':<28}{kept.place}  {kept.body[:100]!r}")
+                print_lines(f"{clock(kept.last_at)}  {row.name:<20} {kept.count:>6}x  {reason}")
+                print_lines(f"{'':<28}{kept.place}  {kept.body[:100]!r}")
     if not count:
         say("Everything could be read.")

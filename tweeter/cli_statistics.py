@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from tweeter.cli_ground import ID, JSON, moments_as_text, set_up
+from tweeter.cli_ground import (
+    ID,
+    JSON,
+    moments_as_text,
+    print_lines,
+    set_up,
+)
 from tweeter.cli_ground import data as print_value
 from tweeter.records import now_us
 from tweeter.statistics import questions
@@ -89,48 +95,48 @@ def print_statistics(
 def _print_voice(voice: Voice) -> None:
     since, until = (clock(moment * US) for moment in voice.span.asked)
     left = f", {voice.left_out} of them left out" if voice.left_out else ""
-    click.echo(
+    print_lines(
         f"{voice.everything:,} posts of all, {since} to {until}, in {voice.span.count} buckets of"
         f" {duration(voice.span.size)}{left}"
     )
     of_each = zip(voice.expressions, voice.totals, voice.shares(), strict=True)
     for expression, posts, over_time in of_each:
         share = f"{100 * posts / voice.everything:.1f} %" if voice.everything else "-"
-        click.echo(f"  {expression[:40]:<40} {posts:>10,} {share:>8}")
-        click.echo(f"  {line([round(1_000 * one) for one in over_time])}")
+        print_lines(f"  {expression[:40]:<40} {posts:>10,} {share:>8}")
+        print_lines(f"  {line([round(1_000 * one) for one in over_time])}")
     for expression, buckets in voice.missing():
-        click.echo(f"Not covered in {buckets} of them: {expression}")
+        print_lines(f"Not covered in {buckets} of them: {expression}")
     if voice.apart:
-        click.echo("They follow no network together: nothing can be compared.")
+        print_lines("They follow no network together: nothing can be compared.")
 
 
 def _print(expression: str, found: Report, called: Mapping[str, str]) -> None:
     """called: expressions of the keywords that it is compared with, by their numbers."""
     volume = found.volume
     since, until = (clock(moment * US) for moment in volume.span.asked)
-    click.echo(f"{expression}: {volume.figure.words(volume.total)}, {since} to {until}")
-    click.echo(line(_sums(found)))
+    print_lines(f"{expression}: {volume.figure.words(volume.total)}, {since} to {until}")
+    print_lines(line(_sums(found)))
     if volume.before:
         change = 100 * (volume.total - volume.before) / volume.before
-        click.echo(f"{change:+.0f} % against the time before ({volume.before:,})")
+        print_lines(f"{change:+.0f} % against the time before ({volume.before:,})")
     if volume.gone:
-        click.echo(f"{volume.gone:,} removed since")
+        print_lines(f"{volume.gone:,} removed since")
     _print_series(expression, found, called)
     for panel in found.panels:
         if panel.rows:
-            click.echo(f"{LABELS[panel.facet]} ({panel.distinct:,} of them{_hours(found, panel)})")
+            print_lines(f"{LABELS[panel.facet]} ({panel.distinct:,} of them{_hours(found, panel)})")
         for one in panel.rows[:5]:
-            click.echo(f"  {one.label[:60]:<60} {one.posts:>10,}")
+            print_lines(f"  {one.label[:60]:<60} {one.posts:>10,}")
     for card in found.spikes:
         spike = card.spike
-        click.echo(
+        print_lines(
             f"Spike: {clock(spike.since * US)}, {spike.total:,} posts, {spike.times:.1f}x the usual"
         )
     for note in volume.annotations:
         times = clock(note.since) + (f" to {clock(note.until)}" if note.until else "")
-        click.echo(f"Note: {times}: {note.text}")
+        print_lines(f"Note: {times}: {note.text}")
     for band in volume.bands:
-        click.echo(f"Not covered: {clock(band.since * US)} to {clock(band.until * US)}")
+        print_lines(f"Not covered: {clock(band.since * US)} to {clock(band.until * US)}")
 
 
 def _hours(found: Report, panel: Panel) -> str:
@@ -147,18 +153,22 @@ def _print_series(expression: str, found: Report, called: Mapping[str, str]) -> 
         names[""] = expression
     for number, series in enumerate(volume.drawn):
         name = names.get(series.name) or series.name or "not said"
-        click.echo(f"  {name[:40]:<20} {series.total:>10,}{_index(found, number)}")
+        index, *bars = _index(found, number)
+        print_lines(f"  {name[:40]:<20} {series.total:>10,}{index}", *bars)
 
 
-def _index(found: Report, number: int) -> str:
+def _index(found: Report, number: int) -> list[str]:
     """What 100 is in a series, and the series in percent of it; "" if no index is asked for."""
     if not found.volume.indexes:
-        return ""
+        return [""]
     one = found.volume.indexes[number]
     if not one.values:
-        return "  no post to compare with"
+        return ["  no post to compare with"]
     bucket = duration(found.volume.span.size)
-    return f"  100 = {one.mean:.4g} a {bucket}\n  {line([round(value) for value in one.values])}"
+    return [
+        f"  100 = {one.mean:.4g} a {bucket}",
+        f"  {line([round(value) for value in one.values])}",
+    ]
 
 
 def _sums(found: Report) -> list[int]:

@@ -10,6 +10,8 @@ MARKS = 6  # combining marks shown on one character; real scripts need at most 4
 
 _BROKEN = re.compile("[\x00\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_BREAK = re.compile("[\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def mend(text: str) -> str:
@@ -44,6 +46,14 @@ def harmless(text: str) -> str:
         if run <= MARKS:
             shown.append(character)
     return "".join(shown)
+
+
+def one_line(text: str) -> str:
+    """The text as a line of a terminal: `harmless`, with spaces where lines would end.
+
+    Overrides of direction are left out: nothing isolates them from the rest of the line.
+    """
+    return harmless(mend(_DIRECTION.sub("", _BREAK.sub(" ", text))))
 
 
 PICTURE_CHARACTERS = 2_000
