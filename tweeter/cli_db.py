@@ -88,8 +88,9 @@ def drop_index(yes: bool) -> None:
 @db.command(name="move")
 @click.option("--to", "url", help="postgresql://… or mysql://…, an empty database.")
 @click.option("--cancel", is_flag=True, help="Give up a move; the SQLite file is used as before.")
+@click.option("--yes", is_flag=True, help="Do not ask, with --cancel after the move has ended.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-def run_move(url: str | None, cancel: bool, as_json: bool) -> None:
+def run_move(url: str | None, cancel: bool, yes: bool, as_json: bool) -> None:
     """Move a running SQLite installation to a server.
 
     Run it again if it was interrupted: it goes on where it was. Writing is held back for seconds
@@ -99,7 +100,7 @@ def run_move(url: str | None, cancel: bool, as_json: bool) -> None:
     if source.dialect.name != "sqlite":
         raise StoreError("Only an SQLite database can be moved; TWEETER_DATABASE_URL is another.")
     if cancel:
-        _say("Cancelled." if move.cancel(source) else "There was no move to cancel.")
+        _cancel(source, yes)
         return
     target = make_engine(_checked(url))
     sums = move.Move(source, target, _say).run()
@@ -112,6 +113,25 @@ def run_move(url: str | None, cancel: bool, as_json: bool) -> None:
         f"Moved. Set TWEETER_DATABASE_URL={target.url.render_as_string()} (with its password),"
         " then start tweeter again. The SQLite file is left as it is and refuses to be written."
     )
+
+
+def _cancel(source: Engine, yes: bool) -> None:
+    ended = move.has_ended(source)
+    if ended and not yes:
+        click.confirm(
+            "The move has ended, and this file lacks what was stored on the server since."
+            " Let it be written again?",
+            abort=True,
+            err=True,
+        )
+    found = move.cancel(source, ended=ended)
+    if ended:
+        _say(
+            "The move had ended. This file may be written again, and the server too: from now on"
+            " they differ. Use one of them only."
+        )
+    else:
+        _say("Cancelled." if found else "There was no move to cancel.")
 
 
 def _checked(url: str | None) -> str:

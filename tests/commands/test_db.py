@@ -7,7 +7,8 @@ import pytest
 
 from tests.commands.conftest import Person, follow
 from tests.store.posts import post, store
-from tweeter.store import keywords, posts
+from tweeter.store import held, keywords, move, posts
+from tweeter.store.changes import mover
 
 
 @pytest.fixture
@@ -44,3 +45,19 @@ def test_a_backup_beside_a_database_that_is_called_part_leaves_it(
     done = filled.run("db", "backup", str(filled.folder / "odd"))
     assert (done.exit_code, "odd.part is the database itself" in done.stderr) == (2, True)
     assert (filled.folder / "odd.part").stat().st_size == size > 0
+
+
+def test_a_move_that_has_ended_is_cancelled_only_by_who_knows(filled: Person) -> None:
+    words = ("db", "move", "--cancel")
+    assert filled.run(*words).stderr == "There was no move to cancel.\n"
+    for more, given in (((), "y\n"), (("--yes",), "")):
+        with mover(filled.engine) as connection:
+            held.set_state(connection, held.MOVED)
+        asked = filled.run(*words, given="n\n")
+        assert asked.exit_code == 1
+        assert "this file lacks what was stored on the server" in asked.stderr
+        assert held.state(filled.engine) == held.MOVED
+        done = filled.run(*words, *more, given=given)
+        assert (done.exit_code, "The move had ended." in done.stderr) == (0, True)
+        assert not move.has_ended(filled.engine)
+        assert held.state(filled.engine) == held.FREE

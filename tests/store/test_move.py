@@ -187,8 +187,12 @@ def test_after_a_move_nothing_is_written_to_the_old_database_until_it_is_cancell
     assert len(list(posts.every(source))) == 502  # it can be read
     assert move.Move(source, target, said.append).run() == {}
     assert said[-1] == "This database was moved before."
-    move.cancel(source)
+    with pytest.raises(StoreError, match="has ended"):
+        move.cancel(source)
+    assert held.state(source) == held.MOVED
+    move.cancel(source, ended=True)
     assert store(source, lease, post(77)).stored == 1
+    assert not move.cancel(source)
     target.dispose()
 
 

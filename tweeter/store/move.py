@@ -338,13 +338,24 @@ def _set_sequences(engine: Engine) -> None:
             )
 
 
-def cancel(source: Engine) -> bool:
-    """Give the source back to its writers; the copy is left as it is. False: nothing to cancel."""
+def has_ended(source: Engine) -> bool:
+    """True if this database was moved, and the copy is in use."""
+    with reading(source) as connection:
+        return held.state(source) == held.MOVED and not changes.is_on(connection)
+
+
+def cancel(source: Engine, *, ended: bool = False) -> bool:
+    """Give the source back to its writers; the copy is left as it is. False: nothing to cancel.
+
+    ended: also after the move has come to its end; otherwise that raises StoreError.
+    """
     with changes.mover(source) as connection:
         found = changes.is_on(connection)
+        if not (found or ended) and held.state(source) == held.MOVED:
+            raise StoreError("The move has ended meanwhile: this database was moved.")
         changes.switch_off(connection, TABLES)
         held.set_state(connection, held.FREE)
     return found
 
 
-__all__: Sequence[str] = ["Move", "Summed", "cancel", "summed"]
+__all__: Sequence[str] = ["Move", "Summed", "cancel", "has_ended", "summed"]
