@@ -160,7 +160,7 @@ def demo(remove: bool, as_json: bool) -> None:
 def replay(files: tuple[Path, ...], speed: str, wait: bool, as_json: bool) -> None:
     """Read recorded posts from FILES (JSON lines or SSE; plain, .gz or .zst)."""
     config, engine = set_up()
-    check(files)
+    check(files, speed)
     if wait:
         configuration.log_to_stderr(config)
     begun = [begin(engine, file, speed) for file in files]

@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from tweeter import recordings
+from tweeter.checks import CHECKS, Fault
 from tweeter.config import Config
 from tweeter.errors import ConfigError, DecodeError, SourceError
 from tweeter.store import imports, streams
@@ -19,9 +20,14 @@ LOOK_S = 0.2
 Result = tuple[str, str, dict[str, int]]  # state, words, counts
 
 
-def check(files: Iterable[Path]) -> None:
-    """Raise ConfigError for files that are away, or in which nothing at all can be read."""
-    if faults := [fault for file in files if (fault := _fault(file))]:
+def check(files: Iterable[Path], speed: str) -> None:
+    """Raise ConfigError for files that are away or cannot be read, and for a wrong speed."""
+    faults = [fault for file in files if (fault := _fault(file))]
+    try:
+        CHECKS["replay_speed"](speed)
+    except Fault as expected:
+        faults.append(f"--speed: expected {expected}.")
+    if faults:
         raise ConfigError(faults)
 
 

@@ -63,3 +63,12 @@ def test_a_damaged_file_says_so(person: Person, tmp_path: Path) -> None:
     done = person.run("replay", str(file), "--wait")
     assert done.exit_code == 1
     assert "is damaged" in done.stderr
+
+
+@pytest.mark.parametrize("speed", ["foo", "0x", "nanx", "-1/s", "fast/s", ""])
+def test_a_speed_that_is_none_is_refused(person: Person, tmp_path: Path, speed: str) -> None:
+    file = tmp_path / "posts.jsonl"
+    file.write_text(json.dumps(GOOD))
+    done = person.run("replay", str(file), f"--speed={speed}")
+    assert (done.exit_code, done.stderr) == (2, "--speed: expected max, 10x or 50/s.\n")
+    assert streams.list_all(person.engine) == []

@@ -96,3 +96,12 @@ def test_speeds_are_kept(tmp_path: Path) -> None:
     began_at = time.monotonic()
     read(file, speed="10x")
     assert 0.3 < time.monotonic() - began_at < 2
+
+
+@pytest.mark.parametrize("speed", ["foo", "0x", "nanx", "-1/s", "fast/s", ""])
+def test_a_stored_speed_that_is_none_is_refused_in_words(tmp_path: Path, speed: str) -> None:
+    file = tmp_path / "posts.jsonl"
+    file.write_bytes(LINES)
+    with pytest.raises(SourceError, match=f"is “{speed}”: expected max, 10x or 50/s") as caught:
+        read(file, speed=speed)
+    assert caught.value.kind == "refused"

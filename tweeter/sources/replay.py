@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tweeter.checks import CHECKS, Fault
 from tweeter.decode import times
 from tweeter.errors import SourceError
 from tweeter.jsonlines import DAMAGED
@@ -40,9 +41,17 @@ class ReplaySource:
         self._needs_keyword = needs_keyword
 
     async def connect(self, sink: Sink) -> None:
-        """Read to the end. Raises SourceError ("refused") saying what is wrong with the file."""
+        """Read to the end. Raises SourceError ("refused") saying what is wrong."""
         if self._needs_keyword:
             raise SourceError("waiting", f"{self._path.name} waits for the first keyword.")
+        try:
+            CHECKS["replay_speed"](self._speed)
+        except Fault as expected:
+            raise SourceError(
+                "refused",
+                f"The speed of {self._path.name} is “{self._speed}”: expected {expected}."
+                " Replay the file again with such a --speed.",
+            ) from expected
         try:
             file = await asyncio.to_thread(open_file, self._path)
         except OSError as error:
