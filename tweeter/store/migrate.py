@@ -11,14 +11,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from tweeter.errors import StoreError
 from tweeter.store import changes
 from tweeter.store.engine import insert_new, reading, repeated, was_taken_back, writing
-from tweeter.store.revisions import newest, refuse_unfit_server, version
+from tweeter.store.revisions import known, newest, refuse_newer, refuse_unfit_server, version
 from tweeter.store.schema import positions
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -31,10 +30,6 @@ def _alembic(engine: Engine) -> AlembicConfig:
     return config
 
 
-def _known() -> set[str]:
-    return {script.revision for script in ScriptDirectory(str(_FOLDER)).walk_revisions()}
-
-
 def upgrade(engine: Engine) -> tuple[str, str]:
     """Create what is missing; safe to run twice. Returns (revision before, revision now).
 
@@ -43,11 +38,7 @@ def upgrade(engine: Engine) -> tuple[str, str]:
     """
     refuse_unfit_server(engine)
     before = version(engine)
-    if before and before not in _known():
-        raise StoreError(
-            f"The database is at revision {before}, which this version of tweeter does not know:"
-            " it was used by a newer one. Install that version again, or restore a backup."
-        )
+    refuse_newer(before)
     if before != newest():
         _step(engine, newest(), keep=before)
     with writing(engine) as connection:
@@ -62,10 +53,11 @@ def downgrade(engine: Engine, revision: str) -> tuple[str, str]:
     Returns (revision before, revision now). Raises StoreError as `upgrade` does.
     """
     before = version(engine)
-    if revision not in _known() or before not in _known() or revision > before:
+    refuse_newer(before)
+    if revision not in known() or revision > before:
         raise StoreError(
             f"The database is at revision {before or 'none'}; it can go down to one of"
-            f" {', '.join(sorted(known for known in _known() if known < before)) or 'none'}."
+            f" {', '.join(sorted(one for one in known() if one < before)) or 'none'}."
         )
     if revision != before:
         _step(engine, revision, keep=before, down=True)

@@ -26,9 +26,23 @@ def version(engine: Engine) -> str:
 
 
 @cache  # of the files as they were at the start: an upgrade replaces them under a process
+def known() -> frozenset[str]:
+    """All revisions of this program: steps are numbered, and files are named by them."""
+    return frozenset(file.name.partition("_")[0] for file in STEPS.glob("[0-9]*_*.py"))
+
+
 def newest() -> str:
-    """The revision that this program is written for: steps are numbered, and named by it."""
-    return max((file.name.partition("_")[0] for file in STEPS.glob("[0-9]*_*.py")), default="")
+    """The revision that this program is written for."""
+    return max(known(), default="")
+
+
+def refuse_newer(at: str) -> None:
+    """Raise StoreError if a database is at a revision that only a newer program knows."""
+    if at and at not in known():
+        raise StoreError(
+            f"The database is at revision {at}, which this version of tweeter does not know:"
+            " it was used by a newer one. Install that version again, or restore a backup."
+        )
 
 
 def check(engine: Engine) -> None:
@@ -44,6 +58,7 @@ def check(engine: Engine) -> None:
                 " TWEETER_DATABASE_URL still set to the old one."
             )
     at = version(engine)
+    refuse_newer(at)
     if at != newest():
         raise StoreError(
             f"The database is at revision {at or 'none'}, this tweeter needs {newest()}."
