@@ -1,6 +1,7 @@
 """`tweeter replay`: a file becomes a stream like any other, read by the workers or right here."""
 
 import asyncio
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,8 +36,8 @@ def _fault(file: Path) -> str:
     """What is wrong with a whole file, in words; looks no further than its first event."""
     from tweeter.decode import DECODERS  # with all networks
 
-    if not file.is_file():
-        return f"There is no file {file}."
+    if words := _no_file(file):
+        return words
     first = ""
     try:
         for events in recordings.read(file, recordings.Part(0, 0), 0):
@@ -55,6 +56,21 @@ def _fault(file: Path) -> str:
         f"Nothing in {file} can be read as a post or another event ({first}). Give a file with one"
         " JSON object a line, or server-sent events, as X, Bluesky or Mastodon send them."
     )
+
+
+def _no_file(file: Path) -> str:
+    """What is there in a file's place, in words; "" where it is one."""
+    try:
+        kind = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return f"There is no file {file}."
+    except OSError as error:
+        return f"{file} cannot be read: {error.strerror}."
+    if stat.S_ISDIR(kind):
+        return f"{file} is a folder. Give the files in it."
+    if not stat.S_ISREG(kind):
+        return f"{file} is a device or a pipe, which cannot be read again. Give a file."
+    return ""
 
 
 def begin(engine: Engine, file: Path, speed: str) -> int:

@@ -72,3 +72,15 @@ def test_a_speed_that_is_none_is_refused(person: Person, tmp_path: Path, speed: 
     done = person.run("replay", str(file), f"--speed={speed}")
     assert (done.exit_code, done.stderr) == (2, "--speed: expected max, 10x or 50/s.\n")
     assert streams.list_all(person.engine) == []
+
+
+def test_what_is_there_and_no_file_is_called_what_it_is(person: Person, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    names = [str(tmp_path), "/dev/null", str(tmp_path / "file" / "in it"), "x" * 300]
+    done = person.run("replay", *names)
+    assert done.exit_code == 2
+    folder, device, in_file, long = done.stderr.splitlines()
+    assert folder == f"{tmp_path} is a folder. Give the files in it."
+    assert device == "/dev/null is a device or a pipe, which cannot be read again. Give a file."
+    assert in_file.startswith("There is no file")
+    assert long.endswith("cannot be read: File name too long.")
