@@ -4,6 +4,7 @@ Exit codes: 0 done · 1 failed · 2 something that the person can mend (the mess
 4 token or plan · 5 limited or out of budget · 6 partly done · 7 not found · 130 stopped.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,8 @@ from tweeter.texts import plain
 from tweeter.views.show import readable
 
 FAILED, MEND, CREDENTIALS, LIMITED, PARTLY, NOT_FOUND = 1, 2, 4, 5, 6, 7
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of what is written to
 
 _AS_JSON = "tweeter.as_json"  # in the context: whether errors are wanted as JSON too
 
@@ -57,7 +60,7 @@ class Moment(click.ParamType[int]):
         try:
             return value if isinstance(value, int) else moments.read(value, now_us())
         except moments.BadMoment as error:
-            self.fail(str(error), param, context)
+            raise click.BadParameter(str(error), context, param) from error
 
 
 MOMENT = Moment()
@@ -130,16 +133,68 @@ class Guarded(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # What stands until the command's own options are read: they may be wrong.
+        ctx.meta[_AS_JSON] = "--json" in args
+        with _told(ctx):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (TweeterError, SQLAlchemyError) as error:
-            problem = problems.of(error)
-            if ctx.meta.get(_AS_JSON):
-                click.echo(msgspec.json.encode(problem.document()).decode(), err=True)
-            else:
-                say(_sentence(error))
-            sys.exit(MUST_END if isinstance(error, MustEnd) else _code(problem))
+        with _told(ctx):
+            found = super().invoke(ctx)
+            if sys.stdout:
+                sys.stdout.flush()
+            return found
+
+
+@contextmanager
+def _told(context: click.Context) -> Iterator[None]:
+    """What can go wrong is said, as a sentence or a problem document, and gives the exit code."""
+    try:
+        yield
+    except (TweeterError, SQLAlchemyError) as error:
+        problem = problems.of(error)
+        _say_problem(context, problem, _sentence(error))
+        sys.exit(MUST_END if isinstance(error, MustEnd) else _code(problem))
+    except click.UsageError as error:
+        if not context.meta.get(_AS_JSON):
+            raise
+        _say_problem(context, _of_usage(error), "")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `tweeter posts | head`
+        _drop_output()
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _drop_output()
+        words = f"The output cannot be written: {error.strerror}."
+        _say_problem(context, problems.of_request("internal", words), words)
+        sys.exit(FAILED)
+
+
+def _say_problem(context: click.Context, problem: problems.Problem, words: str) -> None:
+    if context.meta.get(_AS_JSON):
+        click.echo(msgspec.json.encode(problem.document()).decode(), err=True)
+    else:
+        say(words)
+
+
+def _of_usage(error: click.UsageError) -> problems.Problem:
+    """A wrong argument, with the code of its cause where that is ours."""
+    words = error.format_message()
+    if isinstance(error.__cause__, TweeterError):
+        return msgspec.structs.replace(problems.of(error.__cause__), detail=words)
+    return problems.of_request("bad_request", words)
+
+
+def _drop_output() -> None:
+    """Throw away what stdout does not take, or Python tries it once more at its end."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(error: Exception) -> str:
@@ -188,6 +243,3 @@ def run(commands: click.Group) -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:  # `tweeter posts | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
