@@ -210,9 +210,10 @@ def _preview_lines(found: Preview) -> list[str]:
         return ["No post is stored yet to try it on."]
     share = 100 * found.found / found.looked_at
     by_network = "  ".join(f"{n} ~{pace(hour)}" for n, hour in found.an_hour_by_network.items())
+    often = "" if found.an_hour is None else f", about {pace(found.an_hour)}"
     lines = [
-        f"{found.found:,} of the newest {found.looked_at:,} stored posts ({share:.1f} %), about"
-        f" {pace(found.an_hour)} since {clock(found.since)}  {by_network}".rstrip()
+        f"{found.found:,} of the newest {found.looked_at:,} stored posts ({share:.1f} %){often}"
+        f" since {clock(found.since)}  {by_network}".rstrip()
     ]
     if found.gains is not None:
         lines.append(f"gains {found.gains:,}, loses {found.loses:,} against the present one")

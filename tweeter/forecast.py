@@ -98,7 +98,7 @@ def _x(config: Config, expression: str, found: Preview | None, off: str) -> Line
 
 
 def _expected(found: Preview | None) -> float | None:
-    """Posts a day at X by those stored; None if no post of X is stored to judge by."""
+    """Posts a day at X by those stored; None if too few of X are stored to judge by."""
     if found is None or "x" not in found.an_hour_by_network:
         return None
     return 24 * found.an_hour_by_network["x"]

@@ -37,6 +37,7 @@ def test_how_often_posts_come_is_said_in_a_unit_that_leaves_a_number() -> None:
     years = 20 * 365.25 * 24
     assert pace(0) == "0.0 an hour"
     assert pace(12) == "12.0 an hour"
+    assert pace(12_000) == "12,000.0 an hour"
     assert pace(0.5) == "12.0 a day"
     assert pace(154 / years) == "8 a year"
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, insert, select, update
 
 from tweeter.records import now_us
-from tweeter.store import fences
+from tweeter.store import fences, known
 from tweeter.store.engine import once, reading, repeated, writing
 from tweeter.store.leases import Lease
 from tweeter.store.schema import intervals
@@ -254,6 +254,21 @@ def to_repair(connection: Connection) -> list[Interval]:
         .order_by(intervals.c.id)
     ).mappings()
     return [Interval(**row) for row in rows]
+
+
+def life(connection: Connection, stream_id: int) -> tuple[int, int] | None:
+    """When a stream was first live, and when last: now if it is. None if it never was."""
+    live = (
+        select(intervals.c.started_at, intervals.c.ended_at)
+        .where(intervals.c.stream_id == stream_id, intervals.c.state == LIVE)
+        .limit(1)
+    )
+    first = connection.execute(live.order_by(intervals.c.started_at, intervals.c.id)).first()
+    if first is None:
+        return None
+    newest_first = live.order_by(intervals.c.started_at.desc(), intervals.c.id.desc())
+    last = connection.execute(newest_first).one()
+    return first.started_at, known.now(connection) if last.ended_at is None else last.ended_at
 
 
 def between(connection: Connection, stream_id: int, since: int, until: int) -> list[Interval]:

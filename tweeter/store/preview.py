@@ -15,6 +15,7 @@ from tweeter.keywords.features import features
 from tweeter.keywords.highlight import marks
 from tweeter.keywords.nodes import And, Node, Or, holds
 from tweeter.records import Keyword, Post
+from tweeter.store import known, ledger
 from tweeter.store.engine import reading
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.keywords import one
@@ -25,7 +26,10 @@ POSTS = 4_000  # looked at: about a quarter of a second
 EXAMPLES = 8
 NEAR = 5
 OVERLAP = 0.9  # from here on it is worth a word
+SURE_POSTS = 10  # found: from here on less than an hour says how many an hour come
+LEAST_US = 60_000_000  # nothing shorter does
 HOUR_US = 3_600_000_000
+EVERYWHERE = ""  # instead of a network
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,12 +52,15 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """looked_at posts, from since to now; found of them, an hour, by clause and network."""
+    """looked_at posts of the time from since on; found of them, an hour, by clause and network.
+
+    an_hour is None, and a network lacks, where the time is too short or too few were found to say.
+    """
 
     looked_at: int
     since: int
     found: int
-    an_hour: float
+    an_hour: float | None
     an_hour_by_network: dict[str, float]
     clauses: list[tuple[str, int]]
     examples: list[Example]
@@ -86,15 +93,16 @@ def preview(
     seen = _newest(engine)
     matcher = Matcher([wanted])
     found = [(post_id, post) for post_id, post in seen if matcher.match(post)]
-    hours = max((seen[0][1].occurred_at - seen[-1][1].occurred_at) / HOUR_US, 1.0) if seen else 1.0
+    spans = _spans(engine, seen)
     by_network = Counter(post.network for _, post in found)
+    paces = {name: _an_hour(count, spans[name]) for name, count in by_network.items()}
     gains, loses = _against(engine, keyword_id, seen, {post_id for post_id, _ in found})
     return Preview(
         looked_at=len(seen),
-        since=seen[-1][1].occurred_at if seen else 0,
+        since=spans[EVERYWHERE][0],
         found=len(found),
-        an_hour=len(found) / hours,
-        an_hour_by_network={name: count / hours for name, count in by_network.items()},
+        an_hour=_an_hour(len(found), spans[EVERYWHERE]),
+        an_hour_by_network={name: pace for name, pace in paces.items() if pace is not None},
         clauses=_clauses(node, [post for _, post in found]),
         examples=[_example(post_id, post, node) for post_id, post in found[:EXAMPLES]],
         near_misses=_near_misses(node, seen, {post_id for post_id, _ in found}),
@@ -114,6 +122,43 @@ def _newest(engine: Engine) -> list[tuple[int, Post]]:
             .limit(POSTS)
         )
         return [(row.id, as_post(row)) for row in rows]
+
+
+def _spans(engine: Engine, seen: Sequence[tuple[int, Post]]) -> dict[str, tuple[int, int]]:
+    """From when until when posts were looked at: of each network, and EVERYWHERE.
+
+    If no more are stored, time counts in which none came: from when streams began to be live.
+    """
+    if not seen:
+        return {EVERYWHERE: (0, 0)}
+    if len(seen) == POSTS:
+        stretch = seen[-1][1].occurred_at, seen[0][1].occurred_at
+        return dict.fromkeys([EVERYWHERE, *(post.network for _, post in seen)], stretch)
+    spans: dict[str, tuple[int, int]] = {}
+    times = [(post.network, post.occurred_at, post.occurred_at) for _, post in seen]
+    for network, since, until in [*times, *_lives(engine)]:
+        for name in (network, EVERYWHERE):
+            first, last = spans.get(name, (since, until))
+            spans[name] = min(first, since), max(last, until)
+    return spans
+
+
+def _lives(engine: Engine) -> list[tuple[str, int, int]]:
+    """From when until when each stream was live, with its network; files have no such time."""
+    with reading(engine) as connection:
+        return [
+            (stream["network"], *life)
+            for stream in known.streams(connection)
+            if stream["network"] != "replay" and (life := ledger.life(connection, stream["id"]))
+        ]
+
+
+def _an_hour(count: int, span: tuple[int, int]) -> float | None:
+    """How many come an hour, if so many in that time say it."""
+    length = span[1] - span[0]
+    if length < LEAST_US or (length < HOUR_US and count < SURE_POSTS):
+        return None
+    return count * HOUR_US / length
 
 
 def _finds(node: Node, post: Post) -> bool:

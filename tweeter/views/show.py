@@ -83,7 +83,7 @@ def duration(seconds: float) -> str:
 def pace(an_hour: float) -> str:
     """How often posts come, in a unit that makes a number of it: "12.0 an hour", "8 a year"."""
     if an_hour >= 1 or not an_hour:
-        return say("%(posts)s an hour", posts=f"{an_hour:.1f}")
+        return say("%(posts)s an hour", posts=f"{an_hour:,.1f}")
     if an_hour * 24 >= 1:
         return say("%(posts)s a day", posts=f"{an_hour * 24:.1f}")
     return say("%(posts)s a year", posts=f"{an_hour * 24 * 365.25:.0f}")

@@ -1,0 +1,93 @@
+"""What a preview says of how many come: the rate of the time that was looked at."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.store.posts import AT, post, store, take
+from tweeter import config
+from tweeter.forecast import lines
+from tweeter.store import keywords, ledger
+from tweeter.store import preview as module
+from tweeter.store.leases import Lease
+from tweeter.store.ledger import Turn
+from tweeter.store.preview import Preview, preview
+
+S = 1_000_000
+HOUR = 3_600
+
+
+@pytest.fixture
+def lease(engine: Engine) -> Lease:
+    """Of a stream that keywords are followed on; it was not live yet."""
+    keywords.add(engine, "storm")
+    return take(engine)
+
+
+def live(engine: Engine, lease: Lease, since_s: int, until_s: int) -> None:
+    ledger.enter(engine, lease, Turn(state="live", cause="", at=AT + since_s * S))
+    ledger.enter(engine, lease, Turn(state="down", cause="It closed.", at=AT + until_s * S))
+
+
+def come(engine: Engine, lease: Lease, count: int, until_s: int, **fields: Any) -> None:
+    """So many posts, evenly up to this second; the first comes at AT."""
+    moments = [AT + until_s * S * n // (count - 1) for n in range(count)]
+    made = [
+        post(n, occurred_at=at, created_at=at, sort_us=at, **fields) for n, at in enumerate(moments)
+    ]
+    store(engine, lease, *made)
+
+
+def test_more_than_are_looked_at_say_the_rate_of_their_stretch(
+    engine: Engine, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POSTS", 100)
+    live(engine, lease, -HOUR, HOUR)
+    come(engine, lease, 201, 400)  # one every other second
+    found = preview(engine, "storm")
+    assert (found.looked_at, found.since) == (100, AT + 202 * S)
+    assert found.an_hour == pytest.approx(100 / 198 * HOUR)
+    assert found.an_hour_by_network == {"bluesky": found.an_hour}
+
+
+def test_if_no_more_are_stored_time_in_which_none_came_counts(engine: Engine, lease: Lease) -> None:
+    live(engine, lease, -2 * HOUR, 2 * HOUR)
+    come(engine, lease, 12, 180)
+    found = preview(engine, "storm")
+    assert (found.looked_at, found.since) == (12, AT - 2 * HOUR * S)
+    assert found.an_hour == pytest.approx(3)
+    assert preview(engine, "flood").an_hour == 0
+
+
+def test_posts_of_a_file_say_the_rate_of_their_own_time(engine: Engine, lease: Lease) -> None:
+    come(engine, lease, 12, 12 * HOUR)  # what was read was never live
+    assert preview(engine, "storm").an_hour == pytest.approx(1)
+
+
+@pytest.mark.parametrize("count, until_s", [(50, 20), (3, 180)])
+def test_a_handful_of_seconds_or_posts_claims_no_rate(
+    engine: Engine, lease: Lease, count: int, until_s: int
+) -> None:
+    live(engine, lease, 0, until_s)
+    come(engine, lease, count, until_s, network="x")
+    found = preview(engine, "storm")
+    assert found.found == count
+    assert (found.an_hour, found.an_hour_by_network) == (None, {})
+    assert costs(found) is None
+
+
+def test_the_cost_at_x_is_of_the_same_rate(engine: Engine, lease: Lease) -> None:
+    come(engine, lease, 100, 180, network="x")
+    assert costs(preview(engine, "storm")) == pytest.approx(100 / 180 * 86_400)
+    assert preview(engine, "nothing at all").since == AT
+
+
+def test_nothing_stored_says_nothing(engine: Engine) -> None:
+    found = preview(engine, "storm")
+    assert (found.looked_at, found.since, found.an_hour) == (0, 0, None)
+
+
+def costs(found: Preview) -> float | None:
+    """Posts a day that X is expected to be paid for."""
+    return lines(config.load({}), "storm", ["x"], found)[0].day_posts
