@@ -28,6 +28,7 @@ class Tags(HTMLParser):
 
 
 NOTE, DECK = "/keywords/1/annotations", {"columns": "c1=all"}
+LONG = "a" * 1025
 WRONG: list[tuple[str, dict[str, str] | None, str, str]] = [
     ("/keywords/1?from=soon&lang=en", None, "from", "soon"),
     ("/keywords/1?from=1d&to=2d", None, "to", "2d"),
@@ -49,6 +50,10 @@ WRONG: list[tuple[str, dict[str, str] | None, str, str]] = [
     ("/add_keyword", {"expression": "(a", "keep_days": "x"}, "keep_days", "x"),
     ("/add_keyword", {"expression": "(a"}, "expression", "(a"),
     ("/keywords/1/edit", {"expression": "flood"}, "expression", "flood"),
+    ("/add_keyword", {"expression": LONG}, "expression", LONG),
+    ("/add_keyword", {"expression": LONG, "act": "preview"}, "expression", LONG),
+    ("/keywords/1/edit", {"expression": LONG}, "expression", LONG),
+    (f"/search?q={LONG}", None, "q", LONG),
     ("/keywords/import", {"lines": "\n \n", "act": "check"}, "lines", ""),
     ("/keywords/import", {"lines": "# a remark", "act": "add"}, "lines", ""),
     ("/keywords/import", {"lines": "expression,networks", "act": "check"}, "lines", ""),
@@ -81,6 +86,17 @@ def test_the_field_says_so_and_keeps_what_was_typed(furnished: FlaskClient) -> N
         ids = {one["id"] for one in found if "id" in one}
         assert set(field["aria-describedby"].split()) <= ids, said
         assert field.get("value", "") == typed, said
+
+
+def test_what_is_too_long_is_refused_and_not_cut_by_the_field(furnished: FlaskClient) -> None:
+    fields = ("expression", "q")
+    for address in ("/add_keyword", "/keywords/1", "/search"):
+        found = [
+            one for one in Tags(furnished.get(address).text).found if one.get("name") in fields
+        ]
+        assert found
+        for one in found:  # a character may be two to the browser
+            assert int(one.get("maxlength", 1 << 20)) > 2 * 1024, (address, one)
 
 
 def test_a_file_without_a_line_is_what_is_wrong(furnished: FlaskClient) -> None:
