@@ -152,7 +152,8 @@ def _state_command(name: str, state: str, words: str) -> None:
     @JSON
     def change(keyword_id: int, as_json: bool) -> None:
         _, engine = set_up()
-        _changed(keywords.set_state(engine, keyword_id, state), as_json)
+        row = keywords.set_state(engine, keyword_id, state, restore=name == "restore")
+        _changed(row, as_json)
 
 
 _state_command("pause", "paused", "Stop following a keyword; its posts stay.")

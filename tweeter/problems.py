@@ -24,7 +24,7 @@ from tweeter.store.annotations import AnnotationNotFound, BadAnnotation
 from tweeter.store.bulk import BadLines, TooManyLines
 from tweeter.store.decks import DeckChanged, DeckExists, DeckNotFound
 from tweeter.store.gaps import NoSuchStream
-from tweeter.store.keywords import KeywordExists, KeywordNotFound, TooManyKeywords
+from tweeter.store.keywords import KeywordExists, KeywordNotFound, KeywordRemoved, TooManyKeywords
 from tweeter.store.searches import BadSearch, SearchExists, SearchNotFound
 
 MEDIA_TYPE = "application/problem+json"
@@ -56,6 +56,7 @@ KINDS: tuple[tuple[type[Exception], str, int, str], ...] = (
     (KeywordSyntaxError, "keyword_syntax", 422, "The keyword cannot be read"),
     (KeywordNotFound, "keyword_not_found", 404, "There is no such keyword"),
     (KeywordExists, "keyword_exists", 409, "Another keyword says the same"),
+    (KeywordRemoved, "keyword_removed", 409, "The keyword is removed"),
     (TooManyKeywords, "too_many_keywords", 409, "The limit of keywords is reached"),
     (BadLines, "bad_lines", 422, "The lines cannot be read"),
     (TooManyLines, "too_many_lines", 413, "Too many lines at once"),

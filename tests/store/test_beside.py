@@ -194,7 +194,7 @@ def test_a_keyword_that_is_restored_as_its_purge_begins_is_not_purged(
         engine,
         "INTO jobs",
         lambda: jobs.start_due_purges(engine),
-        lambda: keywords.set_state(engine, added.id, "active"),
+        lambda: keywords.set_state(engine, added.id, "active", restore=True),
     )
     with reading(engine) as connection:
         its = select(job_rows.c.kind).where(job_rows.c.subject == added.id)

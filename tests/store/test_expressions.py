@@ -16,7 +16,7 @@ def test_a_change_is_seen_at_once(engine: Engine) -> None:
     keywords.set_state(engine, flood, "removed")
     assert expressions.names(engine, [storm, flood]) == {storm: "storms"}
     assert expressions.newest(engine, 1) == [(storm, "storms")]
-    keywords.set_state(engine, flood, "active")
+    keywords.set_state(engine, flood, "active", restore=True)
     assert expressions.newest(engine, 1) == [(flood, "flood")]
 
 

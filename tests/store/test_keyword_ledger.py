@@ -23,7 +23,7 @@ def test_a_keyword_that_is_followed_again_waits_for_x(engine: Engine) -> None:
         keyword_ledger.set_all(engine, lease, "x", {storm: ANSWER})
         keywords.set_state(engine, storm, absence)
         assert at_x(engine, storm) == []
-        keywords.set_state(engine, storm, "active")
+        keywords.set_state(engine, storm, "active", restore=True)
         assert [(p.state, p.cause) for p in at_x(engine, storm)] == [keyword_ledger.PENDING_AT_X]
 
 

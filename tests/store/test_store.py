@@ -264,7 +264,7 @@ def test_a_keyword_that_is_followed_again_leaves_what_was_edited_away_meanwhile(
     batches.commit(engine, lease, batch)
     assert counted(engine, cat.id) == (4, 4)
     for _ in range(2):
-        keywords.set_state(engine, cat.id, "active")
+        keywords.set_state(engine, cat.id, "active", restore=True)
         assert work_off(engine) == 1
         assert counted(engine, cat.id) == (3, 3)
         sums_are_a_recount(engine)
@@ -545,8 +545,21 @@ def test_the_same_keyword_twice_is_refused_with_its_number(engine: Engine) -> No
     keywords.set_state(engine, first.id, "removed")
     second = keywords.add(engine, "storm OR flood")
     with pytest.raises(keywords.KeywordExists):
-        keywords.set_state(engine, first.id, "active")
+        keywords.set_state(engine, first.id, "active", restore=True)
     assert second.id != first.id
+
+
+def test_only_restoring_undoes_a_removal(engine: Engine) -> None:
+    storm = keywords.add(engine, "storm")
+    removed = keywords.set_state(engine, storm.id, "removed", purge=True)
+    for state in ("paused", "active"):
+        with pytest.raises(keywords.KeywordRemoved):
+            keywords.set_state(engine, storm.id, state)
+    with pytest.raises(keywords.KeywordRemoved):
+        keywords.edit(engine, storm.id, "storms", keywords.Options(keep_days=3))
+    assert keywords.get(engine, storm.id) == removed, "its posts will be deleted as was said"
+    restored = keywords.set_state(engine, storm.id, "active", restore=True)
+    assert (restored.state, restored.purge_at) == ("active", None)
 
 
 def test_an_engine_of_another_process_is_refused(sqlite_url: str) -> None:

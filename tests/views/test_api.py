@@ -132,6 +132,11 @@ def test_a_keyword_from_its_first_to_its_last_day(client: FlaskClient) -> None:
     assert removed["purge_at"].endswith("Z")
     assert client.get("/api/v1/keywords").json == {"keywords": [], "older": ""}
     assert len(client.get("/api/v1/keywords?removed=1").json["keywords"]) == 1
+    for answer in (
+        *(client.post(f"/api/v1/keywords/1/{act}", json={}) for act in ("pause", "resume")),
+        client.patch("/api/v1/keywords/1", json={"keep_days": 3}),
+    ):
+        is_problem(answer, 409, "keyword_removed")
     assert client.post("/api/v1/keywords/1/restore", json={}).json["keyword"]["state"] == "active"
     shown = client.get("/api/v1/keywords/1").json
     assert shown["held"][0]["state"] == "pending"

@@ -129,3 +129,19 @@ def test_a_deck_that_cannot_be_is_not_there(furnished: FlaskClient) -> None:
     for number in (str(1 << 63), "9" * 5_000):
         sent = {"csrf_token": token, "deck": number, "act": "remove:1", **DECK}
         assert furnished.post("/live/change", data=sent).status_code < 500
+
+
+def test_what_was_removed_in_another_tab_stays_so(furnished: FlaskClient, engine: Engine) -> None:
+    found = Tags(furnished.get("/keywords/1").text).found
+    token = next(one["value"] for one in found if one.get("name") == "csrf_token")
+    removed = keywords.set_state(engine, 1, "removed", purge=True)
+    words = "Keyword 1 (storm) is removed. Restore it first."
+    for act in ("pause", "resume"):
+        answer = furnished.post(
+            f"/keywords/1/{act}?to=keyword", data={"csrf_token": token}, follow_redirects=True
+        )
+        assert words in answer.text
+    sent = {"csrf_token": token, "expression": "storms"}
+    answer = furnished.post("/keywords/1/edit", data=sent)
+    assert (answer.status_code, words in answer.text) == (422, True)
+    assert keywords.get(engine, 1) == removed

@@ -11,12 +11,18 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from tweeter.errors import KeywordSyntaxError, TweeterError
+from tweeter.errors import KeywordSyntaxError
 from tweeter.keywords import canonical
 from tweeter.records import Keyword
 from tweeter.store import followed, jobs, keyword_ledger, known
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
+from tweeter.store.keyword_errors import (
+    KeywordExists,
+    KeywordNotFound,
+    KeywordRemoved,
+    TooManyKeywords,
+)
 from tweeter.store.schema import (
     annotations,
     followed_names,
@@ -63,36 +69,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         """As columns of the row."""
         named = msgspec.structs.asdict(self)
         return named | {"networks": " ".join(sorted(set(self.networks)))}
-
-
-class KeywordNotFound(TweeterError):
-    """No keyword has this id."""
-
-    def __init__(self, keyword_id: int) -> None:
-        super().__init__(
-            say(
-                "There is no keyword %(number)s. List them: tweeter keyword list", number=keyword_id
-            )
-        )
-
-
-class KeywordExists(TweeterError):
-    """Another keyword says the same; `keyword_id` is its id."""
-
-    def __init__(self, keyword_id: int, expression: str, state: str) -> None:
-        self.keyword_id = keyword_id
-        super().__init__(
-            say(
-                "Keyword %(number)s (%(expression)s, %(state)s) already says the same.",
-                number=keyword_id,
-                expression=expression,
-                state=say(state),
-            )
-        )
-
-
-class TooManyKeywords(TweeterError):
-    """The installation's limit is reached."""
 
 
 def _row(row: Mapping[Any, Any]) -> KeywordRow:
@@ -211,13 +187,15 @@ def edit(
     """Give a keyword another expression or other networks: a new version, matched again.
 
     options=None leaves them as they are. Budgets and days are no new version; what stays the
-    same changes nothing. Raises as `add` does, and KeywordNotFound.
+    same changes nothing. Raises as `add` does, KeywordNotFound and KeywordRemoved.
     """
     expression = expression.strip()
     text = canonical(expression)
     with writing(engine) as connection:
         hold(connection)
         row = _get(connection, keyword_id)
+        if row.state == "removed":
+            raise KeywordRemoved(row.id, row.expression)
         chosen = options.values() if options else {"networks": row.networks}
         if options is not None:
             bump(connection)
@@ -264,17 +242,22 @@ def pending_at_x(networks: Sequence[str]) -> bool:
 
 
 @repeated
-def set_state(engine: Engine, keyword_id: int, state: str, *, purge: bool = False) -> KeywordRow:
+def set_state(
+    engine: Engine, keyword_id: int, state: str, *, purge: bool = False, restore: bool = False
+) -> KeywordRow:
     """Make a keyword "active", "paused" or "removed"; purge=True also deletes its posts later.
 
-    A purge waits UNDO_S, so that it can be undone by making the keyword active again.
-    Raises KeywordNotFound, and KeywordExists if another one took its place meanwhile.
+    A purge waits UNDO_S, so that it can be undone: restore=True makes a removed keyword another.
+    Raises KeywordNotFound, KeywordRemoved without restore, and KeywordExists if another one took
+    its place meanwhile.
     """
     with writing(engine) as connection:
         hold(connection)
         row = _get(connection, keyword_id)
         if row.state == state and not purge:
             return row
+        if row.state == "removed" and state != "removed" and not restore:
+            raise KeywordRemoved(row.id, row.expression)
         bump(connection)
         now = connection.execute(select(db_now(connection))).scalar_one()
         values: dict[str, Any] = {"state": state, "changed_at": now, "purge_at": None}
@@ -394,4 +377,16 @@ def forget(connection: Connection, keyword_id: int) -> None:
     bump(connection)
 
 
-__all__ = ["KeywordRow", "KeywordSyntaxError", "active", "add", "edit", "get", "list_all"]
+__all__ = [
+    "KeywordExists",
+    "KeywordNotFound",
+    "KeywordRemoved",
+    "KeywordRow",
+    "KeywordSyntaxError",
+    "TooManyKeywords",
+    "active",
+    "add",
+    "edit",
+    "get",
+    "list_all",
+]

@@ -159,7 +159,7 @@ def remove_keyword(keyword_id: int) -> Response:
 def set_state(keyword_id: int, act: str) -> Response:
     """Pause, follow again, or bring back."""
     state = "paused" if act == "pause" else "active"
-    return _one(keywords.set_state(engine(), keyword_id, state))
+    return _one(keywords.set_state(engine(), keyword_id, state, restore=act == "restore"))
 
 
 @api.get("/keywords/<int:keyword_id>/coverage")

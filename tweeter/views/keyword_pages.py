@@ -32,7 +32,7 @@ from tweeter.store import (
 from tweeter.store.cells import US
 from tweeter.store.coverage import Coverage
 from tweeter.store.engine import one_moment
-from tweeter.store.keywords import KeywordExists, KeywordRow
+from tweeter.store.keywords import KeywordExists, KeywordRemoved, KeywordRow
 from tweeter.store.preview import preview
 from tweeter.texts import counted, say
 from tweeter.views import (
@@ -235,15 +235,15 @@ def edit_keyword(keyword_id: int) -> Answer:
 
 @pages.post("/keywords/<int:keyword_id>/<any(pause, resume, restore):act>")
 def change_keyword(keyword_id: int, act: str) -> Answer:
-    """Pause, or follow again."""
+    """Pause, follow again, or bring back."""
     state = "paused" if act == "pause" else "active"
     try:
-        row = keywords.set_state(engine(), keyword_id, state)
+        row = keywords.set_state(engine(), keyword_id, state, restore=act == "restore")
         if act == "pause":
             words.flash("“%(keyword)s” is paused.", keyword=row.expression)
         else:
             words.flash("“%(keyword)s” is followed again.", keyword=row.expression)
-    except KeywordExists as error:
+    except (KeywordExists, KeywordRemoved) as error:
         flask.flash(words.of_error(error))
     return _back(keyword_id)
 
