@@ -99,6 +99,24 @@ def test_what_is_too_long_is_refused_and_not_cut_by_the_field(furnished: FlaskCl
             assert int(one.get("maxlength", 1 << 20)) > 2 * 1024, (address, one)
 
 
+def test_the_address_of_a_wrong_form_leads_to_its_page(furnished: FlaskClient) -> None:
+    for address, page in (
+        ("/keywords/1/edit", "/keywords/1"),
+        (f"{NOTE}?range=week&lang=en", "/keywords/1?range=week&lang=en#annotations"),
+        (f"{NOTE}/7?range=week", "/keywords/1?range=week#annotations"),
+        ("/searches/2/rename", "/searches"),
+        ("/live/change?deck=1", "/live?deck=1"),
+        ("/live/change?c1=all&c2=all", "/live?c1=all&c2=all"),
+    ):
+        answer = furnished.get(address)
+        assert (answer.status_code, answer.headers["Location"]) == (302, page)
+        assert furnished.get(page).status_code == 200
+    for deck in ("deck=1", "c1=keyword:1&c2=all"):
+        found = Tags(furnished.get(f"/live?{deck}&edit=1").text).found
+        forms = [one["id"] for one in found if one.get("action") == f"/live/change?{deck}"]
+        assert sorted(forms) == ["edit", "keep"]
+
+
 def test_a_file_without_a_line_is_what_is_wrong(furnished: FlaskClient) -> None:
     found = Tags(furnished.get("/add_keyword").text).found
     token = next(one["value"] for one in found if one.get("name") == "csrf_token")

@@ -241,6 +241,7 @@ async function send(act) {
   const { url, columns, seen: changedAt } = await answer.json();
   for (const field of document.querySelectorAll('input[name="columns"]')) field.value = columns;
   for (const field of document.querySelectorAll('input[name="seen"]')) field.value = changedAt;
+  for (const one of document.querySelectorAll('form[action*="/change?"]')) one.action = form.action + new URL(url, location).search;
   history.replaceState(null, "", url);
   document.getElementById("wall").href = `${url}&wall=1`;
   return undefined;

@@ -64,6 +64,13 @@ def _back(keyword_id: int) -> Answer:
     return redirect(asked.back(keyword_id, _anchor="annotations"), 303)
 
 
+@pages.get("/keywords/<int:keyword_id>/annotations")
+@pages.get("/keywords/<int:keyword_id>/annotations/<int:annotation_id>")
+def annotated(keyword_id: int, annotation_id: int = 0) -> Answer:
+    """Where a form that was wrong was shown again: the notes on the keyword's page."""
+    return redirect(asked.back(keyword_id, _anchor="annotations"))
+
+
 @pages.post("/keywords/<int:keyword_id>/annotations")
 def annotate(keyword_id: int) -> Answer:
     """Keep a note."""

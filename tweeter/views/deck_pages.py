@@ -37,11 +37,15 @@ class State(NamedTuple):
     columns: tuple[Column, ...]
     deck: Deck | None
 
+    @property
+    def query(self) -> str:
+        """What says it in an address."""
+        return f"deck={self.deck.id}" if self.deck else columns.to_query(self.columns)
+
     def address(self, **more: str) -> str:
         """Where it is shown."""
-        query = f"deck={self.deck.id}" if self.deck else columns.to_query(self.columns)
         rest = urlencode({name: value for name, value in more.items() if value})
-        return f"{url_for('pages.live')}?{query}{'&' if rest else ''}{rest}"
+        return f"{url_for('pages.live')}?{self.query}{'&' if rest else ''}{rest}"
 
 
 class Card(NamedTuple):
@@ -316,6 +320,12 @@ def _go(state: State, **more: str) -> Answer:
         query = columns.to_query(state.columns)
         return jsonify(url=state.address(), columns=query, seen=str(seen))
     return redirect(state.address(**more), 303)
+
+
+@pages.get("/live/change")
+def changed_deck() -> Answer:
+    """Where a form that was wrong was shown again: the address of the deck that it was of."""
+    return redirect(f"{url_for('pages.live')}?{request.query_string.decode('ascii', 'replace')}")
 
 
 @pages.post("/live/change")

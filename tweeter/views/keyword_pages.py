@@ -217,6 +217,12 @@ def _time(row: KeywordRow, span: Span, found: Sequence[Coverage]) -> dict[str, A
     }
 
 
+@pages.get("/keywords/<int:keyword_id>/edit")
+def edited_keyword(keyword_id: int) -> Answer:
+    """Where a form that was wrong was shown again: the keyword's page."""
+    return redirect(url_for("pages.keyword", keyword_id=keyword_id))
+
+
 @pages.post("/keywords/<int:keyword_id>/edit")
 def edit_keyword(keyword_id: int) -> Answer:
     """Give a keyword another expression, or only try it."""

@@ -141,6 +141,12 @@ def save_search() -> Answer:
     return redirect(search_show.address(chosen), 303)
 
 
+@pages.get("/searches/<int:search_id>/rename")
+def renamed_search(search_id: int) -> Answer:
+    """Where a name that was wrong was shown again: the page of saved searches."""
+    return redirect(url_for("pages.saved_searches"))
+
+
 @pages.post("/searches/<int:search_id>/<any(rename, remove):act>")
 def change_search(search_id: int, act: str) -> Answer:
     """Rename a search, or forget it."""
