@@ -147,7 +147,8 @@ def demo(remove: bool, as_json: bool) -> None:
     if as_json:
         data({"keywords": ids})
     else:
-        say(f"The demo runs with keywords {', '.join(map(str, ids))}. See /live, or: tweeter tail")
+        said = f"The demo runs with keywords {', '.join(map(str, ids))}. See /live, or:"
+        say(f"{said} python -m tweeter tail")
     if not overview(engine).workers:
         say(overview(engine).warning)
 
@@ -168,7 +169,7 @@ def replay(files: tuple[Path, ...], speed: str, wait: bool, as_json: bool) -> No
         if wait:
             _print_counts(read_to_end(config, engine, stream_id), as_json)
         else:
-            say(f"{file} will be read by the workers. See: tweeter status")
+            say(f"{file} will be read by the workers. See: python -m tweeter status")
     if not wait and not overview(engine).workers:
         say(overview(engine).warning)
 

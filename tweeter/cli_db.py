@@ -37,7 +37,7 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the tables to this version; the same as `tweeter init`."""
+    """Bring the tables to this version; the same as `python -m tweeter init`."""
     engine = _engine()
     before, now = migrate.upgrade(engine)
     _say(f"The database is at revision {now}." if before == now else f"{before or 'none'} -> {now}")

@@ -28,6 +28,8 @@ from tweeter.store.engine import make_engine
 from tweeter.texts import plain
 from tweeter.views.show import readable
 
+PROGRAM = "python -m tweeter"  # as it is typed, and as it calls itself
+
 FAILED, MEND, CREDENTIALS, LIMITED, PARTLY, NOT_FOUND = 1, 2, 4, 5, 6, 7
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of what is written to
@@ -235,7 +237,7 @@ def set_up(*, check: bool = True) -> tuple[Config, Engine]:
 def run(commands: click.Group) -> None:
     """Run what was typed, and leave with its exit code."""
     try:
-        commands.main(prog_name="tweeter", standalone_mode=False)
+        commands.main(prog_name=PROGRAM, standalone_mode=False)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:

@@ -166,7 +166,7 @@ _state_command("restore", "active", "Bring a removed keyword back.")
 @click.option("--purge", is_flag=True, help="Also delete its posts, in ten minutes.")
 @JSON
 def rm(keyword_id: int, purge: bool, as_json: bool) -> None:
-    """Remove a keyword. Undo: tweeter keyword restore."""
+    """Remove a keyword. Undo: python -m tweeter keyword restore."""
     _, engine = set_up()
     _changed(keywords.set_state(engine, keyword_id, "removed", purge=purge), as_json)
 

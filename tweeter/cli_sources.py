@@ -129,7 +129,9 @@ def list_quarantine(stream: str, limit: int, as_json: bool) -> None:
     _, engine = set_up()
     rows = streams.list_all(engine)
     if stream and stream not in [row.name for row in rows]:
-        raise gaps.NoSuchStream(f"There is no stream “{stream}”. List them: tweeter source list")
+        raise gaps.NoSuchStream(
+            f"There is no stream “{stream}”. List them: python -m tweeter source list"
+        )
     count = 0
     for row in rows:
         if stream not in ("", row.name):

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, update
 
 from tests.store.posts import AT, take
 from tweeter.cli import cli
+from tweeter.cli_ground import PROGRAM
 from tweeter.store import ledger
 from tweeter.store.engine import make_engine, writing
 from tweeter.store.leases import Lease
@@ -27,7 +28,7 @@ class Person:
         self.engine, self.folder = engine, folder
 
     def run(self, *words: str, given: str | bytes = "") -> Result:
-        return CliRunner().invoke(cli, list(words), input=given, prog_name="tweeter")
+        return CliRunner().invoke(cli, list(words), input=given, prog_name=PROGRAM)
 
     def json(self, *words: str, given: str | bytes = "") -> list[Any]:
         result = self.run(*words, "--json", given=given)

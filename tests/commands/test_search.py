@@ -26,8 +26,8 @@ def test_page_api_and_command_find_the_same(person: Person) -> None:
     api, command = map(html.unescape, re.findall(r"<pre>(.*?)</pre>", page))
     assert [one["id"] for one in client.get(api).json["posts"]] == shown
     words = shlex.split(command)
-    assert words[:2] == ["tweeter", "search"]
-    printed = person.run("search", "--json", *words[2:]).stdout
+    assert words[:4] == ["python", "-m", "tweeter", "search"]
+    printed = person.run("search", "--json", *words[4:]).stdout
     assert [json.loads(line)["id"] for line in printed.splitlines()] == shown
     assert len(shown) == 4
 

@@ -65,7 +65,7 @@ def test_a_running_installation_moves_to_a_server_and_goes_on_there(
         assert "equal" in words
         assert tweeter.process is not None
         assert tweeter.process.wait(timeout=25) == MUST_END
-        assert "moved to a server by `tweeter db move`" in tweeter.log_text()
+        assert "moved to a server by `python -m tweeter db move`" in tweeter.log_text()
         assert "Traceback" not in tweeter.log_text()
         old = tweeter.sql("SELECT count(*) FROM posts")[0][0]
         tweeter.env["TWEETER_DATABASE_URL"] = server_url

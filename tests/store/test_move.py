@@ -247,7 +247,7 @@ def test_a_move_goes_only_into_an_empty_database_and_never_two_at_once(
         move.Move(source, target, lambda _: None).run()
     with writing(source) as connection:
         changes.note(connection, changes.OWNER, owner(os.getppid()))
-    with pytest.raises(StoreError, match="Another `tweeter db move`"):
+    with pytest.raises(StoreError, match="Another `python -m tweeter db move`"):
         move.Move(source, target, lambda _: None).run()
     with pytest.raises(StoreError, match="being moved"):
         migrate.downgrade(source, "0001")

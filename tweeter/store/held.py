@@ -14,11 +14,12 @@ MOVER = "tweeter_mover"  # execution option of the connection that moves
 
 HOLD_WORDS = say(
     "Writing is held back while the database is moved to a server; it goes on by itself."
-    " If the move was interrupted, run it again, or: tweeter db move --cancel"
+    " If the move was interrupted, run it again, or: python -m tweeter db move --cancel"
 )
 MOVED_WORDS = say(
-    "This SQLite database was moved to a server by `tweeter db move`: set TWEETER_DATABASE_URL"
-    " to that server's URL and start again. To go on with the file: tweeter db move --cancel"
+    "This SQLite database was moved to a server by `python -m tweeter db move`: set"
+    " TWEETER_DATABASE_URL to that server's URL and start again. To go on with the file:"
+    " python -m tweeter db move --cancel"
 )
 
 

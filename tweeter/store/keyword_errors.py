@@ -10,7 +10,7 @@ class KeywordNotFound(TweeterError):
     def __init__(self, keyword_id: int) -> None:
         super().__init__(
             say(
-                "There is no keyword %(number)s. List them: tweeter keyword list",
+                "There is no keyword %(number)s. List them: python -m tweeter keyword list",
                 number=keyword_id,
             )
         )

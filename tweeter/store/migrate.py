@@ -70,7 +70,8 @@ def _step(engine: Engine, to: str, *, keep: str, down: bool = False) -> None:
         with reading(engine) as connection:
             if changes.is_on(connection):  # a changed table would lose its triggers
                 raise StoreError(
-                    "The database is being moved: finish that first, or: tweeter db move --cancel"
+                    "The database is being moved: finish that first, or:"
+                    " python -m tweeter db move --cancel"
                 )
         backup(engine, kept_at(engine, keep))
     try:

@@ -116,7 +116,7 @@ class Move:
                 changes.switch_on(connection, TABLES, secrets.token_hex(16))
             other = changes.noted(connection, changes.OWNER)
             if other and other != owner() and not is_dead(other):
-                raise StoreError("Another `tweeter db move` of this database is running.")
+                raise StoreError("Another `python -m tweeter db move` of this database is running.")
             changes.note(connection, changes.OWNER, owner())
             held.set_state(connection, held.FREE)  # of a run that was killed
             token = changes.noted(connection, changes.TOKEN)

@@ -54,8 +54,8 @@ def check(engine: Engine) -> None:
             raise StoreError("The database is empty. Create it: python database_init.py")
         if found.has_table(MOVING):
             raise StoreError(
-                "A move into this database is not finished. Run `tweeter db move` again, with"
-                " TWEETER_DATABASE_URL still set to the old one."
+                "A move into this database is not finished. Run `python -m tweeter db move` again,"
+                " with TWEETER_DATABASE_URL still set to the old one."
             )
     at = version(engine)
     refuse_newer(at)

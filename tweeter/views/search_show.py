@@ -230,7 +230,7 @@ def twins(chosen: Filter) -> Twins:
     words += [shlex.quote(f"--{name}={value}") for name, value in args if name != "q"]
     if chosen.q.startswith("-"):
         words += ["--", shlex.quote(chosen.q)]
-    return Twins(api=api, command=" ".join(["tweeter search", *words]))
+    return Twins(api=api, command=" ".join(["python -m tweeter search", *words]))
 
 
 def files(chosen: Filter) -> list[tuple[str, str]]:
