@@ -81,7 +81,7 @@ const keys = {
   n() {
     const field = document.getElementById("expression");
     if (field?.closest(".add")) field.focus();
-    else document.querySelector('nav a[data-key="k"]').click();
+    else window.location.assign(`${document.querySelector('nav a[data-key="k"]').href}#expression`); // has the focus there
   },
 };
 let chordUntil = 0;
