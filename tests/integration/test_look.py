@@ -200,6 +200,22 @@ def test_keys_lead_to_pages_but_never_while_one_types(browser: Any, place: World
     context.close()
 
 
+def test_the_ring_of_a_card_with_the_focus_is_seen_on_the_live_page(
+    browser: Any, place: World
+) -> None:
+    page = browser.new_context().new_page()
+    place.beat()
+    page.goto(f"{place.url}/live")
+    card = page.locator(".item .post").first
+    card.wait_for()
+    ring = "node => getComputedStyle(node, '::after').borderTopWidth"  # above the leaf
+    assert card.evaluate(ring) == "0px"
+    page.keyboard.press("Tab")
+    card.evaluate("node => node.focus({ focusVisible: true })")
+    assert card.evaluate(ring) == "3px"
+    page.context.close()
+
+
 def test_static_files_are_kept_for_good_under_their_digest(place: World) -> None:
     with urllib.request.urlopen(place.url) as answer:
         page = answer.read().decode()
