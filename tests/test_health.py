@@ -15,7 +15,18 @@ from tests.integration.running import free_port
 from tests.store.posts import AT, post, store, take
 from tests.views.test_statistics import asked_of
 from tweeter import config
-from tweeter.store import jobs, keywords, ledger, streams, trouble, unindexed, workers
+from tweeter.store import (
+    job_rows,
+    jobs,
+    keywords,
+    ledger,
+    name_jobs,
+    past,
+    streams,
+    trouble,
+    unindexed,
+    workers,
+)
 from tweeter.store.engine import make_engine, writing
 from tweeter.store.leases import owner
 from tweeter.store.ledger import Turn
@@ -101,6 +112,30 @@ def test_gaps_quarantine_and_jobs_are_counted(engine: Engine, client: FlaskClien
     assert found["jobs"]["waiting"] >= 1
     assert found["jobs"]["oldest_s"] > 3_500
     assert any("A job waits for 60 min" in words for words in found["problems"])
+    page = client.get("/health").text
+    assert "<b>1</b> job waits, for 36" in page
+    if now % 86_400_000_000 > 1_000_000:
+        assert "today <b>1</b> gap, 0.0 min" in page
+
+
+def test_a_job_that_was_put_off_waits_since_it_is_due(engine: Engine, client: FlaskClient) -> None:
+    lease = take(engine)
+    now = time.time_ns() // 1000
+    times = {"since_us": 1, "began_us": 1, "until_us": 2}
+    put_off = {"retry_at": now + 600_000_000}
+    with writing(engine) as connection:
+        past.start(connection, "look_back", lease.stream_id, times, now - 1_560_000_000, **put_off)
+        job_rows.add(connection, name_jobs.KIND, 0, now - 9_000_000_000)  # it never ends
+    found = asked(client)["jobs"]
+    assert found == {"waiting": 0, "oldest_s": 0.0, "later": 1, "next_at": put_off["retry_at"]}
+    page = client.get("/health").text
+    assert "<b>0</b> jobs wait<" in page
+    assert "<b>1</b> job waits for its next try, <time" in page
+    with writing(engine) as connection:  # the moment came
+        connection.execute(update(job_table).values(retry_at=now - 5_000_000))
+    found = asked(client)["jobs"]
+    assert (found["waiting"], found["later"], found["next_at"]) == (1, 0, 0)
+    assert 4 < found["oldest_s"] < 120
 
 
 def test_a_stream_that_is_down_is_named(engine: Engine, client: FlaskClient) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, case, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from tweeter.store import trouble, unindexed, workers
+from tweeter.store import name_jobs, trouble, unindexed, workers
 from tweeter.store.engine import db_now, reading
 from tweeter.store.leases import is_dead
 from tweeter.store.ledger import LIVE
@@ -52,10 +52,16 @@ class WorkerState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Jobs(msgspec.Struct, frozen=True, kw_only=True):
-    """Jobs that have not ended; oldest_s is 0 if there is none."""
+    """Jobs that have not ended; oldest_s: how long one has been due, 0 if there is none.
+
+    later: how many wait for their next try, which comes at next_at (0: there are none). The job
+    that asks for names is none of them: it never ends, and has its turns.
+    """
 
     waiting: int
     oldest_s: float
+    later: int = 0
+    next_at: int = 0
 
 
 class Gaps(msgspec.Struct, frozen=True, kw_only=True):
@@ -279,13 +285,16 @@ def _leases(connection: Connection, now: int) -> list[LeaseState]:
 
 
 def _jobs(connection: Connection, now: int) -> Jobs:
-    row = connection.execute(
-        select(func.count(), func.min(jobs.c.created_at)).where(
-            jobs.c.state == "waiting", jobs.c.retry_at <= now
-        )
-    ).one()
-    oldest_s = round((now - row[1]) / 1e6, 1) if row[1] else 0.0
-    return Jobs(waiting=int(row[0]), oldest_s=oldest_s)
+    due_at = case((jobs.c.retry_at > jobs.c.created_at, jobs.c.retry_at), else_=jobs.c.created_at)
+    ask = select(func.count(), func.min(due_at)).where(
+        jobs.c.state == "waiting", jobs.c.kind != name_jobs.KIND
+    )
+    waiting, oldest_at = connection.execute(ask.where(jobs.c.retry_at <= now)).one()
+    later, next_at = connection.execute(ask.where(jobs.c.retry_at > now)).one()
+    oldest_s = round((now - oldest_at) / 1e6, 1) if oldest_at else 0.0
+    return Jobs(
+        waiting=int(waiting), oldest_s=oldest_s, later=int(later), next_at=int(next_at or 0)
+    )
 
 
 def _gaps(connection: Connection, now: int) -> Gaps:
