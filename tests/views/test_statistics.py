@@ -822,6 +822,17 @@ def test_the_usual_is_the_same_whatever_range_is_shown(engine: Engine) -> None:
     assert found[0].learned_days >= 14
 
 
+def test_keywords_that_differ_in_their_networks_are_told_apart_on_the_overview(
+    engine: Engine, client: FlaskClient
+) -> None:
+    for networks in ((), ("x",), ("mastodon", "bluesky")):
+        keywords.add(engine, "storm", keywords.Options(networks=networks))
+    page = client.get("/?hours=table").text
+    named = re.findall(r'storm</bdi>(?:</a>)? <span class="kind">([^<]*)</span>', page)
+    assert sorted(named) == ["bluesky, mastodon only"] * 2 + ["x only"] * 2
+    assert page.count("storm</bdi></a></th>") == 1
+
+
 def test_the_overview_has_its_sparklines_as_a_table(
     engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
     keyword_id: int
     expression: str
+    networks: str  # joined by a space; "": all
     state: str
     hours: list[int]
     missed: list[bool]
@@ -72,6 +73,7 @@ def of_keywords(engine: Engine, rows: Sequence[KeywordRow], now_s: int) -> Summa
             Line(
                 keyword_id=row.id,
                 expression=row.expression,
+                networks=row.networks,
                 state=row.state,
                 hours=hours,
                 missed=missed,
