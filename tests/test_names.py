@@ -258,7 +258,7 @@ def test_what_an_account_that_became_known_rules_out_is_a_match_no_more(
     keywords.set_state(engine, row.id, state)
     assert binding.bind(engine, "bluesky", "ann.example", OLD) == 1
     assert keywords.get(engine, row.id).complete_at is None
-    keywords.set_state(engine, row.id, "active")
+    keywords.set_state(engine, row.id, "active", restore=True)
     rematch(engine)
     assert found_by(engine, row.id) == [others]
     after = keywords.get(engine, row.id)

@@ -98,7 +98,7 @@ def test_a_search_is_narrowed_kept_and_followed(page: Any, url: str) -> None:
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("is kept among the saved searches").wait_for()
     page.get_by_text("</>").click()
-    assert "tweeter search 'storm -nothing'" in page.locator(".twins").inner_text()
+    assert "python -m tweeter search 'storm -nothing'" in page.locator(".twins").inner_text()
     page.get_by_role("link", name="Rename or delete").click()
     page.get_by_label("Another name for my storms").fill("storms of mine")
     page.get_by_role("button", name="Rename").click()

@@ -411,15 +411,18 @@ def purging(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> int:
     return keyword.id
 
 
-def test_an_edit_of_a_removed_keyword_leaves_its_purge(
+def test_a_change_of_a_removed_keyword_leaves_its_purge(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = purging(engine, monkeypatch)
-    keywords.edit(engine, number, "storm OR flood")
+    with pytest.raises(keywords.KeywordRemoved):
+        keywords.edit(engine, number, "storm OR flood")
+    with pytest.raises(keywords.KeywordRemoved):
+        keywords.set_state(engine, number, "paused")
     work_off(engine)
     assert shown(engine) == []
     assert counted(engine, number) == (0, 0)
-    keywords.set_state(engine, number, "active")
+    keywords.set_state(engine, number, "active", restore=True)
     assert work_off(engine) == 1
     assert keywords.get(engine, number).complete_at
 
@@ -428,7 +431,7 @@ def test_a_keyword_that_is_brought_back_as_paused_is_not_purged(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = purging(engine, monkeypatch)
-    keywords.set_state(engine, number, "paused")
+    keywords.set_state(engine, number, "paused", restore=True)
     assert work_off(engine) == 0
     assert shown(engine) == ["a storm"]
     assert counted(engine, number) == (1, 1)

@@ -224,8 +224,7 @@ def _begin(connection: Connection, row: KeywordRow, now: int, answers: Answers) 
     record_version(connection, row.id, row.version, row.expression, now)
     names = followed.names(row.expression, row.networks.split())
     followed.sync(connection, row.id, names, answers, now)
-    if row.state != "removed":  # else when it is restored; it may be purged just now
-        jobs.start_rematch(connection, row.id, row.version, now)
+    jobs.start_rematch(connection, row.id, row.version, now)
     _await_x(connection, row, now)
     return _get(connection, row.id)
 
