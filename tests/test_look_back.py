@@ -78,7 +78,7 @@ def test_what_became_of_an_account_meanwhile_is_not_undone_by_an_older_event(
     jetstream.do(jetstream.it.publish([*said[:2], older, *said[2:]]))
     keywords.add(engine, "storm")
     lease = take(engine, "bluesky", "bluesky")
-    assert past.ask_for_new_keywords(engine, 2) == 1
+    assert look_backs.ask_for_new_keywords(engine, 2) == 1
     live = (said[0], account_event(said[0]["did"], statuses[1]))
     bodies = [msgspec.json.encode(one) for one in live]
     events = [RawEvent(shape="bluesky", body=body, received_at=now_us()) for body in bodies]

@@ -152,8 +152,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "a-turn-is-said-once": Mutant(
         "tweeter/line.py",
-        "            write(self._turns[0])\n            self._turns.popleft()\n",
-        "            write(self._turns.popleft())\n",
+        "            write(self._news[0])\n            self._news.popleft()\n",
+        "            write(self._news.popleft())\n",
         "a gap that begins while the database cannot be written is never entered",
     ),
     "an-old-version-goes-on": Mutant(
@@ -296,7 +296,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "too-many-turns-drop-a-gap": Mutant(
         "tweeter/line.py",
-        "            if self._turns[-1].state == LIVE:\n                self._turns.pop()\n",
+        "                if last.state == LIVE:\n                    self._news.pop()\n",
         "",
         "a gap that does not fit is forgotten",
         test="tests/test_line.py::test_too_many_turns_join_gaps_and_never_drop_one",
