@@ -56,6 +56,14 @@ def one_line(text: str) -> str:
     return harmless(mend(_DIRECTION.sub("", _BREAK.sub(" ", text))))
 
 
+def typed(text: str) -> str:
+    """What a person typed or pasted into a field, without overrides of direction around words.
+
+    They change no meaning, and a keyword with one would be shown mirrored wherever it is named.
+    """
+    return _DIRECTION.sub("", text).strip()
+
+
 PICTURE_CHARACTERS = 2_000
 # A name with a dot that ends in letters is no number of a machine nearby. Only what stands in
 # every address as it is; ASCII says that "ſ" is no "s".

@@ -171,6 +171,27 @@ def take_over(engine: Engine, lease: Lease) -> Lease:
     return newer
 
 
+def test_a_move_that_is_cancelled_at_its_end_does_not_end(
+    source: Engine, target_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = fill(source, 50)
+    target = make_engine(target_url)
+    verify = move.Move._verify
+
+    def cancelled(self: move.Move) -> dict[str, move.Summed]:
+        found = verify(self)
+        move.cancel(source)
+        assert store(source, lease, post(77)).stored == 1
+        return found
+
+    monkeypatch.setattr(move.Move, "_verify", cancelled)
+    with pytest.raises(StoreError, match="was cancelled"):
+        move.Move(source, target, lambda _: None).run()
+    assert held.state(source) == held.FREE
+    assert store(source, lease, post(78)).stored == 1
+    target.dispose()
+
+
 def test_after_a_move_nothing_is_written_to_the_old_database_until_it_is_cancelled(
     source: Engine, target_url: str
 ) -> None:

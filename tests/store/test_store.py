@@ -544,6 +544,8 @@ def test_the_same_keyword_twice_is_refused_with_its_number(engine: Engine) -> No
         keywords.add(engine, "storm OR FLOOD")
     assert caught.value.keyword_id == first.id
     with pytest.raises(keywords.KeywordExists):
+        keywords.add(engine, "\u202estorm OR flood\u202c ")  # nobody sees its ends
+    with pytest.raises(keywords.KeywordExists):
         keywords.add(engine, "flood OR storm OR Flood")
     keywords.set_state(engine, first.id, "removed")
     second = keywords.add(engine, "storm OR flood")

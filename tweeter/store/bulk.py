@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, insert, select
 
 from tweeter.errors import KeywordSyntaxError, TweeterError
+from tweeter.harmless import typed
 from tweeter.keywords import accounts, canonical
 from tweeter.store import followed, jobs, keyword_ledger
 from tweeter.store.engine import chunks, db_now, reading, repeated, writing
@@ -59,7 +60,7 @@ def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
         found = _csv(text.lstrip("\ufeff"))
     else:
         lines = text.lstrip("\ufeff").splitlines()
-        found = [(n, line.strip(), ()) for n, line in enumerate(lines, 1)]
+        found = [(n, typed(line), ()) for n, line in enumerate(lines, 1)]
     found = [(n, line, nets) for n, line, nets in found if line and not line.startswith("# ")]
     if len(found) > LINES:
         raise TooManyLines(
@@ -81,7 +82,7 @@ def _csv(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
         for row in reader:
             before = reader.line_num
             values = {str(k).strip().lower(): v for k, v in row.items() if isinstance(v, str)}
-            expression = values.get("expression", "").strip()
+            expression = typed(values.get("expression", ""))
             found.append((before, expression, tuple(values.get("networks", "").split())))
     except csv.Error as error:
         raise BadLines(

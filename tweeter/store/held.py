@@ -36,7 +36,12 @@ def state(engine: Engine) -> int:
     if engine.dialect.name != "sqlite":
         return FREE
     with engine.connect() as connection:
-        return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or FREE)
+        return state_of(connection)
+
+
+def state_of(connection: Connection) -> int:
+    """The same of an SQLite database, in this transaction."""
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar() or FREE)
 
 
 def set_state(connection: Connection, state: int) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from tweeter.errors import KeywordSyntaxError
+from tweeter.harmless import typed
 from tweeter.keywords import canonical
 from tweeter.records import Keyword
 from tweeter.store import followed, jobs, keyword_ledger, known
@@ -129,7 +130,7 @@ def add(
 
     Raises KeywordSyntaxError, KeywordExists, and TooManyKeywords (max_keywords 0: no limit).
     """
-    expression = expression.strip()
+    expression = typed(expression)
     text = canonical(expression)
     with writing(engine) as connection:
         bump(connection)
@@ -189,7 +190,7 @@ def edit(
     options=None leaves them as they are. Budgets and days are no new version; what stays the
     same changes nothing. Raises as `add` does, KeywordNotFound and KeywordRemoved.
     """
-    expression = expression.strip()
+    expression = typed(expression)
     text = canonical(expression)
     with writing(engine) as connection:
         hold(connection)

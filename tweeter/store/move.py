@@ -102,6 +102,7 @@ class Move:
             sums = self._verify()
             _set_sequences(self._target)
             with changes.mover(self._source) as connection:
+                self._refuse_cancelled(connection)
                 held.set_state(connection, held.MOVED)
         self._finish()
         self._say(f"Writing was held back for {time.monotonic() - began_at:.1f} s.")
@@ -163,6 +164,12 @@ class Move:
             with changes.mover(self._source) as connection:
                 held.set_state(connection, held.FREE)
             raise
+
+    def _refuse_cancelled(self, connection: Connection) -> None:
+        """Raise StoreError if writers were let in since they were held back, by whomever."""
+        is_held = held.state_of(connection) == held.HOLD and changes.is_on(connection)
+        if not (is_held and changes.noted(connection, changes.OWNER) == owner()):
+            raise StoreError("The move was cancelled meanwhile: the SQLite file is used as before.")
 
     # Copying.
 
