@@ -345,7 +345,7 @@ def test_an_endpoint_that_fails_three_times_is_left_and_used_again_when_the_next
             for _ in range(3):
                 assert (await failing(source, sink)).kind == "http"
             task = asyncio.create_task(source.connect(sink))
-            await until(lambda: bool(one.clients))
+            await until(lambda: bool(sink.words))
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             assert [len(one.connects), len(two.connects)] == [4, 3]
