@@ -388,6 +388,10 @@ def test_after_a_gap_mastodons_deletions_and_edits_are_found_within_its_limits(
         assert deletions.unknown(engine) == []
 
 
+def bluesky_event(event: dict[str, Any]) -> RawEvent:
+    return RawEvent(shape="bluesky", body=msgspec.json.encode(event), received_at=now_us())
+
+
 def test_bluesky_tells_a_deleted_post_from_an_account_that_is_only_hidden(
     engine: Engine, tmp_path: Path
 ) -> None:
@@ -401,14 +405,7 @@ def test_bluesky_tells_a_deleted_post_from_an_account_that_is_only_hidden(
             for n in range(30)
         ]
         uris = [sim.keep(event) for event in events]
-        receive(
-            engine,
-            lease,
-            [
-                RawEvent(shape="bluesky", body=msgspec.json.encode(e), received_at=now_us())
-                for e in events
-            ],
-        )
+        receive(engine, lease, [bluesky_event(event) for event in events])
         gap(engine, lease, "replayed")
         assert deletions.unknown(engine) == []  # all was sent again
         gap(engine, lease, "lost")
@@ -426,10 +423,6 @@ def test_bluesky_tells_a_deleted_post_from_an_account_that_is_only_hidden(
             statement = select(post_table.c.hidden).where(post_table.c.author_id == "did:plc:b")
             assert set(connection.execute(statement).scalars()) == {"unavailable"}
         assert deletions.unknown(engine) == []
-
-
-def bluesky_event(event: dict[str, Any]) -> RawEvent:
-    return RawEvent(shape="bluesky", body=msgspec.json.encode(event), received_at=now_us())
 
 
 def test_an_account_that_came_back_in_a_gap_is_shown_again(engine: Engine, tmp_path: Path) -> None:

@@ -12,16 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import __version__, broker, supervisor
 from tweeter import config as configuration
-from tweeter.cli_ground import (
-    JSON,
-    Guarded,
-    data,
-    fail,
-    print_lines,
-    run,
-    say,
-    set_up,
-)
+from tweeter.cli_ground import JSON, Guarded, data, fail, print_lines, run, say, set_up
 from tweeter.cli_replay import Result, begin, check, read_to_end
 from tweeter.errors import Held
 from tweeter.store import demo as demo_data

@@ -2,16 +2,7 @@
 
 import click
 
-from tweeter.cli_ground import (
-    ID,
-    JSON,
-    MOMENT,
-    data,
-    moments_as_text,
-    print_lines,
-    say,
-    set_up,
-)
+from tweeter.cli_ground import ID, JSON, MOMENT, data, moments_as_text, print_lines, say, set_up
 from tweeter.records import now_us
 from tweeter.store import annotations
 from tweeter.store.annotations import EVERY, Annotation

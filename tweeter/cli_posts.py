@@ -5,15 +5,7 @@ import time
 
 import click
 
-from tweeter.cli_ground import (
-    ID,
-    JSON,
-    MOMENT,
-    data,
-    print_lines,
-    say,
-    set_up,
-)
+from tweeter.cli_ground import ID, JSON, MOMENT, data, print_lines, say, set_up
 from tweeter.records import now_us
 from tweeter.store import feed, figures, keywords, posts
 from tweeter.store.posts import StoredPost

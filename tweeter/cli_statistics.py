@@ -4,13 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from tweeter.cli_ground import (
-    ID,
-    JSON,
-    moments_as_text,
-    print_lines,
-    set_up,
-)
+from tweeter.cli_ground import ID, JSON, moments_as_text, print_lines, set_up
 from tweeter.cli_ground import data as print_value
 from tweeter.records import now_us
 from tweeter.statistics import questions

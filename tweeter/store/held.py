@@ -25,7 +25,7 @@ MOVED_WORDS = say(
 
 def refuse(connection: Connection) -> None:
     """Raise Held or MustEnd if nothing may be written; costs a look at the file's header."""
-    state = connection.exec_driver_sql("PRAGMA user_version").scalar()
+    state = state_of(connection)
     if state == FREE or connection.get_execution_options().get(MOVER):
         return
     raise MustEnd(MOVED_WORDS) if state == MOVED else Held(HOLD_WORDS)

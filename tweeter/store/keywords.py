@@ -256,14 +256,15 @@ def set_state(
         row = _get(connection, keyword_id)
         if row.state == state and not purge:
             return row
-        if row.state == "removed" and state != "removed" and not restore:
+        comes_back = row.state == "removed" and state != "removed"
+        if comes_back and not restore:
             raise KeywordRemoved(row.id, row.expression)
         bump(connection)
         now = connection.execute(select(db_now(connection))).scalar_one()
         values: dict[str, Any] = {"state": state, "changed_at": now, "purge_at": None}
         if state == "removed" and purge:
             values["purge_at"] = now + UNDO_S * 1_000_000
-        if row.state == "removed" and state != "removed":
+        if comes_back:
             _refuse_twin(connection, row.canonical, row.networks, but=keyword_id)
             jobs.drop(connection, "purge", row.id)
         if state == "removed":  # it is matched with nothing any more

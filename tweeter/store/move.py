@@ -348,7 +348,7 @@ def _set_sequences(engine: Engine) -> None:
 def has_ended(source: Engine) -> bool:
     """True if this database was moved, and the copy is in use."""
     with reading(source) as connection:
-        return held.state(source) == held.MOVED and not changes.is_on(connection)
+        return held.state_of(connection) == held.MOVED and not changes.is_on(connection)
 
 
 def cancel(source: Engine, *, ended: bool = False) -> bool:
@@ -358,7 +358,7 @@ def cancel(source: Engine, *, ended: bool = False) -> bool:
     """
     with changes.mover(source) as connection:
         found = changes.is_on(connection)
-        if not (found or ended) and held.state(source) == held.MOVED:
+        if not (found or ended) and held.state_of(connection) == held.MOVED:
             raise StoreError("The move has ended meanwhile: this database was moved.")
         changes.switch_off(connection, TABLES)
         held.set_state(connection, held.FREE)
