@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from tweeter.records import RawEvent, now_us
-from tweeter.sources.journal import Journal, JournalFull, entry_bytes
+from tweeter.sources.journal import Journal, entry_bytes
 
 FRESH_BYTES = 24 * 1024 * 1024  # of a journal that are also in memory: three heaps of X
 
@@ -42,13 +42,11 @@ def at_once() -> float:
 class Inbox:
     """Put on one side, take on the other; one task on each.
 
-    last_alive: all that had come by that moment was put. lost counts events that could not be
-    kept: 0 unless a journal was full.
+    last_alive: all that had come by that moment was put.
     """
 
     def __init__(self) -> None:
         self.last_alive = 0
-        self.lost = 0
         self.closed = False
         self._enough = 1  # events for which the one who takes is woken
         self._changed = asyncio.Event()
@@ -177,11 +175,7 @@ class JournalInbox(Inbox):
 
     async def put(self, events: Sequence[RawEvent]) -> None:
         begin = self.journal.end
-        try:
-            await asyncio.to_thread(self.journal.append, events, self._stored)
-        except JournalFull:
-            self.lost += len(events)
-            raise
+        await asyncio.to_thread(self.journal.append, events, self._stored)
         self._keep(begin, events)
         self._untaken += len(events)
         self.last_alive = max(self.last_alive, events[-1].received_at)

@@ -18,7 +18,6 @@ from tweepy import StreamRule
 from tweepy.asynchronous import AsyncStreamingClient
 
 from tweeter.errors import SourceError
-from tweeter.records import now_us
 from tweeter.sources.reaching import answering, next_chunk, reaching
 from tweeter.sources.x_answers import refusal
 
@@ -151,7 +150,6 @@ class Answer:
     def __init__(self, value: dict[str, Any], headers: Mapping[str, str]) -> None:
         self._value = value
         self.headers = headers
-        self.received_at = now_us()
 
     async def json(self) -> dict[str, Any]:
         """The parsed body."""

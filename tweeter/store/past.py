@@ -40,7 +40,6 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     tries: int
     keywords: tuple[int, ...] = ()  # whose past it is; (): all
-    interval: int = 0  # the gap that it repairs
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,7 +150,6 @@ def claim(engine: Engine, job_id: int, owner: str) -> Past | None:
             position=row.position,
             tries=row.version,
             keywords=tuple(options.get("keywords", ())),
-            interval=options.get("interval", 0),
         )
 
 

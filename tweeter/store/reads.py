@@ -20,11 +20,10 @@ DAY_US = 86_400_000_000
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """Posts that may be read for all keywords together; 0: no limit. price: USD a post."""
+    """Posts that may be read, of one keyword or of all together; 0: no limit."""
 
     day_posts: int = 0
     month_posts: int = 0
-    price_usd: float = 0.0
 
 
 class Used(msgspec.Struct, frozen=True):
