@@ -27,6 +27,16 @@ class MastodonServer(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[str, ...] = ("public",)
     streaming_url: str = ""  # "": the server says
 
+    @property
+    def host(self) -> str:
+        """With the port where one is given."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def stream(self) -> str:
+        """The name of its stream."""
+        return f"mastodon:{self.host}"
+
     def __repr__(self) -> str:
         return f"MastodonServer({self.url!r}, streams={self.streams!r})"
 

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -133,7 +132,7 @@ def _mastodon(values: dict[str, Any]) -> list[str]:
         streaming = values.get("mastodon_streaming_url", "")
         one = MastodonServer(url=url, token=token or "", streaming_url=streaming)
         values["mastodon_servers"] = (one, *values.get("mastodon_servers", ()))
-    hosts = [urlsplit(server.url).netloc for server in values.get("mastodon_servers", ())]
+    hosts = [server.host for server in values.get("mastodon_servers", ())]
     twice = sorted({host for host in hosts if hosts.count(host) > 1})
     return [f"Mastodon's server {host} is given twice: keep one." for host in twice]
 

@@ -8,7 +8,6 @@ that cannot be asked is no error: the keyword is kept, matched by the name as wr
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 
@@ -184,7 +183,7 @@ async def _mastodon(config: Config, name: str) -> Answer:
             url = await rest.account_url(name)
         if url is not None:
             break
-    host = urlsplit(server.url).netloc
+    host = server.host
     if url:
         return Answer(author_id=url)
     if url == "" and name.rpartition("@")[2] == host:

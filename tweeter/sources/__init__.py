@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from tweeter.config import Config
 from tweeter.errors import SourceError
@@ -99,8 +98,7 @@ def wanted(config: Config, installation: str) -> list[Wanted]:
         ),
     ]
     found += [
-        Wanted(f"mastodon:{urlsplit(server.url).netloc}", "mastodon", {"url": server.url})
-        for server in config.mastodon_servers
+        Wanted(server.stream, "mastodon", {"url": server.url}) for server in config.mastodon_servers
     ]
     if not config.mastodon_servers:
         found.append(Wanted("mastodon", "mastodon", {"url": ""}, no_server))

@@ -99,7 +99,7 @@ async def check(
     if name == "bluesky":
         return await _run(_bluesky_steps(config, wait_s))
     for server in config.mastodon_servers:
-        if name in ("mastodon", f"mastodon:{urlsplit(server.url).netloc}"):
+        if name in ("mastodon", server.stream):
             return await _run(_mastodon_steps(server, wait_s))
     if name == "mastodon":
         return [
@@ -107,7 +107,7 @@ async def check(
                 say("Settings"), say("There is no server: set TWEETER_MASTODON_URL."), "settings"
             )
         ]
-    names = [f"mastodon:{urlsplit(s.url).netloc}" for s in config.mastodon_servers]
+    names = [server.stream for server in config.mastodon_servers]
     raise UnknownSource(
         say(
             "There is no source “%(name)s”. There are: %(names)s",

@@ -10,7 +10,6 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -160,7 +159,6 @@ async def mastodon(
     snowflake: ms << 16).
     """
     server = server_named(config, stream)
-    host = urlsplit(server.url).netloc
     at = dict.fromkeys(server.streams, from_us)
     before = dict.fromkeys(server.streams, str((from_us // 1000 + 1) << 16))
     async with open_rest(server.url, server.token) as rest:
@@ -177,7 +175,9 @@ async def mastodon(
             position = max(at.values())
             if at[name] <= since_us:
                 del at[name]
-            yield Piece([_event(item, host) for item in found if _in(item, since_us)], position)
+            yield Piece(
+                [_event(item, server.host) for item in found if _in(item, since_us)], position
+            )
 
 
 def _in(item: dict[str, Any], since_us: int) -> bool:
@@ -190,7 +190,8 @@ def _event(item: dict[str, Any], host: str) -> RawEvent:
 
 
 def server_named(config: Config, stream: str) -> MastodonServer:
+    """The server of a stream. Raises SourceError if the settings do not name it."""
     for server in config.mastodon_servers:
-        if f"mastodon:{urlsplit(server.url).netloc}" == stream:
+        if server.stream == stream:
             return server
     raise SourceError("refused", f"The settings of this worker do not name {stream}.")
