@@ -1,4 +1,4 @@
-"""Every exception of ours.
+"""The exceptions that several rooms know; each of the others stands beside what raises it.
 
     TweeterError
     ├── ConfigError            the settings are wrong: lists every fault at once
@@ -74,6 +74,7 @@ class SourceError(TweeterError):
 
     kind       "network" (TCP, TLS, name), "http" (a server's error), "limited" (420/429),
                "refused" (waiting cannot help: credentials, plan, parameters),
+               "occupied" (X: another program holds the only connection),
                "waiting" (nothing wrong: X has no rule yet), "closed" (the server ended it),
                "stalled" (silent for longer than its heartbeat allows).
     state      the words for the page, whole sentences.

@@ -18,9 +18,8 @@ import msgspec
 from tweeter import moments
 from tweeter.errors import SourceError
 from tweeter.records import now_us
-from tweeter.sources.reaching import reaching
+from tweeter.sources.reaching import USER_AGENT, kind_of, reaching
 
-USER_AGENT = "tweeter (self-hosted keyword tracker)"
 TIMEOUT_S = 15.0
 PROFILES = 25  # asked for at once, at most
 ANSWER_BYTES = 2 * 1024 * 1024  # 25 profiles have about 40 kB
@@ -107,8 +106,7 @@ class BlueskyApi:
             return SourceError("limited", words, retry_at=retry_at)
         if status == 200:
             return SourceError("http", f"{self.host} sent an answer that is not understood.")
-        kind = "refused" if 400 <= status < 500 and status != 408 else "http"
-        return SourceError(kind, f"{self.host} answered {status}{said}.")
+        return SourceError(kind_of(status), f"{self.host} answered {status}{said}.")
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

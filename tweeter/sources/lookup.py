@@ -27,6 +27,7 @@ from tweeter.records import RawEvent, now_us
 from tweeter.sources.clock import skew_s
 from tweeter.sources.mastodon_rest import Rest, error_of, open_rest, refusal
 from tweeter.sources.past import server_named
+from tweeter.sources.reaching import kind_of
 from tweeter.sources.x_client import FIELDS, XClient, open_client
 
 TIMEOUT_S = 15.0
@@ -370,8 +371,7 @@ def _refused(host: str, response: aiohttp.ClientResponse, body: bytes) -> Source
         retry_at = int(reset) * 1_000_000 if reset.isdigit() else None
         return SourceError("limited", f"{host} limits our rate.", retry_at=retry_at)
     said = body[:200].decode("utf-8", "replace")
-    kind = "refused" if 400 <= response.status < 500 else "http"
-    return SourceError(kind, f"{host} answered {response.status}: {said}")
+    return SourceError(kind_of(response.status), f"{host} answered {response.status}: {said}")
 
 
 def _list(value: Any, name: str) -> list[dict[str, Any]]:

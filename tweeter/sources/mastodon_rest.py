@@ -17,9 +17,8 @@ from tweeter.decode import times
 from tweeter.errors import SourceError
 from tweeter.records import now_us
 from tweeter.sources.clock import clock_words
-from tweeter.sources.reaching import reaching
+from tweeter.sources.reaching import USER_AGENT, kind_of, reaching
 
-USER_AGENT = "tweeter (self-hosted keyword tracker)"
 TIMEOUT_S = 15.0
 PAGE_POSTS = 40
 ACCOUNT_CHARACTERS = 190  # as long as a key of the store
@@ -58,8 +57,7 @@ def refusal(host: str, status: int, headers: Mapping[str, str], body: bytes) -> 
         return SourceError("limited", words, retry_at=max(reset, now_us()) if reset else None)
     if status == 404:
         return SourceError("refused", f"{host} is no Mastodon server: it answered 404{said}.")
-    kind = "refused" if 400 <= status < 500 and status != 408 else "http"
-    return SourceError(kind, f"{host} answered {status}{said}.")
+    return SourceError(kind_of(status), f"{host} answered {status}{said}.")
 
 
 def error_of(body: bytes) -> str:

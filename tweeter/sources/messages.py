@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from tweeter.errors import SourceError
 from tweeter.records import RawEvent, now_us
+from tweeter.sources.reaching import kind_of
 
 FRAME_BYTES = 4 * 1024 * 1024
 PAUSE_EVENTS = 5_000  # waiting here: reading stops until they are taken
@@ -23,9 +24,8 @@ class Refused(SourceError):
         self.headers = headers
         self.body = body
         words = body.decode("utf-8", "replace").strip()[:300]
-        kind = "refused" if 400 <= status < 500 and status != 408 else "http"
-        kind = "limited" if status in (420, 429) else kind
-        super().__init__(kind, f"{host} answered {status}{': ' + words if words else ''}.")
+        said = f": {words}" if words else ""
+        super().__init__(kind_of(status), f"{host} answered {status}{said}.")
 
 
 class Messages:

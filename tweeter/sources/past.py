@@ -18,7 +18,6 @@ from tweeter.config import Config
 from tweeter.decode import times
 from tweeter.errors import SourceError
 from tweeter.records import RawEvent, now_us
-from tweeter.sources.base import Sink
 from tweeter.sources.bluesky import BlueskySource
 from tweeter.sources.mastodon_rest import open_rest
 
@@ -112,7 +111,7 @@ async def _until_quiet(
 ) -> AsyncGenerator[list[RawEvent], None]:
     """Events of one connection, until it is silent. Raises SourceError if it fails."""
     sink = _Taker(str(from_us))
-    reading = asyncio.create_task(source.connect(sink_of(sink)))
+    reading = asyncio.create_task(source.connect(sink))
     quiet_s = FIRST_S
     try:
         while events := await _next(sink, reading, quiet_s):
@@ -126,11 +125,6 @@ async def _until_quiet(
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
-
-
-def sink_of(taker: _Taker) -> Sink:
-    """The taker as the protocol that sources know."""
-    return taker
 
 
 async def _next(sink: _Taker, reading: "asyncio.Task[None]", quiet_s: float) -> list[RawEvent]:

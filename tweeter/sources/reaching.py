@@ -1,4 +1,4 @@
-"""What keeps a host from being reached, as SourceError in words; one way for every HTTP client."""
+"""What all HTTP clients share: who we are, and failures as SourceError, in words."""
 
 import asyncio
 import socket
@@ -8,6 +8,15 @@ from contextlib import asynccontextmanager, contextmanager
 import aiohttp
 
 from tweeter.errors import SourceError
+
+USER_AGENT = "tweeter (self-hosted keyword tracker)"
+
+
+def kind_of(status: int) -> str:
+    """The kind of a SourceError for an answer's status that is no success."""
+    if status in (420, 429):
+        return "limited"
+    return "refused" if 400 <= status < 500 and status != 408 else "http"
 
 
 def unreached(host: str, error: Exception) -> SourceError:
