@@ -144,9 +144,8 @@ class Follow:
         """Something to say while connected."""
         self._later(self._say("live", words))
 
-    def missed(self, since: int, until: int, words: str) -> None:
+    def missed(self, since: int, until: int, words: str, *, read_until: int) -> None:
         """The network no longer had these minutes."""
-        read_until = int(self._cursor) if self._cursor.isdigit() else since  # Bluesky: a moment
         lost = ledger.Missing(since=since, until=until, read_until=read_until, words=words)
         self._later(self._enter(lost))
 

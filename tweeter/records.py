@@ -156,6 +156,7 @@ class Keyword(msgspec.Struct, frozen=True, kw_only=True):
 # What a network does with a keyword: (state, cause), see keyword_ledger; if it may be so for
 # longer than since now, the moment (us) too.
 KeywordState = tuple[str, str] | tuple[str, str, int]
+PENDING_AT_X = ("pending", "X has not taken the keyword's rule yet.")
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):

@@ -44,7 +44,7 @@ class Kept:
     def notice(self, words: str) -> None:
         self.words.append(words)
 
-    def missed(self, since: int, until: int, words: str) -> None:
+    def missed(self, since: int, until: int, words: str, *, read_until: int) -> None:
         self.gaps.append((since, until, words))
 
     def keywords(self, states: Mapping[int, KeywordState]) -> None:

@@ -14,7 +14,7 @@ from tests.sources.test_x import STORM, kw, streaming, values
 from tweeter.keywords import NotForX, compile_for_x, parse
 from tweeter.keywords.x_limits import PLANS
 from tweeter.keywords.x_pack import pack
-from tweeter.records import Keyword, now_us
+from tweeter.records import PENDING_AT_X, Keyword, now_us
 from tweeter.sources import x_rules_sync
 from tweeter.sources.x_rules_sync import RuleKeeper, Rules
 
@@ -164,7 +164,7 @@ def test_of_a_keyword_that_changes_during_a_sync_the_next_one_speaks() -> None:
     keeper.tell = told.append
     keeper.set_keywords([STORM, kw(2, "cat")])
     run(keeper.sync(EditsMeanwhile()))  # type: ignore[arg-type]
-    assert told[0] == dict.fromkeys((1, 2), x_rules_sync.PENDING)
+    assert told[0] == dict.fromkeys((1, 2), PENDING_AT_X)
     assert told[-1] == {1: ("active", "")}
 
 

@@ -5,7 +5,7 @@ import time
 from sqlalchemy import Engine
 
 from tests.store.posts import take
-from tweeter.records import now_us
+from tweeter.records import PENDING_AT_X, now_us
 from tweeter.store import keyword_ledger, keywords
 from tweeter.store.keywords import Options
 
@@ -24,7 +24,7 @@ def test_a_keyword_that_is_followed_again_waits_for_x(engine: Engine) -> None:
         keywords.set_state(engine, storm, absence)
         assert at_x(engine, storm) == []
         keywords.set_state(engine, storm, "active", restore=True)
-        assert [(p.state, p.cause) for p in at_x(engine, storm)] == [keyword_ledger.PENDING_AT_X]
+        assert [(p.state, p.cause) for p in at_x(engine, storm)] == [PENDING_AT_X]
 
 
 def test_a_keyword_for_other_networks_never_waits_for_x(engine: Engine) -> None:

@@ -30,8 +30,11 @@ class Sink(Protocol):
     def notice(self, words: str) -> None:
         """Something to say while connected, such as "2 keywords are pending at X"."""
 
-    def missed(self, since: int, until: int, words: str) -> None:
-        """The network no longer had what it was asked for, between two moments (us)."""
+    def missed(self, since: int, until: int, words: str, *, read_until: int) -> None:
+        """The network no longer had what it was asked for, between two moments (us).
+
+        read_until: what it sent of the time before had been read already.
+        """
 
     def keywords(self, states: Mapping[int, KeywordState]) -> None:
         """What the network does with each keyword, by its id."""

@@ -197,7 +197,7 @@ class BlueskySource:
             f" to {_clock(until_us)}."
         )
         sink.notice(f"Live. {words}")
-        sink.missed(since_us, until_us, words)
+        sink.missed(since_us, until_us, words, read_until=int(sink.cursor))
 
 
 def _unpacked(event: RawEvent, unpack: zstandard.ZstdDecompressor) -> RawEvent:

@@ -50,7 +50,7 @@ class _Taker:
     async def put(self, events: Any) -> None:
         await self.pieces.put(list(events))
 
-    def missed(self, since: int, until: int, words: str) -> None:
+    def missed(self, since: int, until: int, words: str, *, read_until: int) -> None:
         self.began_us = until
 
     def rest_s(self) -> float:

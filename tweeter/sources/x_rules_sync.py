@@ -22,7 +22,7 @@ from tweeter.keywords import NotForX, compile_for_x, pieces_of, tree
 from tweeter.keywords.x_fit import fitting
 from tweeter.keywords.x_limits import XPlan
 from tweeter.keywords.x_pack import TooManyRules, delivered, difference, pack
-from tweeter.records import Keyword, KeywordState, now_us
+from tweeter.records import PENDING_AT_X, Keyword, KeywordState, now_us
 from tweeter.sources.backoff import exponential
 from tweeter.sources.x_client import StreamRule, XClient
 
@@ -35,7 +35,6 @@ RULES_A_POST = 100
 NAMED = 3  # keywords without a rule that are named in the stream's words
 
 ACCEPTED = ("active", "")
-PENDING = ("pending", "X has not taken the keyword's rule yet.")
 GONE = ("pending", "Another program of the app removed its rule at X; it is added again.")
 
 log = logging.getLogger("tweeter.x")
@@ -288,7 +287,7 @@ class RuleKeeper:
         there = {piece for value in found.ours for piece in pieces_of(value)}
         there |= self._accepted.keys()
         new = (ids for piece, ids in pieces.items() if piece not in there)
-        return {keyword_id: PENDING for ids in new for keyword_id in ids}
+        return {keyword_id: PENDING_AT_X for ids in new for keyword_id in ids}
 
     async def _list(self, client: XClient) -> Rules:
         ours: dict[str, str] = {}

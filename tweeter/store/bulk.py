@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.harmless import typed
 from tweeter.keywords import accounts, canonical
+from tweeter.records import PENDING_AT_X
 from tweeter.store import followed, jobs, keyword_ledger
 from tweeter.store.engine import chunks, db_now, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
@@ -214,7 +215,7 @@ def add(
         ]
         pending = [n for n, v in zip(ids, good, strict=True) if pending_at_x(v.networks)]
         for some in chunks(pending):
-            states = dict.fromkeys(some, keyword_ledger.PENDING_AT_X)
+            states = dict.fromkeys(some, PENDING_AT_X)
             keyword_ledger.turn_all(connection, states, now, "x")
         connection.execute(
             insert(keyword_versions),

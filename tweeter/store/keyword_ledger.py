@@ -14,7 +14,6 @@ from tweeter.store.leases import Lease
 from tweeter.store.schema import keyword_intervals
 
 FOLLOWED = "active"
-PENDING_AT_X = ("pending", "X has not taken the keyword's rule yet.")
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):

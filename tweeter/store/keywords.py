@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from tweeter.errors import KeywordSyntaxError
 from tweeter.harmless import typed
 from tweeter.keywords import canonical
-from tweeter.records import Keyword
+from tweeter.records import PENDING_AT_X, Keyword
 from tweeter.store import followed, jobs, keyword_ledger, known
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
@@ -233,7 +233,7 @@ def _begin(connection: Connection, row: KeywordRow, now: int, answers: Answers) 
 def _await_x(connection: Connection, row: KeywordRow, now: int) -> None:
     """Until X has answered for it, a keyword that begins anew is pending there."""
     if pending_at_x(row.networks.split()):
-        keyword_ledger.turn(connection, row.id, *keyword_ledger.PENDING_AT_X, now, network="x")
+        keyword_ledger.turn(connection, row.id, *PENDING_AT_X, now, network="x")
 
 
 def pending_at_x(networks: Sequence[str]) -> bool:
