@@ -5,6 +5,9 @@ the one before at the same moment. A stream's holder proves its lease with what 
 that was paused, and wakes up when another follows, enters nothing.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, insert, select, update
 
@@ -41,24 +44,13 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
     repaired_posts: int
 
 
-def close_open(
-    connection: Connection, stream_id: int, at: int, outcome: str = "", repair: str = ""
-) -> None:
+def close_open(connection: Connection, stream_id: int, at: int) -> None:
     """End the interval that is open; one that would end before it began is made empty."""
+    is_open = intervals.c.stream_id == stream_id, intervals.c.ended_at.is_(None)
     connection.execute(
-        update(intervals)
-        .where(
-            intervals.c.stream_id == stream_id,
-            intervals.c.ended_at.is_(None),
-            intervals.c.started_at <= at,
-        )
-        .values(ended_at=at, outcome=outcome, repair=repair)
+        update(intervals).where(*is_open, intervals.c.started_at <= at).values(ended_at=at)
     )
-    connection.execute(
-        update(intervals)
-        .where(intervals.c.stream_id == stream_id, intervals.c.ended_at.is_(None))
-        .values(ended_at=intervals.c.started_at, outcome=outcome, repair=repair)
-    )
+    connection.execute(update(intervals).where(*is_open).values(ended_at=intervals.c.started_at))
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,11 +231,20 @@ def _cut(connection: Connection, stream_id: int, at: int, which: ColumnElement[b
         )
     ).mappings()
     row = found.first()
-    if row is None:
-        return
+    if row is not None:
+        split(connection, row, at)
+
+
+def split(connection: Connection, row: Mapping[Any, Any], at: int) -> dict[str, Any]:
+    """End an interval at `at`, and go on from there with one like it; returns the row of that.
+
+    Posts that a repair brought stay with the first.
+    """
     connection.execute(update(intervals).where(intervals.c.id == row["id"]).values(ended_at=at))
-    second = {k: v for k, v in row.items() if k != "id"} | {"started_at": at, "repaired_posts": 0}
-    connection.execute(insert(intervals).values(second))
+    second = {name: value for name, value in row.items() if name != "id"}
+    second |= {"started_at": at, "repaired_posts": 0}
+    made = connection.execute(insert(intervals).values(second))
+    return second | {"id": made.inserted_primary_key[0]}  # type: ignore[index]
 
 
 def to_repair(connection: Connection) -> list[Interval]:

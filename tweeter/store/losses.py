@@ -1,10 +1,9 @@
 """What had come and was lost before it could be stored: the ledger no longer calls it covered."""
 
-from typing import Any
-
-from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, select, update
 
 from tweeter.records import now_us
+from tweeter.store import ledger
 from tweeter.store.engine import repeated, writing
 from tweeter.store.fences import prove
 from tweeter.store.leases import JobLease, Lease
@@ -41,18 +40,16 @@ def enter(engine: Engine, lease: Lease | JobLease, since: int, until: int) -> No
 
 def _lose(connection: Connection, row: RowMapping, since: int, until: int) -> None:
     """Enter it for one interval, from `since` on: to its end, or to `until` while it is open."""
-    mine = update(intervals).where(intervals.c.id == row["id"])
     is_open, is_live = row["ended_at"] is None, row["state"] == LIVE
     if not is_open and not is_live:
         if row["outcome"] == "lost":
+            mine = update(intervals).where(intervals.c.id == row["id"])
             connection.execute(mine.values(repair=DAMAGED))
         return
-    connection.execute(mine.values(ended_at=since))
-    later: dict[str, Any] = {k: v for k, v in row.items() if k != "id"}
-    lost = {"state": LOST, "cause": DAMAGED, "kind": "", "started_at": since}
-    lost["ended_at"] = until if is_open else row["ended_at"]
-    if is_live:  # else it is concluded with the gap that it lies in
-        lost["outcome"] = "lost"
-    connection.execute(insert(intervals).values(later | lost))
+    lost = ledger.split(connection, row, since)
     if is_open:
-        connection.execute(insert(intervals).values(later | {"started_at": until}))
+        ledger.split(connection, lost, until)
+    values = {"state": LOST, "cause": DAMAGED, "kind": ""}
+    if is_live:  # else it is concluded with the gap that it lies in
+        values["outcome"] = "lost"
+    connection.execute(update(intervals).where(intervals.c.id == lost["id"]).values(values))

@@ -183,7 +183,7 @@ def pause(
         tries = past.tries + 1 if failed else 0
         if tries >= TRIES:
             _end(connection, past.lease.job_id, "failed", words, now)
-            _settle_repair(connection, past.lease.job_id, "lost", words)
+            _give_gap_up(connection, past.lease.job_id, words)
             return
         connection.execute(
             update(jobs)
@@ -279,15 +279,15 @@ def _settle(connection: Connection, stream_id: int, options: dict[str, Any], fou
             ledger.settle(connection, stream_id, done)
 
 
-def _settle_repair(connection: Connection, job_id: int, outcome: str, words: str) -> None:
-    """A repair that failed: its interval is lost, and says why."""
+def _give_gap_up(connection: Connection, job_id: int, words: str) -> None:
+    """The gap of a repair that failed is lost, and says why; of other jobs there is none."""
     encoded = connection.execute(select(jobs.c.options).where(jobs.c.id == job_id)).scalar_one()
     interval = msgspec.json.decode(encoded).get("interval")
     if interval:
         connection.execute(
             update(intervals)
             .where(intervals.c.id == interval)
-            .values(outcome=outcome, repair=f"It could not be had again: {words}")
+            .values(outcome="lost", repair=f"It could not be had again: {words}")
         )
 
 

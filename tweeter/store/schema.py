@@ -223,7 +223,7 @@ intervals = Table(
     Column("cause", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
-    Column("outcome", String(16), nullable=False),  # "", replayed, repaired, lost
+    Column("outcome", String(16), nullable=False),  # "", replayed, repairing, repaired, lost
     Column("kind", String(16), nullable=False, default=""),  # of the SourceError that began it; ""
     Column("repair", Text, nullable=False, default=""),  # what was repaired or why not, a sentence
     Column("repaired_posts", BigInteger, nullable=False, default=0),

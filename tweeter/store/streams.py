@@ -314,18 +314,6 @@ def free_dead(engine: Engine) -> list[str]:
     return [row.name for row in dead]
 
 
-@repeated
-def set_wanted(engine: Engine, stream_id: int, wanted: bool, reason: str) -> None:
-    """Switch a stream on or off; its holder leaves within a second or two."""
-    state = "waiting" if wanted else "off"
-    with writing(engine) as connection:
-        connection.execute(
-            update(streams)
-            .where(streams.c.id == stream_id, streams.c.wanted != wanted)
-            .values(wanted=wanted, state=state, reason=reason, retry_at=0, failures=0)
-        )
-
-
 def unfinished_replay(engine: Engine, name_prefix: str) -> Stream | None:
     """The newest stream whose name starts so and has not ended: a replay to go on with."""
     with reading(engine) as connection:
