@@ -81,6 +81,12 @@ class Kept(msgspec.Struct, array_like=True):
     journal: tuple[str, int] | None = None
 
 
+def place(batch: Batch | Kept, like: Batch | Kept) -> None:
+    """Let it end where the other does."""
+    batch.cursor, batch.journal = like.cursor, like.journal
+    batch.covered_until = like.covered_until
+
+
 class Store(msgspec.Struct, tag=True, array_like=True):
     """Store what is kept, in the database of this URL; the answer is a Stored."""
 
@@ -244,8 +250,7 @@ class Desk:
         batch = self._kept.pop(asked.kept.number, None)
         if batch is None:
             return Stored(None, words="It is not kept any more.")
-        batch.cursor, batch.journal = asked.kept.cursor, asked.kept.journal
-        batch.covered_until = asked.kept.covered_until
+        place(batch, asked.kept)
         if asked.url not in self._engines:
             self._engines[asked.url] = make_engine(asked.url, in_floods=True)
         try:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tweeter import memory
 from tweeter.digest import PAID, digest
 from tweeter.errors import DecodeError
-from tweeter.helper import Kept
+from tweeter.helper import Kept, place
 from tweeter.helpers import FLOOD_EVENTS, Helpers, is_much
 from tweeter.keywords import Matcher, network_of
 from tweeter.records import Keyword, RawEvent
@@ -228,16 +228,15 @@ class Pipeline:
 
     def _again(self, part: Part) -> Batch:
         """The part's batch, digested here and now."""
-        again, before = self._digest(part.events), part.batch
-        again.cursor, again.journal = before.cursor, before.journal
-        again.covered_until = before.covered_until
+        again = self._digest(part.events)
+        place(again, part.batch)
         return again
 
     def _apart(self, part: Part, why: Exception) -> list[Part]:
         """Two halves of what was refused, of which the last moves the cursor; of one event what
         puts it into quarantine.
         """
-        events, before = part.events, part.batch
+        events = part.events
         half = len(events) // 2
         if half:
             first = self._digest(events[:half])
@@ -245,9 +244,7 @@ class Pipeline:
             parts = [Part(events[:half], first), Part(events[half:], self._digest(events[half:]))]
         else:
             parts = [Part(events, _refused(events[0], self._digest(events), why))]
-        last = parts[-1].batch
-        last.cursor, last.journal = before.cursor, before.journal
-        last.covered_until = before.covered_until
+        place(parts[-1].batch, part.batch)
         return parts
 
     def store(self, taken: Taken, helpers: Helpers | None = None) -> tuple[Outcome, str]:

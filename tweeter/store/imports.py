@@ -13,12 +13,11 @@ from sqlalchemy import Engine, func, select, update
 
 from tweeter.store import job_rows, streams
 from tweeter.store.engine import db_now, reading, writing
-from tweeter.store.leases import LEASE_S, JobLease, is_dead, is_held
+from tweeter.store.leases import LEASE_S, JobLease, is_held
 from tweeter.store.schema import jobs
 from tweeter.store.schema import streams as stream_rows
 
-KIND = "import"
-PAST = ("look_back", "repair", "recheck")  # they are done by the same processes
+KIND = job_rows.IMPORT
 
 
 class FilePart(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +62,7 @@ def idle(engine: Engine) -> list[int]:
             .where(jobs.c.kind == KIND, jobs.c.state == "waiting")
             .order_by(jobs.c.id)
         ).all()
-    busy = {r.subject for r in rows if r.owner and r.lease_until >= now and not is_dead(r.owner)}
+    busy = {row.subject for row in rows if is_held(row.owner, row.lease_until, now)}
     return [subject for subject in dict.fromkeys(r.subject for r in rows) if subject not in busy]
 
 
@@ -76,13 +75,13 @@ def not_begun(engine: Engine) -> list[int]:
 
 
 def others_wait(engine: Engine, stream_id: int) -> bool:
-    """Whether another file, or a job over the past, waits for a process to take it."""
+    """Whether another file, or a job over the past, waits: the same processes do both."""
     ours = (jobs.c.kind == KIND) & (jobs.c.subject == stream_id)
     with reading(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         rows = connection.execute(
             select(jobs.c.owner, jobs.c.lease_until).where(
-                jobs.c.kind.in_((KIND, *PAST)),
+                jobs.c.kind.in_((KIND, *job_rows.PAST)),
                 jobs.c.state == "waiting",
                 jobs.c.retry_at <= now,
                 ~ours,
@@ -103,7 +102,7 @@ def claim(engine: Engine, stream_id: int, owner: str) -> tuple[FilePart | None, 
             .where(jobs.c.kind == KIND, jobs.c.subject == stream_id, jobs.c.state == "waiting")
             .order_by(jobs.c.id)
         ).all()
-        free = [r for r in rows if not r.owner or r.lease_until < now or is_dead(r.owner)]
+        free = [row for row in rows if not is_held(row.owner, row.lease_until, now)]
         for left, row in enumerate(free, 1):
             options = msgspec.json.decode(row.options)
             path = Path(options["path"])

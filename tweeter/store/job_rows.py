@@ -1,10 +1,13 @@
-"""The row that every job begins as: waiting, held by nobody."""
+"""Rows of jobs: their kinds, and what each begins as: waiting, held by nobody."""
 
 from typing import Any
 
 from sqlalchemy import Connection, insert
 
 from tweeter.store.schema import jobs
+
+PAST = ("look_back", "repair", "recheck")  # over a stream's past; the subject is a stream
+IMPORT = "import"  # of a part of a file; likewise
 
 
 def add(connection: Connection, kind: str, subject: int, now: int, **more: Any) -> int:

@@ -6,10 +6,10 @@ A part claims it by raising its epoch; what it has done so far is in its options
 import msgspec
 from sqlalchemy import Connection, Engine, select, update
 
-from tweeter.store import binding, job_rows
+from tweeter.store import binding, job_rows, keywords
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import is_held
-from tweeter.store.schema import jobs, positions, posts
+from tweeter.store.schema import jobs, posts
 
 KIND = "names"
 LEASE_S = 60.0  # longer than a part takes
@@ -56,9 +56,7 @@ def _has_work(connection: Connection, now: int, asks_handles: bool) -> bool:
 @repeated
 def _make(engine: Engine) -> int:
     with writing(engine) as connection:
-        # Whoever holds this row is alone: two schedulers make one job.
-        lock = select(positions.c.value).where(positions.c.name == "keywords")
-        connection.execute(lock.with_for_update())
+        keywords.hold(connection)  # whoever does is alone: two schedulers make one job
         found = connection.execute(select(jobs.c.id).where(jobs.c.kind == KIND)).scalar()
         if found is not None:
             return int(found)

@@ -19,7 +19,7 @@ from tweeter.store.engine import chunks, db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, JobLease, is_held
 from tweeter.store.schema import intervals, jobs, keyword_intervals, keywords, streams
 
-KINDS = ("look_back", "repair", "recheck")
+KINDS = job_rows.PAST
 NETWORKS = ("bluesky", "mastodon")  # whose past is free
 TRIES = 8
 LIMITED_S = 300.0  # after a rate limit that does not say when it ends

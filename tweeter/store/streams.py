@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, update
 
 from tweeter.errors import LeaseLost
-from tweeter.store import known, ledger
+from tweeter.store import job_rows, known, ledger
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, Lease, is_dead
 from tweeter.store.schema import COUNTS, intervals, jobs, journals, quarantine, streams
@@ -334,6 +334,6 @@ def remove(connection: Connection, stream_id: int) -> None:
     """Delete a stream and all that is only about it (not its posts)."""
     for table in (journals, intervals, quarantine):
         connection.execute(delete(table).where(table.c.stream_id == stream_id))
-    of_past = jobs.c.kind.in_(("look_back", "repair", "recheck", "import"))
-    connection.execute(delete(jobs).where(of_past, jobs.c.subject == stream_id))
+    its_jobs = jobs.c.kind.in_((*job_rows.PAST, job_rows.IMPORT)), jobs.c.subject == stream_id
+    connection.execute(delete(jobs).where(*its_jobs))
     connection.execute(delete(streams).where(streams.c.id == stream_id))
