@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from tweeter.choices import FOLLOWED
 from tweeter.harmless import harmless, picture_host
 from tweeter.store.posts import StoredPost
 from tweeter.texts import Said, joined, mark, say
@@ -21,7 +22,6 @@ BEGINNING = 500
 MARKED = 200  # links, tags and names in a text that become links
 HUES = 8
 
-NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon"}
 HIDING = {
     "!hide": say("Hidden: its label asks that it is not shown."),
     "!no-unauthenticated": say("Hidden: its author shows it only to people logged in at Bluesky."),
@@ -166,7 +166,7 @@ def card(post: StoredPost) -> Card:
     is_long = len(shown) > LONG
     return Card(
         id=str(post.id),
-        network=NETWORKS.get(post.network, post.network),
+        network=FOLLOWED.get(post.network, post.network),
         who=who,
         handle=f"@{harmless(post.author_handle)}"
         if post.author_handle and post.author_name
@@ -246,7 +246,7 @@ def profile(post: StoredPost) -> str:
 def _view(post: StoredPost, url: str) -> str:
     if not url:
         return ""
-    place = host(url) if post.network == "mastodon" else NETWORKS.get(post.network, host(url))
+    place = host(url) if post.network == "mastodon" else FOLLOWED.get(post.network, host(url))
     return _view_on(place)
 
 

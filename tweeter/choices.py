@@ -12,7 +12,8 @@ from tweeter.keywords.nodes import Tag
 from tweeter.keywords.normalise import normalise
 from tweeter.texts import Said, say
 
-NETWORKS = ("x", "bluesky", "mastodon", "demo")
+FOLLOWED = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon"}  # and what they are called
+NETWORKS = (*FOLLOWED, "demo")  # with the invented one
 KINDS = ("post", "reply", "repost", "quote")
 STATES = ("edited", "sensitive")
 HAS = ("media", "link")

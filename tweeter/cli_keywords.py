@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from tweeter import forecast, names
+from tweeter.choices import FOLLOWED
 from tweeter.cli_ground import (
     ID,
     JSON,
@@ -27,8 +28,6 @@ from tweeter.store.keywords import KeywordRow, Options
 from tweeter.store.preview import Example, Preview, preview
 from tweeter.store.report import Report, report
 from tweeter.views.show import clock, duration, pace
-
-NETWORKS = ("x", "bluesky", "mastodon")
 
 
 @click.group()
@@ -56,7 +55,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             "--network",
             "networks",
             multiple=True,
-            type=click.Choice([*NETWORKS, "all"]),
+            type=click.Choice([*FOLLOWED, "all"]),
             help="Only there; may be given again. Default: all.",
         ),
     ):
@@ -174,7 +173,7 @@ def rm(keyword_id: int, purge: bool, as_json: bool) -> None:
 @keyword.command(name="preview")
 @click.argument("expression")
 @click.option(
-    "--network", "networks", multiple=True, type=click.Choice(NETWORKS), help="Only there."
+    "--network", "networks", multiple=True, type=click.Choice([*FOLLOWED]), help="Only there."
 )
 @click.option("--keyword", "keyword_id", type=ID, help="Compare with this keyword's present one.")
 @JSON

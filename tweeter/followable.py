@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from tweeter.choices import KINDS, NETWORKS, NO_LANGUAGE, of_values
+from tweeter.choices import FOLLOWED, KINDS, NETWORKS, NO_LANGUAGE, of_values
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.filters import Filter
 from tweeter.keywords import parse, print_expression
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, Tag
 from tweeter.texts import joined, say
 
-_FOLLOWED = NETWORKS[:3]  # the demo's posts are invented, not followed
 # Names of filters that the language has no words for, and why.
 _UNSAID: dict[str, str] = {
     "keyword": say("A keyword cannot ask for the posts of a keyword."),
@@ -47,7 +46,7 @@ def as_keyword(chosen: Filter) -> Followable:
     is_of_all = networks == list(NETWORKS)
     return Followable(
         _expression(chosen, kinds),
-        () if is_of_all else tuple(name for name in networks if name in _FOLLOWED),
+        () if is_of_all else tuple(name for name in networks if name in FOLLOWED),
         tuple(_notes(chosen, kinds, has_demo="demo" in networks and not is_of_all)),
     )
 

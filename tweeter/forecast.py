@@ -4,14 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tweeter.choices import FOLLOWED
 from tweeter.config import Config
 from tweeter.keywords import NotForX, compile_for_x, parse
 from tweeter.keywords.x_limits import AS_OF, PLANS
 from tweeter.store.preview import Preview
 from tweeter.texts import counted, joined, say
-
-NETWORKS = ("x", "bluesky", "mastodon")
-LABELS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon"}
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,14 +27,14 @@ def lines(
     config: Config, expression: str, networks: Sequence[str], found: Preview | None = None
 ) -> list[Line]:
     """What each network will do. Raises KeywordSyntaxError."""
-    chosen = set(networks or NETWORKS)
+    chosen = set(networks or FOLLOWED)
     off = {
         "x": "" if config.x_bearer_token else say("No token: set TWEETER_X_BEARER_TOKEN."),
         "bluesky": "" if config.bluesky_url else say("Switched off in the settings."),
         "mastodon": "" if config.mastodon_servers else say("No server: set TWEETER_MASTODON_URL."),
     }
     result = []
-    for network in NETWORKS:
+    for network in FOLLOWED:
         if network not in chosen:
             result.append(Line(network=network, verdict="off", words=say("Not chosen.")))
         elif network == "x":

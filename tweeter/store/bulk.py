@@ -9,6 +9,7 @@ from contextlib import suppress
 import msgspec
 from sqlalchemy import Connection, Engine, insert, select
 
+from tweeter.choices import FOLLOWED
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.harmless import typed
 from tweeter.keywords import accounts, canonical
@@ -21,7 +22,6 @@ from tweeter.store.schema import keyword_versions, keywords
 from tweeter.texts import say
 
 LINES = 10_000
-NETWORKS = ("x", "bluesky", "mastodon")
 
 
 class BadLines(TweeterError):
@@ -151,7 +151,7 @@ def _verdicts(
 def _doubt(expression: str, networks: tuple[str, ...]) -> str:
     """Whether the end of a good line was meant as its networks, as in CSV without its header."""
     _, comma, last = expression.rpartition(",")
-    if networks or not comma or not last.split() or not set(last.lower().split()) <= set(NETWORKS):
+    if networks or not comma or not last.split() or not set(last.lower().split()) <= set(FOLLOWED):
         return ""
     return say(
         "“%(text)s” is part of the keyword here. If networks are meant, begin with the line"
@@ -162,12 +162,12 @@ def _doubt(expression: str, networks: tuple[str, ...]) -> str:
 
 
 def _verdict(number: int, expression: str, networks: tuple[str, ...], answers: Answers) -> Verdict:
-    wrong = [network for network in networks if network not in NETWORKS]
+    wrong = [network for network in networks if network not in FOLLOWED]
     if wrong:
         words = say(
             "“%(name)s” is no network; there are %(networks)s.",
             name=wrong[0],
-            networks=", ".join(NETWORKS),
+            networks=", ".join(FOLLOWED),
         )
         return Verdict(line=number, expression=expression, verdict="wrong", words=words)
     try:

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
 
+from tweeter.choices import FOLLOWED
 from tweeter.errors import TweeterError
 from tweeter.store import deletions, past
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.past import Past
 from tweeter.store.schema import jobs, post_aliases, posts, streams
 
-NETWORKS = ("x", "bluesky", "mastodon")
 APART_US = 600 * 1_000_000  # a stream that breaks again and again is not checked all the time
 AFTER_FAILURE_US = 3600 * 1_000_000
 DAY_US = 86_400_000_000
@@ -44,7 +44,7 @@ def ask(engine: Engine, stream_id: int) -> int:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         mine = select(streams).where(streams.c.id == stream_id)
         row = connection.execute(mine.with_for_update()).first()  # two clicks: one job
-        if row is None or row.network not in NETWORKS:
+        if row is None or row.network not in FOLLOWED:
             raise TweeterError("There is no such source whose posts can be looked up again.")
         waiting = connection.execute(
             select(jobs.c.id).where(*_of(stream_id), jobs.c.state == "waiting")

@@ -18,6 +18,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from tweeter.choices import NETWORKS
 from tweeter.filters import Question
 from tweeter.records import now_us
 from tweeter.store.cells import US
@@ -180,9 +181,6 @@ def _visible(connection: Connection, ids: Collection[int]) -> list[Sampled]:
     return [Sampled(*row) for row in connection.execute(statement.order_by(posts.c.id.desc()))]
 
 
-NETWORKS = ("x", "bluesky", "mastodon", "demo")  # whose authors have stable ids
-
-
 def names_of(engine: Engine, authors: Sequence[str]) -> dict[str, str]:
     """How authors (author_id) are called in their newest stored post, handle before name."""
     if not authors:
@@ -199,7 +197,7 @@ def _naming(count: int) -> CompoundSelect[Any]:
     posts_of = [
         select(posts.c.author_id, posts.c.author_handle, posts.c.author_name)
         .where(
-            posts.c.network.in_(NETWORKS),
+            posts.c.network.in_(NETWORKS),  # all of them: the index begins with it
             posts.c.author_id == bindparam(f"author{number}"),
             posts.c.removed_at.is_(None),
         )

@@ -3,10 +3,10 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from flask import Response, current_app, request, url_for
+from flask import Response, request, url_for
 
 from tweeter import forecast, names
-from tweeter.config import Config, keep_days
+from tweeter.config import keep_days
 from tweeter.records import now_us
 from tweeter.store import bulk, coverage, deletions, figures, followed, keywords, posts, retention
 from tweeter.store.figures import Figure
@@ -14,7 +14,7 @@ from tweeter.store.keywords import KeywordRow, Options
 from tweeter.store.preview import preview
 from tweeter.store.report import DAY_US, report
 from tweeter.views.api import MOST, Refused, answer, api, body_of, moment, number
-from tweeter.views.pages import engine
+from tweeter.views.pages import config, engine
 
 PAGE = 100
 
@@ -59,11 +59,6 @@ class Import(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
-def _config() -> Config:
-    found: Config = current_app.config["TWEETER"]
-    return found
-
-
 def _with_figure(row: KeywordRow, figure: Figure) -> dict[str, Any]:
     more = {"covered": figure.covered, "figure": figure.words(row.posts)}
     return msgspec.structs.asdict(row) | more
@@ -102,7 +97,7 @@ def add_keyword() -> Response:
         month_budget=body.month_budget,
         keep_days=body.keep_days,
     )
-    row = names.add(engine(), _config(), body.expression, options)
+    row = names.add(engine(), config(), body.expression, options)
     return _one(row, 201, Location=url_for("api.one_keyword", keyword_id=row.id))
 
 
@@ -111,7 +106,7 @@ def import_keywords() -> Response:
     """Add many keywords: a verdict for each line, and the ids of those added."""
     body = body_of(Import)
     lines = bulk.read(body.text)
-    answers = names.look_up_many(_config(), lines)
+    answers = names.look_up_many(config(), lines)
     if body.dry_run:
         return answer({"verdicts": bulk.check(engine(), lines, answers), "ids": []})
     return answer(bulk.add(engine(), lines, all_or_none=body.all_or_none, answers=answers))
@@ -128,7 +123,7 @@ def one_keyword(keyword_id: int) -> Response:
     more = {
         "accounts": followed.of_keyword(engine(), keyword_id),
         "deletions_unknown": deletions.unknown(engine(), tuple(row.networks.split())),
-        "keeping": retention.rules(engine(), row, keep_days(_config())),
+        "keeping": retention.rules(engine(), row, keep_days(config())),
     }
     return answer(msgspec.structs.asdict(found) | more)
 
@@ -145,7 +140,7 @@ def change_keyword(keyword_id: int) -> Response:
     networks = row.networks.split() if body.networks is None else body.networks
     expression = row.expression if body.expression is None else body.expression
     options = Options(networks=tuple(networks), **numbers)
-    return _one(names.edit(engine(), _config(), keyword_id, expression, options))
+    return _one(names.edit(engine(), config(), keyword_id, expression, options))
 
 
 @api.delete("/keywords/<int:keyword_id>")
@@ -221,7 +216,7 @@ def try_keyword() -> Response:
     expression = request.args.get("expression", "")
     networks = tuple(request.args.get("networks", "").split())
     keyword_id = number("keyword", 0, 0, 1 << 62) or None
-    answers = names.look_up(engine(), _config(), expression, networks, keyword_id=keyword_id)
+    answers = names.look_up(engine(), config(), expression, networks, keyword_id=keyword_id)
     found = preview(engine(), expression, networks=networks, keyword_id=keyword_id, answers=answers)
-    lines = forecast.lines(_config(), expression, networks, found)
+    lines = forecast.lines(config(), expression, networks, found)
     return answer({"preview": found, "networks": lines})

@@ -16,12 +16,13 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, ValidationError
 from wtforms.validators import Optional as MayBeEmpty
 
+from tweeter.choices import FOLLOWED
 from tweeter.store.keywords import KeywordRow, Options
 from tweeter.texts import say
 from tweeter.views.words import told
 
 EXPRESSION_CHARACTERS = 1024
-NETWORKS = [("x", "X"), ("bluesky", "Bluesky"), ("mastodon", "Mastodon"), ("demo", "demo")]
+NETWORKS = FOLLOWED | {"demo": "demo"}
 
 
 class _Whole(IntegerField):  # type: ignore[misc]
@@ -68,7 +69,7 @@ class KeywordForm(FlaskForm):  # type: ignore[misc]
     )
     networks = SelectMultipleField(
         say("Networks (none chosen: all)"),
-        choices=[SelectChoice(name, label) for name, label in NETWORKS],
+        choices=[SelectChoice(name, label) for name, label in NETWORKS.items()],
     )
     day_budget = _number(say("Posts read at X a day, at most (0: no limit)"), 100_000_000)
     month_budget = _number(say("A month, at most"), 1_000_000_000)

@@ -8,15 +8,15 @@ A worker or a network that is away is 200 with the status "attention".
 from typing import Any
 
 import msgspec
-from flask import Response, current_app, render_template
+from flask import Response, render_template
 
 from tweeter.store.health import FAILING, Health, health
 from tweeter.texts import plain
-from tweeter.views.pages import Answer, engine, pages
+from tweeter.views.pages import Answer, config, engine, pages
 
 
 def _look() -> tuple[Health, int]:
-    found = health(engine(), current_app.config["TWEETER"].data_dir)
+    found = health(engine(), config().data_dir)
     return found, 503 if found.status == FAILING else 200
 
 

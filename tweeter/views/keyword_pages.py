@@ -6,7 +6,6 @@ from typing import Any
 import flask
 from flask import (
     abort,
-    current_app,
     redirect,
     render_template,
     request,
@@ -15,7 +14,7 @@ from flask import (
 from werkzeug.wrappers import Response
 
 from tweeter import forecast, names
-from tweeter.config import Config
+from tweeter.choices import FOLLOWED
 from tweeter.errors import KeywordSyntaxError, TweeterError
 from tweeter.statistics.spans import Span
 from tweeter.store import (
@@ -45,7 +44,7 @@ from tweeter.views import (
     words,
 )
 from tweeter.views.forms import ImportForm, KeywordForm, RemoveForm, first_error, mark
-from tweeter.views.pages import Answer, engine, names_under, pages, row_id
+from tweeter.views.pages import Answer, config, engine, names_under, pages, row_id
 from tweeter.views.posts_behind import Listed
 
 TABLE_ROWS = 200  # stretches of the ledger on a page
@@ -102,15 +101,10 @@ def _save(form: KeywordForm, keyword_id: int | None) -> tuple[KeywordRow | None,
     expression, options = form.expression.data, form.options()
     try:
         if keyword_id is None:
-            return names.add(engine(), _config(), expression, options), {}
-        return names.edit(engine(), _config(), keyword_id, expression, options), {}
+            return names.add(engine(), config(), expression, options), {}
+        return names.edit(engine(), config(), keyword_id, expression, options), {}
     except TweeterError as error:
         return None, _wrong(error, expression)
-
-
-def _config() -> Config:
-    config: Config = current_app.config["TWEETER"]
-    return config
 
 
 def _flash_names(row: KeywordRow) -> None:
@@ -134,14 +128,14 @@ def _preview(form: KeywordForm, keyword_id: int | None) -> dict[str, Any]:
         return {"error": first_error(form)}
     expression, networks = form.expression.data, form.options().networks
     try:
-        answers = names.look_up(engine(), _config(), expression, networks, keyword_id=keyword_id)
+        answers = names.look_up(engine(), config(), expression, networks, keyword_id=keyword_id)
         found = preview(
             engine(), expression, networks=networks, keyword_id=keyword_id, answers=answers
         )
-        lines = forecast.lines(_config(), expression, networks, found)
+        lines = forecast.lines(config(), expression, networks, found)
     except TweeterError as error:
         return _wrong(error, expression)
-    return {"preview": found, "lines": lines, "labels": forecast.LABELS}
+    return {"preview": found, "lines": lines, "labels": FOLLOWED}
 
 
 @pages.get("/keywords/<int:keyword_id>")
@@ -297,7 +291,7 @@ def import_keywords() -> Answer:
         of_file = bool(form.file.data)
         wrong = words.of_error(error)
         return render_template("import.html", form=form, error=wrong, of_file=of_file), 422
-    answers = names.look_up_many(_config(), lines)
+    answers = names.look_up_many(config(), lines)
     if request.form.get("act") != "add":
         verdicts = bulk.check(engine(), lines, answers)
         return render_template("import.html", form=form, verdicts=verdicts)

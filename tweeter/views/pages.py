@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
+from tweeter.config import Config
 from tweeter.records import now_us
 from tweeter.sources.demo import DEMO_KEYWORDS
 from tweeter.statistics import summary
@@ -41,6 +42,12 @@ def engine() -> Engine:
     return made
 
 
+def config() -> Config:
+    """The settings."""
+    loaded: Config = current_app.config["TWEETER"]
+    return loaded
+
+
 def row_id(name: str) -> int | None:
     """The number of a row that the address gives by this name; None if it gives none.
 
@@ -65,7 +72,7 @@ def _everywhere() -> dict[str, Any]:
         "overview": found,
         "demo_runs": demo_runs,
         "button": ButtonForm(),
-        "x_is_on": bool(current_app.config["TWEETER"].x_bearer_token),
+        "x_is_on": bool(config().x_bearer_token),
     }
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import flask
 import msgspec
-from flask import current_app, redirect, url_for
+from flask import redirect, url_for
 from werkzeug.wrappers import Response
 
 from tweeter import x_costs
-from tweeter.config import Config, keep_days
+from tweeter.config import keep_days
 from tweeter.errors import TweeterError
 from tweeter.sources import lookup
 from tweeter.store import deletions, rechecks, retention, streams, x_past
@@ -16,7 +16,7 @@ from tweeter.store.keywords import KeywordRow
 from tweeter.store.ledger import Interval
 from tweeter.store.streams import Stream
 from tweeter.views import words
-from tweeter.views.pages import engine, pages
+from tweeter.views.pages import config, engine, pages
 from tweeter.x_costs import Cost
 
 SEARCH_DAYS = (1, 3, 7)
@@ -30,47 +30,42 @@ class Offer(msgspec.Struct, frozen=True):
     cost: Cost
 
 
-def _config() -> Config:
-    found: Config = current_app.config["TWEETER"]
-    return found
-
-
 def of_keyword(row: KeywordRow) -> dict[str, Any]:
     """For a keyword's page: since when removals are unknown, what goes when, what X would cost."""
     networks = tuple(row.networks.split())
     return {
         "unknown": deletions.unknown(engine(), networks),
-        "rules": retention.rules(engine(), row, keep_days(_config())),
+        "rules": retention.rules(engine(), row, keep_days(config())),
         "offers": _offers(row),
     }
 
 
 def _offers(row: KeywordRow) -> list[Offer]:
     follows_x = not row.networks or "x" in row.networks.split()
-    if row.state != "active" or not follows_x or not _config().x_bearer_token:
+    if row.state != "active" or not follows_x or not config().x_bearer_token:
         return []
     offers = []
     for days in SEARCH_DAYS:
         window = x_past.look_back_window(engine(), row.id, days)
         if window is not None:
-            offers.append(Offer(days, x_costs.of_search(engine(), _config(), window, row.id)))
+            offers.append(Offer(days, x_costs.of_search(engine(), config(), window, row.id)))
     return offers
 
 
 def of_stream(stream: Stream, gaps: list[Interval]) -> dict[str, Any]:
     """For a source's page: the same facts, and the costs of a look-up and of each lost gap."""
     found = [one for one in deletions.unknown(engine()) if one.stream_id == stream.id]
-    can_check = stream.network in lookup.available(_config())
+    can_check = stream.network in lookup.available(config())
     on_x = stream.network == "x" and can_check
     costs = {}
     for gap in [gap for gap in gaps if gap.outcome == "lost"][:GAPS] if on_x else []:
         window = x_past.gap_window(engine(), gap.id)
         if window is not None:
-            costs[gap.id] = x_costs.of_search(engine(), _config(), window)
+            costs[gap.id] = x_costs.of_search(engine(), config(), window)
     return {
         "unknown": found,
         "can_check": can_check,
-        "check_cost": x_costs.of_recheck(engine(), _config()) if on_x else None,
+        "check_cost": x_costs.of_recheck(engine(), config()) if on_x else None,
         "gap_costs": costs,
     }
 

@@ -8,7 +8,7 @@ import msgspec
 from flask import url_for
 
 from tweeter import followable
-from tweeter.choices import NO_LANGUAGE, is_value
+from tweeter.choices import FOLLOWED, NO_LANGUAGE, is_value
 from tweeter.columns import BadColumn, Column
 from tweeter.filters import MANY, Filter
 from tweeter.followable import Followable
@@ -37,7 +37,7 @@ TITLES: dict[str, str] = {
     "until": say("Until"),
 }
 CONTENTS = {"media": say("pictures or videos"), "link": say("links")}  # that `only` asks for
-NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "demo": say("demo")}
+NETWORKS = FOLLOWED | {"demo": say("demo")}
 
 Names = Mapping[int, str]  # expressions by keyword id
 

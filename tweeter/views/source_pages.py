@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from flask import abort, current_app, render_template, request
+from flask import abort, render_template, request
 
 from tweeter.errors import UnknownSource
 from tweeter.keywords.x_limits import AS_OF, PLANS
@@ -17,7 +17,7 @@ from tweeter.store.streams import Stream
 from tweeter.texts import say
 from tweeter.views import removal_pages
 from tweeter.views.forms import ButtonForm
-from tweeter.views.pages import Answer, engine, pages
+from tweeter.views.pages import Answer, config, engine, pages
 
 REJECTED = 20  # unreadable events on a page
 
@@ -49,7 +49,6 @@ def source(name: str) -> Answer:
 def facts(stream: Stream) -> dict[str, Any]:
     """What is known of a stream, for its page and the API."""
     now = now_us()
-    config = current_app.config["TWEETER"]
     day = coverage.of_stream(engine(), stream.id, now - DAY_US, now)
     found: dict[str, Any] = {
         "state": next(s for s in overview(engine()).streams if s.id == stream.id),
@@ -63,10 +62,10 @@ def facts(stream: Stream) -> dict[str, Any]:
         used = reads.used(engine(), "x").get(reads.EVERYTHING, reads.Used())
         found["cost"] = {
             "day": used.day,
-            "day_budget": config.x_day_posts,
+            "day_budget": config().x_day_posts,
             "month": used.month,
-            "month_budget": config.x_month_posts,
-            "month_usd": used.month * PLANS[config.x_plan].post_usd,
+            "month_budget": config().x_month_posts,
+            "month_usd": used.month * PLANS[config().x_plan].post_usd,
             "prices_of": AS_OF,
             "foreign_rules": stream.memory.get("foreign_rules", []),
         }
@@ -78,5 +77,4 @@ def checked(name: str) -> list[Row]:
     ours = [s for s in overview(engine()).streams if s.name == name and s.state == "live"]
     words = ours[0].words if ours else ""
     installation = installation_id(engine())
-    config = current_app.config["TWEETER"]
-    return asyncio.run(check(config, name, ours=words, installation=installation))
+    return asyncio.run(check(config(), name, ours=words, installation=installation))
