@@ -1,7 +1,7 @@
 """What a worker's main process does beside Celery: beat, keep its slots filled, reconcile.
 
 It runs in threads, so it goes on while the broker is away; one of them reconciles, so that a long
-tick keeps no beat waiting. With the five original steps there is no supervising parent: then it
+tick keeps no beat waiting. With the steps by hand there is no supervising parent: then it
 also keeps the embedded broker.
 """
 

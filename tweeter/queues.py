@@ -15,7 +15,7 @@ from kombu.entity import Exchange, Queue
 
 INGEST = "ingest"  # look-backs, repairs, imports
 MAINTENANCE = "maintenance"  # rematch, purge, retention, names, re-checks: also the default
-EXPORTS = "exports"
+EXPORTS = "exports"  # will take long; there are none yet
 NAMES = (INGEST, MAINTENANCE, EXPORTS)
 
 ROUTES = {
