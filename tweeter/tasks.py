@@ -191,7 +191,6 @@ def import_part(stream_id: int) -> None:
 
     Acknowledged at once: what is left of a packed file may take longer than a message may.
     """
-
     left: list[int] = []
 
     def more(stream_id: int, is_left: bool) -> None:

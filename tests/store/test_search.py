@@ -26,11 +26,11 @@ from tweeter.store import (
     identities,
     jobs,
     keywords,
+    lately,
     migrate,
     removals,
     search_texts,
     walk,
-    ways,
 )
 from tweeter.store import search as searching
 from tweeter.store.engine import reading, writing
@@ -589,11 +589,11 @@ def test_what_is_remembered_of_a_search_is_bounded_and_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given = iter(range(100))
-    monkeypatch.setattr(ways, "MOST", 2)
-    monkeypatch.setattr(ways, "_known", {})
-    assert [ways.remembered(key, lambda: next(given)) for key in "aabca"] == [0, 0, 1, 2, 3]
-    monkeypatch.setattr(ways, "KEPT_S", 0.0)
-    assert [ways.remembered(key, lambda: next(given)) for key in "aa"] == [4, 5]
+    monkeypatch.setattr(lately, "MOST", 2)
+    monkeypatch.setattr(lately, "_known", {})
+    assert [lately.remembered(key, lambda: next(given)) for key in "aabca"] == [0, 0, 1, 2, 3]
+    monkeypatch.setattr(lately, "KEPT_S", 0.0)
+    assert [lately.remembered(key, lambda: next(given)) for key in "aa"] == [4, 5]
 
 
 def test_the_index_follows_edits_removals_and_deletions(filled: Engine) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, Select, select
 from tweeter.filters import Question
 from tweeter.records import Post
 from tweeter.store import feed, posts, search
-from tweeter.store.engine import reading
+from tweeter.store.engine import chunks, reading
 from tweeter.store.posts import StoredPost
 from tweeter.store.schema import posts as post_table
 
@@ -60,8 +60,7 @@ def by_ids(engine: Engine, ids: Sequence[int]) -> dict[int, Seen]:
     """Visible posts by posts.id; ids that are unknown or hidden are left out."""
     found: dict[int, Seen] = {}
     with reading(engine) as connection:
-        for start in range(0, len(ids), 500):
-            some = list(ids[start : start + 500])
+        for some in chunks(ids):
             statement = select(post_table).where(
                 post_table.c.id.in_(some), post_table.c.hidden == ""
             )

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, select
 
 from tweeter.store import keyword_ledger, known
 from tweeter.store.coverage import Coverage, Stretch, counts, line_of, look_backs, of_pauses, over
-from tweeter.store.engine import reading
+from tweeter.store.engine import chunks, reading
 from tweeter.store.keyword_ledger import Pause
 from tweeter.store.schema import keywords
 from tweeter.texts import counted
@@ -130,8 +130,7 @@ def _rows(connection: Connection, keyword_ids: Sequence[int]) -> list[Mapping[An
         one = known.keyword(connection, keyword_ids[0])
         return [one] if one is not None else []
     found: list[Mapping[Any, Any]] = []
-    for start in range(0, len(keyword_ids), 500):
-        some = list(keyword_ids[start : start + 500])
+    for some in chunks(keyword_ids):
         statement = select(keywords.c.id, keywords.c.networks, keywords.c.created_at)
         found += connection.execute(statement.where(keywords.c.id.in_(some))).mappings().all()
     return found

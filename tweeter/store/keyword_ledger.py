@@ -154,12 +154,8 @@ def of_keywords(
     if len(keyword_ids) == 1:
         return {keyword_ids[0]: of_keyword(connection, keyword_ids[0], since, until)}
     found: dict[int, list[Pause]] = {}
-    for start in range(0, len(keyword_ids), 500):
-        values = {
-            "keywords": list(keyword_ids[start : start + 500]),
-            "since": since,
-            "until": until,
-        }
+    for some in chunks(keyword_ids):
+        values = {"keywords": some, "since": since, "until": until}
         for row in connection.execute(_touching, values).mappings():
             found.setdefault(row["keyword_id"], []).append(_pause(row))
     return found

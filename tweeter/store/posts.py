@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Connection, Engine, RowMapping, Select, bindp
 from tweeter.keywords import PART
 from tweeter.records import Link, Media, Post
 from tweeter.store import identities
-from tweeter.store.engine import reading
+from tweeter.store.engine import chunks, reading
 from tweeter.store.schema import keywords, matches, posts
 from tweeter.store.schema import totals as totals_table
 
@@ -112,9 +112,8 @@ def with_keywords(connection: Connection, rows: Sequence[RowMapping]) -> list[St
     """Rows of posts as readers see them, in the same order."""
     ids = [row["id"] for row in rows]
     found: dict[int, list[int]] = {post_id: [] for post_id in ids}
-    for start in range(0, len(ids), 500):
-        pairs = connection.execute(_pairs, {"ids": ids[start : start + 500]})
-        for post_id, keyword_id in pairs:
+    for some in chunks(ids):
+        for post_id, keyword_id in connection.execute(_pairs, {"ids": some}):
             found[post_id].append(keyword_id)
     silent = {(r["network"], r["author_id"]) for r in rows if not r["author_handle"]}
     names = identities.known(connection, silent)
@@ -211,10 +210,8 @@ def by_ids(engine: Engine, ids: Sequence[int]) -> dict[int, StoredPost]:
     """Visible posts by posts.id; ids that are unknown or hidden are left out."""
     found: dict[int, StoredPost] = {}
     with reading(engine) as connection:
-        for start in range(0, len(ids), 500):
-            statement = select(posts).where(
-                posts.c.id.in_(list(ids[start : start + 500])), posts.c.hidden == ""
-            )
+        for some in chunks(ids):
+            statement = select(posts).where(posts.c.id.in_(some), posts.c.hidden == "")
             rows = connection.execute(statement).mappings().all()
             found.update((post.id, post) for post in with_keywords(connection, rows))
     return found

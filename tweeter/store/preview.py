@@ -16,7 +16,7 @@ from tweeter.keywords.highlight import marks
 from tweeter.keywords.nodes import And, Node, Or, holds
 from tweeter.records import Keyword, Post
 from tweeter.store import known, ledger
-from tweeter.store.engine import reading
+from tweeter.store.engine import chunks, reading
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.keywords import one
 from tweeter.store.posts import as_post
@@ -163,7 +163,6 @@ def _an_hour(count: int, span: tuple[int, int]) -> float | None:
 
 def _finds(node: Node, post: Post) -> bool:
     """Whether a part of an expression holds, also one that could not stand alone."""
-
     return holds(node, haystack(post), features(post))
 
 
@@ -208,10 +207,10 @@ def _overlaps(engine: Engine, ids: Sequence[int], but: int | None) -> list[Overl
         return []
     counts: Counter[int] = Counter()
     with reading(engine) as connection:
-        for start in range(0, len(ids), 500):
+        for some in chunks(ids):
             rows = connection.execute(
                 select(matches.c.keyword_id, func.count())
-                .where(matches.c.post_id.in_(ids[start : start + 500]))
+                .where(matches.c.post_id.in_(some))
                 .group_by(matches.c.keyword_id)
             )
             counts.update({row[0]: row[1] for row in rows})

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, delete, func, select, update
 from tweeter.errors import DecodeError
 from tweeter.harmless import mend
 from tweeter.records import RawEvent
-from tweeter.store.engine import insert_new, reading
+from tweeter.store.engine import chunks, insert_new, reading
 from tweeter.store.schema import quarantine
 
 BODY_BYTES = 64 * 1024
@@ -68,8 +68,7 @@ def trim(connection: Connection, *, rows: int, size_bytes: int) -> int:
         select(ranked.c.id).where((ranked.c.total > size_bytes) | (ranked.c.number > rows))
     ).scalars()
     gone = list(over)
-    for start in range(0, len(gone), 500):
-        some = gone[start : start + 500]
+    for some in chunks(gone):
         connection.execute(delete(quarantine).where(quarantine.c.id.in_(some)))
     return len(gone)
 

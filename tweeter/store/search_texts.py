@@ -25,11 +25,11 @@ from tweeter.keywords.haystack import PART, parts_of
 from tweeter.keywords.index_words import words
 from tweeter.records import Link, Post
 from tweeter.store import unindexed
-from tweeter.store.engine import insert_all, insert_new, reading, repeated, writing
+from tweeter.store.engine import chunks, insert_all, insert_new, reading, repeated, writing
 from tweeter.store.schema import posts, search_texts
 
-CHUNK = 500  # posts in one statement
 FILLED = 200  # posts that get words in one transaction: a few hundredths of a second
+MENDED = 500  # the same, after an upgrade
 AUTHOR_LONGEST = 190  # characters of an author's id that the row holds
 COLUMNS = ("text", "also", "author_id", "author_handle", "links", "tags")  # what it is made of
 
@@ -93,8 +93,7 @@ def replace(
 
 def drop(connection: Connection, post_ids: Sequence[int]) -> None:
     """Of posts that are deleted or emptied."""
-    for start in range(0, len(post_ids), CHUNK):
-        some = list(post_ids[start : start + CHUNK])
+    for some in chunks(post_ids):
         connection.execute(delete(search_texts).where(search_texts.c.post_id.in_(some)))
 
 
@@ -106,11 +105,11 @@ def erase(connection: Connection, which: ColumnElement[bool]) -> None:
 
 @repeated
 def mend(engine: Engine, since: int) -> int:
-    """Give words to posts from `since` on that have none; returns how many, at most CHUNK.
+    """Give words to posts from `since` on that have none; returns how many, at most MENDED.
 
     A process of an older version that runs on for seconds after an upgrade stores such posts.
     """
-    statement = _without_words(posts.c.occurred_at >= since).limit(CHUNK)
+    statement = _without_words(posts.c.occurred_at >= since).limit(MENDED)
     with reading(engine) as connection:
         if connection.execute(statement.limit(1)).first() is None:
             return 0

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
 from tweeter.keywords.index_words import DAY_US, TOO_MANY, Wanted, day
-from tweeter.store import fulltext, unindexed, ways
+from tweeter.store import fulltext, lately, unindexed
 from tweeter.store.engine import one_of
 from tweeter.store.estimate import Estimate
 from tweeter.store.filters import DESCRIBED_BY, LOOKED_AT, Query
@@ -124,7 +124,7 @@ class Walk:
     def _remembered(self, what: str, ask: Callable[[], T]) -> T:
         """What was found out for the same question a moment ago, or now."""
         url = str(self._connection.engine.url)
-        return ways.remembered((url, self._query.question, self.lacking is None, what), ask)
+        return lately.remembered((url, self._query.question, self.lacking is None, what), ask)
 
     def _candidates(self) -> "Select[Any]":
         found = select(posts.c.id).where(*self._conditions)

@@ -1,9 +1,11 @@
 """The API for programs, under /api/v1: its answers, its errors, and who may change things.
 
 Moments are ISO 8601, UTC; posts.id, which is over 2^53, is a text. Each error is a problem
-document (RFC 9457). The routes are in api_keywords and api_sources; docs/api.md lists them.
+document (RFC 9457). The routes are in the other modules `api_…`; docs/api.md lists them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,6 +36,20 @@ class Refused(Exception):
     def __init__(self, code: str, detail: str, **more: Any) -> None:
         self.problem = problems.of_request(code, detail, **more)
         super().__init__(detail)
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """A body with nothing in it."""
+
+
+@contextmanager
+def paging() -> Iterator[None]:
+    """Around what reads a page from ?older= on: raises Refused if that is no position."""
+    try:
+        yield
+    except ValueError as error:
+        words = "“older” is not a position: take it from the page before."
+        raise Refused("bad_position", words) from error
 
 
 def answer(value: Any, status: int = 200, **headers: str) -> Response:

@@ -9,7 +9,7 @@ from tweeter import moments
 from tweeter.records import now_us
 from tweeter.store import annotations
 from tweeter.store.annotations import CHARACTERS, EVERY
-from tweeter.views.api import answer, api, body_of, moment, number
+from tweeter.views.api import Nothing, answer, api, body_of, moment, number
 from tweeter.views.pages import engine
 
 Text = Annotated[str, msgspec.Meta(max_length=20 * CHARACTERS)]
@@ -33,10 +33,6 @@ class ChangedAnnotation(msgspec.Struct, forbid_unknown_fields=True):
     since: Moment | None = None
     until: Moment | None = None
     keyword_id: KeywordId | None = None
-
-
-class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """A body with nothing in it."""
 
 
 @api.get("/annotations")

@@ -13,7 +13,7 @@ from tweeter.store import backlog, decks, questions
 from tweeter.store.decks import Deck
 from tweeter.store.searches import SearchNotFound
 from tweeter.texts import plain
-from tweeter.views.api import MOST, Refused, answer, api, body_of, number
+from tweeter.views.api import MOST, Nothing, answer, api, body_of, number, paging
 from tweeter.views.pages import engine
 
 PAGE = 50
@@ -31,10 +31,6 @@ class ChangedDeck(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str | None = None
     columns: tuple[Column, ...] | None = None
-
-
-class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """A body that says nothing."""
 
 
 def _refuse_unknown(given: Sequence[Column], known: Sequence[Column] = ()) -> None:
@@ -104,12 +100,9 @@ def column_posts() -> Response:
     if before:
         after = number("after", 0, 0, 1 << 62)
         return _with_cards(backlog.between(engine(), wanted, after, before, limit=limit))
-    try:
+    with paging():
         older = request.args.get("older", "")
         page = backlog.newest(engine(), wanted, older=older, limit=limit)
-    except ValueError as error:
-        words = "“older” is not a position: take it from the page before."
-        raise Refused("bad_position", words) from error
     return _with_cards(page)
 
 

@@ -13,7 +13,7 @@ from tweeter.store.figures import Figure
 from tweeter.store.keywords import KeywordRow, Options
 from tweeter.store.preview import preview
 from tweeter.store.report import DAY_US, report
-from tweeter.views.api import MOST, Refused, answer, api, body_of, moment, number
+from tweeter.views.api import MOST, answer, api, body_of, moment, number, paging
 from tweeter.views.pages import config, engine
 
 PAGE = 100
@@ -193,7 +193,7 @@ def all_posts() -> Response:
 
 
 def _posts(keyword_id: int | None, since: int, until: int) -> posts.Page:
-    try:
+    with paging():
         return posts.page(
             engine(),
             keyword_id=keyword_id,
@@ -202,9 +202,6 @@ def _posts(keyword_id: int | None, since: int, until: int) -> posts.Page:
             since=since,
             until=until,
         )
-    except ValueError as error:
-        words = "“older” is not a position: take it from the page before."
-        raise Refused("bad_position", words) from error
 
 
 @api.get("/preview")

@@ -12,7 +12,7 @@ from tweeter.statistics.searched import seen
 from tweeter.store import searches
 from tweeter.store.search import Found, search
 from tweeter.views import downloads
-from tweeter.views.api import MOST, Refused, answer, api, body_of, number, only
+from tweeter.views.api import MOST, Nothing, answer, api, body_of, number, only, paging
 from tweeter.views.pages import engine
 
 PAGE = 50
@@ -33,17 +33,13 @@ class RenamedSearch(msgspec.Struct, forbid_unknown_fields=True):
     name: Text
 
 
-class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    """A body with nothing in it."""
-
-
 @api.get("/search")
 def find() -> Response:
     """Stored posts that are looked for, newest first; ?counts=0 leaves counts and coverage out."""
     only(*ONE, *MANY, "older", "limit", "counts")
     chosen = Filter.from_args(request.args.to_dict(flat=False))
     chosen.read()
-    try:
+    with paging():
         found = search(
             engine(),
             chosen,
@@ -51,9 +47,6 @@ def find() -> Response:
             limit=number("limit", PAGE, 1, MOST),
             counting=request.args.get("counts") != "0",
         )
-    except ValueError as error:
-        words = "“older” is not a position: take it from the page before."
-        raise Refused("bad_position", words) from error
     return answer(msgspec.structs.asdict(found) | {"coverage": _coverage(chosen, found)})
 
 

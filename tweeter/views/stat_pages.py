@@ -59,17 +59,19 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
     series = volume.drawn
     called = {"": row.expression} if question.scale and volume.others else {}
     others = expressions.newest(engine(), OTHERS)
+    beside = [other for other in others if other.id != row.id]
     compared = asked.names(question)
     names = {str(other.id): other.expression for other in others} | compared
     offered = {int(number): name for number, name in compared.items()}
-    offered |= {other.id: other.expression for other in others if other.id != row.id}
+    offered |= {other.id: other.expression for other in beside}
     heads = [told(one) for one in chart_table.heads(volume, names | called)]
     bars = posts_behind.of_bars(row, question)
+    search = posts_behind.address(row, question, asked.between(*span.asked))
     return {
         "range": _preset(),
         "from": request.args.get("from", ""),
         "to": request.args.get("to", ""),
-        "search": posts_behind.address(row, question, asked.between(*span.asked)),
+        "search": search,
         "of_chart": ("network", question.which[0]) if question.which[0] else SERIES,
         "between": asked.between,
         "earlier": _moved(span, -1),
@@ -79,10 +81,10 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "running": not asked.one("to"),
         "unfiltered": dict.fromkeys(pills.NAMES),
         "nearest": {"range": "month"} if row.posts and not volume.total else None,
-        "others": [other for other in others if other.id != row.id],
+        "others": beside,
         "offered": list(offered.items()),
         "most": COMPARED,
-        "along": [other for other in others if other.id != row.id][:ALONG],
+        "along": beside[:ALONG],
         "names": names,
         "table": _table(volume, heads, bars),
         "bars": bars,
@@ -95,9 +97,7 @@ def _choices(row: KeywordRow, question: Question, found: Report) -> dict[str, An
         "spikes": charts.spike_marks(span, [card.spike for card in found.spikes]),
         "can_be": can_be,
         "word": partial(posts_behind.having_word, row, question),
-        "hours": grids.hours(
-            found.hours, posts_behind.address(row, question, asked.between(*span.asked))
-        ),
+        "hours": grids.hours(found.hours, search),
         "posts_of": partial(posts_behind.of_spike, row, question),
         "different": partial(posts_behind.different, row, question),
         "data": {
