@@ -10,6 +10,7 @@ from tweeter.keywords import parse
 from tweeter.keywords.features import languages
 from tweeter.keywords.nodes import Tag
 from tweeter.keywords.normalise import normalise
+from tweeter.moments import HOUR_US
 from tweeter.texts import Said, say
 
 FOLLOWED = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon"}  # and what they are called
@@ -19,7 +20,6 @@ STATES = ("edited", "sensitive")
 HAS = ("media", "link")
 ONLY = (*HAS, *(f"-{one}" for one in HAS))
 NO_LANGUAGE = "und"  # of posts whose network names none
-HOUR_US = 3_600_000_000
 WEEK_HOURS = 168
 
 _CHOICES = {"network": NETWORKS, "kind": KINDS, "state": STATES}

@@ -25,8 +25,6 @@ from tweeter.store import gaps, keywords, quarantine, streams
 from tweeter.store.overview import overview
 from tweeter.views.show import clock
 
-DAY_US = 86_400_000_000
-
 
 @click.group()
 def source() -> None:

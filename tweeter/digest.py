@@ -15,6 +15,7 @@ from tweeter import decode
 from tweeter.decode.glance import GLANCES, Glance
 from tweeter.errors import DecodeError
 from tweeter.keywords import Matcher, Seen
+from tweeter.moments import DAY_US
 from tweeter.records import (
     AccountChange,
     Event,
@@ -35,7 +36,7 @@ IN_VAIN = 20  # first looks more than such as spared a decoding: then no more in
 # Events that go through each step together: its code and tables stay in the processor's caches,
 # where for one event after the other each step throws those of the last one out.
 TOGETHER = 64
-OLD_US = 7 * 24 * 3_600_000_000
+OLD_US = 7 * DAY_US
 
 
 def digest(

@@ -8,6 +8,7 @@ from tweeter.texts import say
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 # The first and the last moment that a datetime can say.
 YEAR_1_US, YEAR_9999_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 _FIRST_US, LAST_US = 0, 253_402_300_799_000_000  # 1970 to the end of 9999

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from tweeter.config import Config
 from tweeter.errors import KeywordSyntaxError, SourceError
 from tweeter.keywords import accounts
+from tweeter.moments import DAY_US
 from tweeter.records import now_us
 from tweeter.sources.backoff import exponential
 from tweeter.sources.bluesky_api import PROFILES, BlueskyApi, open_bluesky_api
@@ -34,7 +35,7 @@ PAUSE_S = 0.1  # between them
 PART_S = 20.0
 EVERY_S = 15.0  # between parts, if all is known
 SOON_S = 5.0  # between parts, if not: 600 requests in 5 minutes; the API allows 3,000
-SWEEP_EVERY_US = 86_400_000_000
+SWEEP_EVERY_US = DAY_US
 GONE_WAIT_S = 86_400.0
 
 _wait_s = exponential(30, 3600, jitter=0.1)

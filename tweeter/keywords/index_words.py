@@ -29,6 +29,7 @@ from tweeter.keywords.features import host_domains
 from tweeter.keywords.haystack import EDGE, of_parts
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, Prefix, Text, pattern, pushed_down
 from tweeter.keywords.normalise import normalise
+from tweeter.moments import DAY_US
 
 TOO_MANY = "zall"
 MOST_WORDS = 20_000  # of a post: about 200 kB; PostgreSQL takes 1 MB
@@ -36,7 +37,6 @@ LONGEST = 64  # letters of a word; MariaDB takes 84
 CLAUSES = 64  # of a query
 REMEMBERED = 20  # characters of a word whose spelling is kept in memory
 MOST_REMEMBERED = 50_000
-DAY_US = 86_400_000_000
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _SIGNS = ("Sc", "Sk", "Sm", "So")

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import ColumnElement, RowMapping, false, func, literal, not_, or_, select
 
 from tweeter import links
-from tweeter.choices import HOUR_US, NO_LANGUAGE, WEEK_HOURS, Choice, languages_of
+from tweeter.choices import NO_LANGUAGE, WEEK_HOURS, Choice, languages_of
 from tweeter.filters import Question, choices, span
 from tweeter.keywords import tree
 from tweeter.keywords.features import OLD_LANGUAGES, Feature, features
@@ -19,7 +19,7 @@ from tweeter.keywords.haystack import of_parts, parts_of
 from tweeter.keywords.index_words import Wanted, domain, hashtag, is_exact, wanted
 from tweeter.keywords.nodes import And, Field, Node, Not, Or, holds
 from tweeter.keywords.normalise import normalise
-from tweeter.moments import YEAR_1_US
+from tweeter.moments import HOUR_US, YEAR_1_US
 from tweeter.records import Keyword, Link, Post
 from tweeter.store.schema import matches, posts
 

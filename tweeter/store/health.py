@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, case, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from tweeter.moments import DAY_US
 from tweeter.store import name_jobs, trouble, unindexed, workers
 from tweeter.store.engine import db_now, reading
 from tweeter.store.leases import is_dead
@@ -25,7 +26,6 @@ JOB_OLD_S = 600.0
 LOW_BYTES = 500 * 1024 * 1024  # of the disk
 WAL_BYTES = 64 * 1024 * 1024  # SQLite keeps it far below unless a reader never ends
 REASONS = 20
-DAY_US = 86_400_000_000
 FAILED_US = 7 * DAY_US  # a file that nobody repeated for so long is no problem any more
 # States of a gap in which nothing is missed because nothing is to be followed.
 NOT_WANTED = (LIVE, "waiting", "paused", "off")

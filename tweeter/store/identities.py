@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, and_, delete, func, select, update
 
+from tweeter.moments import DAY_US
 from tweeter.records import NO_HANDLE, IdentityChange
 from tweeter.store.engine import among, chunks, db_now, insert_new, reading, repeated, writing
 from tweeter.store.schema import feed, followed_names, identities, posts
 
 NETWORK = "bluesky"  # whose posts carry no handle
-KEPT_US = 30 * 86_400_000_000  # then it is asked again, though nothing was heard
+KEPT_US = 30 * DAY_US  # then it is asked again, though nothing was heard
 SWEEP_POSTS = 500  # looked at in one query
 
 Names = dict[tuple[str, str], "Known"]  # by (network, author_id)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Engine, select, update
 
+from tweeter.moments import HOUR_US
 from tweeter.store import past
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.past import NETWORKS
@@ -35,7 +36,7 @@ def ask_for_new_keywords(engine: Engine, hours: int) -> int:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         due = _due(connection)
         for stream_id, ids in due.asked.items():
-            _look_back(connection, stream_id, ids, now - hours * 3_600_000_000, now)
+            _look_back(connection, stream_id, ids, now - hours * HOUR_US, now)
         for row in due.done:
             connection.execute(
                 update(keywords).where(keywords.c.id == row.id).values(looked_back=row.version)

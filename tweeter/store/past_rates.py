@@ -2,13 +2,13 @@
 
 from sqlalchemy import Engine, func, select
 
+from tweeter.moments import DAY_US, HOUR_US
 from tweeter.store.engine import db_now, reading
-from tweeter.store.reads import DAY_US, EVERYTHING
+from tweeter.store.reads import EVERYTHING
 from tweeter.store.schema import keywords, matches, posts, reads
 
 DAYS = 7
 LEAST_HOURS = 1.0  # of following, before a rate says anything
-HOUR_US = 3_600_000_000
 
 
 def kept(engine: Engine, network: str) -> int:

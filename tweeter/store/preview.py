@@ -14,6 +14,7 @@ from tweeter.keywords import Matcher, canonical, haystack, print_expression, tre
 from tweeter.keywords.features import features
 from tweeter.keywords.highlight import marks
 from tweeter.keywords.nodes import And, Node, Or, holds
+from tweeter.moments import HOUR_US
 from tweeter.records import Keyword, Post
 from tweeter.store import known, ledger
 from tweeter.store.engine import chunks, reading
@@ -28,7 +29,6 @@ NEAR = 5
 OVERLAP = 0.9  # from here on it is worth a word
 SURE_POSTS = 10  # found: from here on less than an hour says how many an hour come
 LEAST_US = 60_000_000  # nothing shorter does
-HOUR_US = 3_600_000_000
 EVERYWHERE = ""  # instead of a network
 
 

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
 
+from tweeter.moments import DAY_US
 from tweeter.records import Keyword
 from tweeter.store.engine import add_up, db_now, reading, repeated, writing
 from tweeter.store.schema import reads
 
 EVERYTHING = 0
-DAY_US = 86_400_000_000
 
 
 class Budget(msgspec.Struct, frozen=True):

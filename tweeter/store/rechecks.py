@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
 
 from tweeter.choices import FOLLOWED
 from tweeter.errors import TweeterError
+from tweeter.moments import DAY_US
 from tweeter.store import deletions, past
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.past import Past
@@ -19,7 +20,6 @@ from tweeter.store.schema import jobs, post_aliases, posts, streams
 
 APART_US = 600 * 1_000_000  # a stream that breaks again and again is not checked all the time
 AFTER_FAILURE_US = 3600 * 1_000_000
-DAY_US = 86_400_000_000
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 import msgspec
 from sqlalchemy import Engine
 
+from tweeter.moments import DAY_US
 from tweeter.records import now_us
 from tweeter.store import coverage, figures, jobs, keyword_ledger, keywords, past, reads
 from tweeter.store.keyword_ledger import Pause
@@ -10,7 +11,6 @@ from tweeter.store.keywords import KeywordRow
 from tweeter.store.past import Progress
 from tweeter.store.reads import Used
 
-DAY_US = 86_400_000_000
 RANGES = {"day": DAY_US, "week": 7 * DAY_US}
 
 

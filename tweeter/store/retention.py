@@ -11,12 +11,12 @@ from collections.abc import Mapping
 import msgspec
 from sqlalchemy import Engine, func, select
 
+from tweeter.moments import DAY_US
 from tweeter.store import feed, jobs, rollups
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.schema import keywords, matches, posts
 
-DAY_US = 86_400_000_000
 STEP_POSTS = 500  # a transaction's length: a few hundredths of a second
 RUN_S = 3.0
 

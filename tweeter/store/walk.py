@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
-from tweeter.keywords.index_words import DAY_US, TOO_MANY, Wanted, day
+from tweeter.keywords.index_words import TOO_MANY, Wanted, day
+from tweeter.moments import DAY_US
 from tweeter.store import fulltext, lately, unindexed
 from tweeter.store.engine import one_of
 from tweeter.store.estimate import Estimate

@@ -9,12 +9,13 @@ from sqlalchemy import Connection, Engine, select, update
 
 from tweeter.errors import TweeterError
 from tweeter.keywords.x_limits import SEARCH
+from tweeter.moments import DAY_US, HOUR_US
 from tweeter.store import coverage, ledger, past
 from tweeter.store.engine import db_now, reading, repeated, writing
 from tweeter.store.schema import intervals, jobs, keywords, streams
 from tweeter.texts import say
 
-REACH_US = SEARCH.days * 86_400_000_000
+REACH_US = SEARCH.days * DAY_US
 MARGIN_US = 60_000_000  # clocks differ: what is older than the reach is refused as a whole
 BEHIND_US = SEARCH.behind_s * 1_000_000
 
@@ -29,7 +30,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def hours(self) -> float:
         """Its length."""
-        return max(self.until_us - self.since_us, 0) / 3_600_000_000
+        return max(self.until_us - self.since_us, 0) / HOUR_US
 
 
 def oldest_us(now: int) -> int:
@@ -44,7 +45,7 @@ def look_back_window(engine: Engine, keyword_id: int, days: int) -> Window | Non
         stream = connection.execute(select(streams).where(streams.c.network == "x")).first()
     if stream is None:
         return None
-    since = max(now - days * 86_400_000_000, oldest_us(now))
+    since = max(now - days * DAY_US, oldest_us(now))
     found = coverage.of_keyword(engine, keyword_id, since, now)
     ours = next((one for one in found if one.network == "x"), None)
     if ours is None:

@@ -7,12 +7,13 @@ from flask import Response, request, url_for
 
 from tweeter import forecast, names
 from tweeter.config import keep_days
+from tweeter.moments import DAY_US
 from tweeter.records import now_us
 from tweeter.store import bulk, coverage, deletions, figures, followed, keywords, posts, retention
 from tweeter.store.figures import Figure
 from tweeter.store.keywords import KeywordRow, Options
 from tweeter.store.preview import preview
-from tweeter.store.report import DAY_US, report
+from tweeter.store.report import report
 from tweeter.views.api import MOST, answer, api, body_of, moment, number, paging
 from tweeter.views.pages import config, engine
 

@@ -2,11 +2,11 @@
 
 from flask import Response, request
 
+from tweeter.moments import DAY_US
 from tweeter.records import now_us
 from tweeter.sources.demo import DEMO_KEYWORDS
 from tweeter.store import deletions, demo, gaps, keywords, past, quarantine, streams
 from tweeter.store.overview import overview
-from tweeter.store.report import DAY_US
 from tweeter.views import source_pages
 from tweeter.views.api import MOST, answer, api, moment, number
 from tweeter.views.pages import engine

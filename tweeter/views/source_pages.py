@@ -7,12 +7,12 @@ from flask import abort, render_template, request
 
 from tweeter.errors import UnknownSource
 from tweeter.keywords.x_limits import AS_OF, PLANS
+from tweeter.moments import DAY_US
 from tweeter.records import now_us
 from tweeter.sources.check import Row, check
 from tweeter.store import coverage, ledger, past, quarantine, reads, streams
 from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
-from tweeter.store.report import DAY_US
 from tweeter.store.streams import Stream
 from tweeter.texts import say
 from tweeter.views import removal_pages
