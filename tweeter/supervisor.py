@@ -76,9 +76,9 @@ def create_database() -> int:
 
 
 def run(config: Config, roles: Sequence[Role], *, before: Callable[[], int]) -> int:
-    """Run until SIGTERM or SIGINT; returns the exit code. `before` runs under the lock, and no
-    other code than 0 of it ends this at once.
+    """Run until SIGTERM or SIGINT; returns the exit code.
 
+    `before` runs first, under the lock; an exit code of it other than 0 is returned at once.
     Raises AlreadyRunning, and ConfigError when the port is taken.
     """
     with (config.data_dir / "tweeter.lock").open("a+") as lock:

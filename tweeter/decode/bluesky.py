@@ -18,7 +18,7 @@ from tweeter.decode.build import (
 )
 from tweeter.decode.values import Object, inner, items, load_object, media, number, text, texts
 from tweeter.errors import DecodeError
-from tweeter.moments import LAST_US
+from tweeter.moments import DAY_US, LAST_US
 from tweeter.records import (
     NO_HANDLE,
     Event,
@@ -120,6 +120,7 @@ def _commit(value: Object, commit: Object, time_us: int, raw: RawEvent) -> Event
     return _post(
         record,
         raw,
+        key=key,
         did=did,
         rkey=rkey,
         operation=operation,
@@ -130,8 +131,9 @@ def _commit(value: Object, commit: Object, time_us: int, raw: RawEvent) -> Event
     )
 
 
-def _post(record: Object, raw: RawEvent, *, did: str, rkey: str, **fields: object) -> Post:
-    key = f"at://{did}/{POSTS}/{rkey}"
+def _post(
+    record: Object, raw: RawEvent, *, key: str, did: str, rkey: str, **fields: object
+) -> Post:
     embed = inner(record, "embed")
     shown = inner(embed, "media") or embed
     external = inner(shown, "external")
@@ -146,7 +148,7 @@ def _post(record: Object, raw: RawEvent, *, did: str, rkey: str, **fields: objec
     also.append(text(shown, "alt"))  # of a video
     langs = texts(record, "langs")
     labels = _labels(record)
-    a_day_on = raw.received_at + 86_400_000_000
+    a_day_on = raw.received_at + DAY_US
     return build(
         network=NETWORK,
         key=key,

@@ -15,7 +15,6 @@ from tweeter.records import (
     Event,
     Ignored,
     Kind,
-    Link,
     Media,
     Post,
     RawEvent,
@@ -95,7 +94,7 @@ def _post(value: Any, includes: _Includes, raw: RawEvent) -> Post:
         author_handle=handle,
         author_name=text(author, "name"),
         tags=[text(tag, "tag") for tag in items(inner(value, "entities"), "hashtags")],
-        links=_links(value),
+        links=x_v1.links(_entities(value)),
         media=_media(value, includes),
         reply_to=references.get("replied_to", ""),
         created_at=created_at,
@@ -164,16 +163,6 @@ def _own_parts(value: Object, includes: _Includes) -> list[str]:
     for key in texts(inner(value, "attachments"), "media_keys"):
         found.append(text(includes.media.get(key, {}), "alt_text"))
     return found
-
-
-def _links(value: Object) -> list[Link]:
-    found = [link for entities in _entities(value) for link in items(entities, "urls")]
-    links = {text(link, "expanded_url", "url"): link for link in found}
-    return [
-        Link(url, text(link, "display_url", "url"), text(link, "url"))
-        for url, link in links.items()
-        if url
-    ]
 
 
 def _media(value: Object, includes: _Includes) -> list[Media]:

@@ -1,5 +1,6 @@
 """X: statuses of API v1.1, as old collections hold them, and the notices of its stream."""
 
+from collections.abc import Iterable
 from html import unescape
 
 from tweeter.decode import times
@@ -66,7 +67,7 @@ def _post(value: Object, raw: RawEvent) -> Post:
         author_handle=handle,
         author_name=text(user, "name"),
         tags=[text(t, "text") for e in _entities(value) for t in items(e, "hashtags")],
-        links=_links(value),
+        links=links(_entities(value)),
         media=_media(value),
         reply_to=text(value, "in_reply_to_status_id_str", "in_reply_to_status_id"),
         created_at=created_at,
@@ -138,12 +139,12 @@ def _own_parts(value: Object) -> list[str]:
     return found
 
 
-def _links(value: Object) -> list[Link]:
-    found = [link for entities in _entities(value) for link in items(entities, "urls")]
-    links = {text(link, "expanded_url", "url"): link for link in found}
+def links(found: Iterable[Object]) -> list[Link]:
+    """The links of entities, by where they lead; v2 writes them in the same way."""
+    by_url = {text(one, "expanded_url", "url"): one for its in found for one in items(its, "urls")}
     return [
-        Link(url, text(link, "display_url", "url"), text(link, "url"))
-        for url, link in links.items()
+        Link(url, text(one, "display_url", "url"), text(one, "url"))
+        for url, one in by_url.items()
         if url
     ]
 

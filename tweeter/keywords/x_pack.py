@@ -13,9 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from tweeter.errors import TweeterError
-from tweeter.keywords.x_rules import pieces_of
+from tweeter.keywords.x_rules import OR, pieces_of, split_at
 
-OR = " OR "
 SPARE = 0.1  # a stable packing may have so many rules more than a fresh one
 
 
@@ -70,7 +69,7 @@ def without_implied(pieces: Iterable[str]) -> list[str]:
     terms by AND, so each post that has all of P's has all of Q's.
     """
     unique = sorted(set(pieces), key=lambda piece: (-len(piece), piece))
-    terms = {piece: frozenset(_terms(piece)) for piece in unique}
+    terms = {piece: _terms(piece) for piece in unique}
     by_term = _by_term(terms.values())
     return [piece for piece in unique if not _implied(terms[piece], by_term)]
 
@@ -78,8 +77,8 @@ def without_implied(pieces: Iterable[str]) -> list[str]:
 def delivered(pieces: Iterable[str], by: Iterable[str]) -> set[str]:
     """Those of the pieces whose posts these others deliver: among them, or implied by one."""
     there = set(by)
-    by_term = _by_term(frozenset(_terms(piece)) for piece in there)
-    return {p for p in pieces if p in there or _implied(frozenset(_terms(p)), by_term)}
+    by_term = _by_term(_terms(piece) for piece in there)
+    return {p for p in pieces if p in there or _implied(_terms(p), by_term)}
 
 
 def _by_term(pieces: Iterable[frozenset[str]]) -> dict[str, list[frozenset[str]]]:
@@ -95,18 +94,9 @@ def _implied(terms: frozenset[str], by_term: Mapping[str, list[frozenset[str]]])
     return any(other < terms for term in terms for other in by_term.get(term, ()))
 
 
-def _terms(piece: str) -> list[str]:
+def _terms(piece: str) -> frozenset[str]:
     """The terms that a piece joins by AND: words, phrases, operators, groups in parentheses."""
-    terms, depth, quoted, start = [], 0, False, 0
-    for at, character in enumerate(piece):
-        if character == '"':
-            quoted = not quoted
-        elif not quoted:
-            depth += (character == "(") - (character == ")")
-            if depth == 0 and character == " ":
-                terms.append(piece[start:at].casefold())
-                start = at + 1
-    return [*terms, piece[start:].casefold()]
+    return frozenset(map(str.casefold, split_at(" ", piece)))
 
 
 def lower_bound(sizes: Sequence[int], limit: int) -> int:

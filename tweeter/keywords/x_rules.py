@@ -30,9 +30,11 @@ from tweeter.keywords.nodes import (
 )
 from tweeter.keywords.normalise import composed, normalise
 from tweeter.keywords.printing import print_expression
+from tweeter.keywords.x_limits import PLANS
 from tweeter.texts import say
 
-LIMIT = 1024  # characters of a rule, pay-per-use plan, August 2026
+LIMIT = PLANS["pay-per-use"].characters  # of a rule
+OR = " OR "  # joins the pieces of a rule
 
 _PLAIN = re.compile(r"\w+")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,15}")  # X's own names; others cannot be written there
@@ -82,16 +84,21 @@ def compile_for_x(node: Node, *, limit: int = LIMIT) -> XRules:
 
 def pieces_of(rule: str) -> list[str]:
     """The pieces that a rule joins by OR; those in its parentheses and quotes are left alone."""
-    pieces, depth, quoted, start = [], 0, False, 0
+    return split_at(OR, rule)
+
+
+def split_at(joint: str, rule: str) -> list[str]:
+    """What stands between the joints of a rule that are outside its parentheses and quotes."""
+    parts, depth, quoted, start = [], 0, False, 0
     for at, character in enumerate(rule):
         if character == '"':
             quoted = not quoted
         elif not quoted:
             depth += (character == "(") - (character == ")")
-            if depth == 0 and rule.startswith(" OR ", at):
-                pieces.append(rule[start:at])
-                start = at + len(" OR ")
-    return [*pieces, rule[start:]]
+            if depth == 0 and rule.startswith(joint, at):
+                parts.append(rule[start:at])
+                start = at + len(joint)
+    return [*parts, rule[start:]]
 
 
 def _never(node: Node) -> bool:
@@ -174,7 +181,7 @@ def _text(node: Node, dropped: list[str]) -> str | None:
         texts = [_text(child, dropped) for child in node.nodes if not _never(child)]
         if any(text is None for text in texts):
             return None
-        return " OR ".join(text for text in texts if text is not None)
+        return OR.join(text for text in texts if text is not None)
     if isinstance(node, And):
         return _all_of(node, dropped)
     return None if isinstance(node, Not) else _atom(node)
@@ -233,7 +240,7 @@ def _atom(atom: Atom) -> str | None:
     texts = [text for text in found if text is not None]
     if len(texts) < len(found):
         return None
-    return f"({' OR '.join(texts)})" if len(texts) > 1 else texts[0]
+    return f"({OR.join(texts)})" if len(texts) > 1 else texts[0]
 
 
 def _forms(text: str) -> Iterator[str]:

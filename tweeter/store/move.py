@@ -14,7 +14,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -363,6 +363,3 @@ def cancel(source: Engine, *, ended: bool = False) -> bool:
         changes.switch_off(connection, TABLES)
         held.set_state(connection, held.FREE)
     return found
-
-
-__all__: Sequence[str] = ["Move", "Summed", "cancel", "has_ended", "summed"]
