@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -30,16 +29,12 @@ FIRST_WAIT_S = 0.5  # before a server that died is started again; doubled up to 
 LAST_WAIT_S = 10.0
 
 
-def die_with_parent(number: int = signal.SIGTERM) -> Callable[[], None]:
-    """For preexec_fn: the child is sent this signal when its parent ends, however it ends."""
+def die_with_parent() -> None:
+    """As preexec_fn: the child is sent SIGTERM when its parent ends, however it ends."""
+    if sys.platform == "linux":
+        import ctypes
 
-    def arrange() -> None:
-        if sys.platform == "linux":
-            import ctypes
-
-            ctypes.CDLL(None).prctl(1, number)  # PR_SET_PDEATHSIG
-
-    return arrange
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def server_path() -> str:
@@ -146,7 +141,7 @@ class BrokerKeeper:
                 *("--loglevel", "warning"),
             ],
             stdin=subprocess.DEVNULL,
-            preexec_fn=die_with_parent(),
+            preexec_fn=die_with_parent,
             start_new_session=True,  # Ctrl-C in the terminal is for us, not for the server
         )
         (self._folder / "server.pid").write_text(str(server.pid))

@@ -3,24 +3,13 @@
 from pathlib import Path
 
 import click
-import msgspec
 from sqlalchemy import Engine
 
-from tweeter import config as configuration
 from tweeter.checks import CHECKS, Fault
+from tweeter.cli_ground import JSON, data, print_lines, say, set_up
 from tweeter.errors import ConfigError, StoreError
 from tweeter.store import migrate, move, revisions, search_texts, workers
 from tweeter.store.engine import make_engine
-
-
-def _say(words: str) -> None:
-    click.echo(words, err=True)
-
-
-def _engine() -> Engine:
-    config = configuration.load()
-    configuration.make_data_dir(config)
-    return make_engine(config.database_url)
 
 
 def _refuse_beside_workers(engine: Engine) -> None:
@@ -38,9 +27,9 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the tables to this version; the same as `python -m tweeter init`."""
-    engine = _engine()
+    _, engine = set_up(check=False)
     before, now = migrate.upgrade(engine)
-    _say(f"The database is at revision {now}." if before == now else f"{before or 'none'} -> {now}")
+    say(f"The database is at revision {now}." if before == now else f"{before or 'none'} -> {now}")
 
 
 @db.command()
@@ -48,22 +37,23 @@ def upgrade() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def downgrade(revision: str, yes: bool) -> None:
     """Bring the tables back to REVISION; what only newer ones hold is deleted."""
-    engine = _engine()
+    _, engine = set_up(check=False)
     _refuse_beside_workers(engine)
     if not yes:
         click.confirm(f"Delete what revision {revision} has no place for?", abort=True, err=True)
     before, now = migrate.downgrade(engine, revision)
-    _say(f"{before} -> {now}")
+    say(f"{before} -> {now}")
     if engine.dialect.name == "sqlite" and before != now:
-        _say(f"As it was: {migrate.kept_at(engine, before)}")
+        say(f"As it was: {migrate.kept_at(engine, before)}")
 
 
 @db.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def backup(file: Path) -> None:
     """Copy an SQLite database to FILE, also while tweeter runs."""
-    migrate.backup(_engine(), file)
-    _say(f"Written: {file}")
+    _, engine = set_up(check=False)
+    migrate.backup(engine, file)
+    say(f"Written: {file}")
 
 
 @db.command(name="drop-index")
@@ -74,42 +64,41 @@ def drop_index(yes: bool) -> None:
     Search goes on to work, by reading posts one after another. Switched on again, the index is
     made anew. An SQLite file is written anew: that takes as much free space as the posts need.
     """
-    config = configuration.load()
+    config, engine = set_up(check=False)
     if config.search_index:
         raise StoreError("The search index is on. Set TWEETER_SEARCH_INDEX=false first.")
-    engine = _engine()
     _refuse_beside_workers(engine)
     if not yes:
         click.confirm("Delete the index of all posts?", abort=True, err=True)
     search_texts.wipe(engine)
-    _say("Deleted. Searches read posts one after another now.")
+    say("Deleted. Searches read posts one after another now.")
 
 
 @db.command(name="move")
 @click.option("--to", "url", help="postgresql://… or mysql://…, an empty database.")
 @click.option("--cancel", is_flag=True, help="Give up a move; the SQLite file is used as before.")
 @click.option("--yes", is_flag=True, help="Do not ask, with --cancel after the move has ended.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@JSON
 def run_move(url: str | None, cancel: bool, yes: bool, as_json: bool) -> None:
     """Move a running SQLite installation to a server.
 
     Run it again if it was interrupted: it goes on where it was. Writing is held back for seconds
     at the end; then tweeter stops by itself, to be started with the new TWEETER_DATABASE_URL.
     """
-    source = _engine()
+    _, source = set_up(check=False)
     if source.dialect.name != "sqlite":
         raise StoreError("Only an SQLite database can be moved; TWEETER_DATABASE_URL is another.")
     if cancel:
         _cancel(source, yes)
         return
     target = make_engine(_checked(url))
-    sums = move.Move(source, target, _say).run()
+    sums = move.Move(source, target, say).run()
     if as_json:
-        click.echo(msgspec.json.encode({n: s._asdict() for n, s in sums.items()}).decode())
+        data({n: s._asdict() for n, s in sums.items()})
     else:
         for name, found in sums.items():
-            click.echo(f"{name:<20} {found.rows:>12,} rows  {found.checksum:016x}  equal")
-    _say(
+            print_lines(f"{name:<20} {found.rows:>12,} rows  {found.checksum:016x}  equal")
+    say(
         f"Moved. Set TWEETER_DATABASE_URL={target.url.render_as_string()} (with its password),"
         " then start tweeter again. The SQLite file is left as it is and refuses to be written."
     )
@@ -126,12 +115,12 @@ def _cancel(source: Engine, yes: bool) -> None:
         )
     found = move.cancel(source, ended=ended)
     if ended:
-        _say(
+        say(
             "The move had ended. This file may be written again, and the server too: from now on"
             " they differ. Use one of them only."
         )
     else:
-        _say("Cancelled." if found else "There was no move to cancel.")
+        say("Cancelled." if found else "There was no move to cancel.")
 
 
 def _checked(url: str | None) -> str:

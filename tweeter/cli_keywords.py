@@ -5,6 +5,7 @@ from typing import IO, Any
 
 import click
 import msgspec
+from sqlalchemy import Engine
 
 from tweeter import forecast, names
 from tweeter.choices import FOLLOWED
@@ -76,8 +77,7 @@ def _print_keyword(row: KeywordRow, figure: Figure, as_json: bool) -> None:
     print_lines(f"{row.id:>5}  {row.state:<8} {counted:>15}  {row.expression}{where}")
 
 
-def _changed(row: KeywordRow, as_json: bool) -> None:
-    _, engine = set_up()
+def _changed(engine: Engine, row: KeywordRow, as_json: bool) -> None:
     _print_keyword(row, figures.of_keyword(engine, row.id), as_json)
 
 
@@ -92,13 +92,12 @@ def add(expression: str, networks: tuple[str, ...], as_json: bool, **numbers: in
     options = Options(networks=_chosen(networks), **given)
     with pointing_at(expression):
         row = names.add(engine, config, expression, options)
-    _changed(row, as_json)
-    _say_names(row)
+    _changed(engine, row, as_json)
+    _say_names(engine, row)
 
 
-def _say_names(row: KeywordRow) -> None:
+def _say_names(engine: Engine, row: KeywordRow) -> None:
     """Which accounts are not known yet, and what that means."""
-    _, engine = set_up()
     for account in followed.of_keyword(engine, row.id):
         if not account.author_id:
             say(f"from:{account.name}: {account.words}")
@@ -129,8 +128,8 @@ def edit(
     expression = row.expression if expression is None else expression
     with pointing_at(expression):
         row = names.edit(engine, config, keyword_id, expression, Options(networks=chosen, **kept))
-    _changed(row, as_json)
-    _say_names(row)
+    _changed(engine, row, as_json)
+    _say_names(engine, row)
 
 
 @keyword.command(name="list")
@@ -152,7 +151,7 @@ def _state_command(name: str, state: str, words: str) -> None:
     def change(keyword_id: int, as_json: bool) -> None:
         _, engine = set_up()
         row = keywords.set_state(engine, keyword_id, state, restore=name == "restore")
-        _changed(row, as_json)
+        _changed(engine, row, as_json)
 
 
 _state_command("pause", "paused", "Stop following a keyword; its posts stay.")
@@ -167,7 +166,7 @@ _state_command("restore", "active", "Bring a removed keyword back.")
 def rm(keyword_id: int, purge: bool, as_json: bool) -> None:
     """Remove a keyword. Undo: python -m tweeter keyword restore."""
     _, engine = set_up()
-    _changed(keywords.set_state(engine, keyword_id, "removed", purge=purge), as_json)
+    _changed(engine, keywords.set_state(engine, keyword_id, "removed", purge=purge), as_json)
 
 
 @keyword.command(name="preview")

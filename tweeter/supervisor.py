@@ -72,7 +72,7 @@ def main() -> None:
 def create_database() -> int:
     """Create the database or bring it up to date, in a process that ends; returns its exit code."""
     words = [sys.executable, "-m", "tweeter", "init"]
-    return subprocess.run(words, preexec_fn=die_with_parent(), check=False).returncode  # noqa: S603
+    return subprocess.run(words, preexec_fn=die_with_parent, check=False).returncode  # noqa: S603
 
 
 def run(config: Config, roles: Sequence[Role], *, before: Callable[[], int]) -> int:
@@ -198,7 +198,7 @@ class Supervisor:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, "TWEETER_SUPERVISED": "1", "PYTHONUNBUFFERED": "1"},
-            preexec_fn=die_with_parent(),
+            preexec_fn=die_with_parent,
             process_group=0,
         )
         self._children[role.name] = child
