@@ -99,6 +99,11 @@ def keep_days(config: Config) -> dict[str, int]:
     }
 
 
+def asks_bluesky(config: Config) -> bool:
+    """Whether Bluesky may be asked for accounts: it is on, and so is its API."""
+    return bool(config.bluesky_url and config.bluesky_api)
+
+
 def load(environ: Mapping[str, str] = os.environ) -> Config:
     """Read and check everything; raises ConfigError with one sentence for each fault."""
     faults = _unknown(environ) + _unknown_lines()

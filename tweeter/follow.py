@@ -23,7 +23,7 @@ from tweeter.records import Keyword, KeywordState, RawEvent, now_us
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, Taken
 from tweeter.sources.journal import JournalFull
-from tweeter.store import keyword_ledger, ledger, losses, streams, trouble
+from tweeter.store import coverage, keyword_ledger, ledger, losses, streams, trouble
 from tweeter.store.leases import Lease
 from tweeter.store.streams import Stream
 from tweeter.writing import Writer, Writing
@@ -349,9 +349,8 @@ class Follow:
         await self._say_unsaid()
 
     async def _turn(self, state: str, cause: str, at: int, **more: str) -> None:
-        if self.source.network in ("replay", "demo"):
-            return  # a file and an invention have no minutes to cover
-        await self._enter(ledger.Turn(state=state, cause=cause, at=at, **more))
+        if self.source.network not in coverage.WITHOUT_TIME:
+            await self._enter(ledger.Turn(state=state, cause=cause, at=at, **more))
 
     async def _enter(self, news: ledger.Turn | ledger.Missing) -> None:
         self._unsaid.add(news)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Engine
 
-from tweeter.config import Config
+from tweeter.config import Config, asks_bluesky
 from tweeter.errors import KeywordSyntaxError, SourceError
 from tweeter.keywords import accounts
 from tweeter.moments import DAY_US
@@ -48,11 +48,6 @@ _HINTS = {
     "bluesky": say("Check the spelling, or write its id: from:did:plc:…."),
     "mastodon": say("Check the spelling."),
 }
-
-
-def asks_bluesky(config: Config) -> bool:
-    """Whether Bluesky may be asked: it is on, and so is its API."""
-    return bool(config.bluesky_url and config.bluesky_api)
 
 
 # Saving keywords.

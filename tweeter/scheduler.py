@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine, select
 
-from tweeter.config import Config, keep_days
+from tweeter.config import Config, asks_bluesky, keep_days
 from tweeter.records import now_us
 from tweeter.sources import lookup, wanted
 from tweeter.store import (
@@ -120,7 +120,7 @@ class Scheduler:
     def _hand_out(self, now_s: float) -> None:
         waiting = [("job", job_id) for job_id in jobs.waiting(self._engine)]
         waiting += [("past", job_id) for job_id in past.waiting(self._engine)]
-        asks = bool(self._config.bluesky_url and self._config.bluesky_api)
+        asks = asks_bluesky(self._config)
         waiting += [("names", n) for n in name_jobs.waiting(self._engine, asks_handles=asks)]
         waiting += [("import", stream_id) for stream_id in imports.idle(self._engine)]
         self._sent_at = {job: at for job, at in self._sent_at.items() if job in waiting}

@@ -16,7 +16,7 @@ from tweeter.store.schema import intervals, jobs, posts
 from tweeter.texts import joined, say
 
 UNHEARD = ("lost", "repairing", "repaired")  # outcomes of a gap: its posts may come, removals not
-_UNHEARD = {
+_WHY = {
     "x": say(
         "X does not announce removals on its stream: only looking up stored posts finds them."
     ),
@@ -46,7 +46,7 @@ def unknown(engine: Engine, networks: tuple[str, ...] = ()) -> list[Unknown]:
         found = [
             _of_stream(connection, row)
             for row in known.streams(connection)
-            if row["network"] in _UNHEARD and row["network"] in (networks or _UNHEARD)
+            if row["network"] in _WHY and row["network"] in (networks or _WHY)
             if row["covered_until"] > 0
         ]
     return [one for one in found if one is not None]
@@ -81,10 +81,15 @@ def _of_stream(connection: Connection, stream: Any) -> Unknown | None:
 
 def _x_since(connection: Connection, last: int) -> int:
     """Since the last whole look-up, or since the first post came; 0 if no post of X is kept."""
+    first = first_of_x(connection)
+    return max(first, last) if first else 0
+
+
+def first_of_x(connection: Connection) -> int:
+    """When the oldest post of X that is not removed came; 0: there is none."""
     mine = posts.c.network == "x", posts.c.removed_at.is_(None)
-    earliest = select(posts.c.received_at).where(*mine).order_by(posts.c.occurred_at).limit(1)
-    first = connection.execute(earliest).scalar()
-    return max(int(first), last) if first else 0
+    oldest = select(posts.c.received_at).where(*mine).order_by(posts.c.occurred_at).limit(1)
+    return int(connection.execute(oldest).scalar() or 0)
 
 
 def _gap(connection: Connection, stream: Any, last: int) -> int:
@@ -113,7 +118,7 @@ def _gap(connection: Connection, stream: Any, last: int) -> int:
 
 
 def _words(network: str, waiting: Any) -> str:
-    words = _UNHEARD[network]
+    words = _WHY[network]
     if waiting is None:
         return words
     total = msgspec.json.decode(waiting.options)["total"]

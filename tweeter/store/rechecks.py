@@ -86,17 +86,10 @@ def _may_start(connection: Connection, stream: Any, now: int, apart_us: int) -> 
         select(jobs).where(*_of(stream.id)).order_by(jobs.c.id.desc()).limit(1)
     ).first()
     if last is None:  # at X the first is due when the oldest post is as old as that
-        return stream.network != "x" or now - _oldest(connection, stream.network, now) >= apart_us
+        return stream.network != "x" or now - (deletions.first_of_x(connection) or now) >= apart_us
     if last.state == "failed":
         return now - int(last.ended_at) >= AFTER_FAILURE_US
     return bool(last.state == "done" and now - last.created_at >= apart_us)
-
-
-def _oldest(connection: Connection, network: str, now: int) -> int:
-    mine = posts.c.network == network, posts.c.removed_at.is_(None)
-    earliest = select(posts.c.received_at).where(*mine).order_by(posts.c.occurred_at).limit(1)
-    found = connection.execute(earliest).scalar()
-    return now if found is None else int(found)
 
 
 def _start(connection: Connection, stream: Any, now: int) -> int:
