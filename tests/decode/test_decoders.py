@@ -343,6 +343,17 @@ def test_mastodon_in_its_three_forms() -> None:
     assert one(STATUS | {"visibility": "private"}) == Ignored("not public")
 
 
+@pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\x85"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_what_only_python_takes_for_a_line_end_does_not_cut_a_server_sent_event(
+    inside: str, end: bytes
+) -> None:
+    """Mastodon's streaming server leaves them as they are, as JSON may (JSON.stringify)."""
+    said = STATUS | {"content": f"<p>a storm{inside}at sea</p>"}
+    data = b"data: " + json.dumps(said, ensure_ascii=False).encode()
+    assert one(b"event: update" + end + data).text == f"a storm{inside}at sea"
+
+
 def test_mastodons_links_are_shown_short_and_kept_whole() -> None:
     html = (
         '<p>See <a href="https://c.example/very/long"><span class="invisible">https://</span>'

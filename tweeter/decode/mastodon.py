@@ -5,6 +5,7 @@ servers by its `uri`; its removal is announced by the announcing server's own id
 together with that server's name is the post's alias.
 """
 
+import re
 from urllib.parse import urlsplit
 
 from tweeter.decode import times
@@ -15,6 +16,8 @@ from tweeter.errors import DecodeError
 from tweeter.records import Event, Ignored, Kind, Link, Media, RawEvent
 
 NETWORK = "mastodon"
+# Of server-sent events; str.splitlines knows more, which may stand in the text of a post.
+_LINE_END = re.compile(r"\r\n?|\n")
 
 
 def decode(raw: RawEvent) -> list[Event]:
@@ -39,7 +42,7 @@ def from_object(value: Object, raw: RawEvent) -> list[Event]:
 
 def _sse(raw: RawEvent) -> Event:
     name, data = "", []
-    for line in raw.body.decode("utf-8", "replace").splitlines():
+    for line in _LINE_END.split(raw.body.decode("utf-8", "replace")):
         field, _, value = line.partition(":")
         if field == "event":
             name = value.strip()
