@@ -191,6 +191,22 @@ def places(value: Any) -> Any:
             yield from places(inner)
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("storm<blockquote>at sea</blockquote>calm", "storm\nat sea\ncalm"),
+        ("storm<p>at sea</p>", "storm\nat sea"),
+        ("one<pre>two</pre>three<hr>four", "one\ntwo\nthree\nfour"),
+        ("one<h2>two</h2><ul><li>three</li><li>four</li></ul>", "one\ntwo\n\nthree\n\nfour"),
+        ("<p>one<br>two</p><p>three</p>", "one\ntwo\n\nthree"),
+        ("<blockquote><p>one</p></blockquote><p>two</p>", "one\n\ntwo"),
+        ("<p>o<b>n</b>e</p>", "one"),
+    ],
+)
+def test_words_of_two_blocks_are_two(html: str, text: str) -> None:
+    assert to_text(html)[0] == text
+
+
 @given(
     st.text(max_size=200) | st.lists(st.sampled_from("<>/p abr=\"'&;!-"), max_size=60).map("".join)
 )
@@ -216,6 +232,21 @@ def test_both_spellings_of_xs_fields_are_read() -> None:
     found = one(value, "x")
     assert found.text == "long <text>"
     assert "the quoted text" in found.also
+
+
+def test_an_address_is_matched_as_it_is() -> None:
+    """`&sect` and `&copy` are signs to a reader of HTML, also without a semicolon."""
+    address = "https://b.example/?page=1&section=storm&copy=2"
+    link = {"url": "https://t.co/a", "expanded_url": address, "unwound_url": address + "&lt=1"}
+    link |= {"display_url": "b.example/?page=1&section…", "title": "Wind &amp; rain"}
+    value = post(1_900_000_000_000_000_000, "storm", entities={"urls": [link]})
+    found = one(value, "x")
+    assert found.links[0].url == address
+    parts = {address, address + "&lt=1", "b.example/?page=1&section…", "Wind & rain"}
+    assert set(found.also) == parts
+    glance = GLANCES["x"](json.dumps(value).encode())
+    assert glance is not None
+    assert set(glance.texts) == parts | {"storm"}
 
 
 def test_hostile_values_survive() -> None:
@@ -364,6 +395,28 @@ def test_mastodons_links_are_shown_short_and_kept_whole() -> None:
     assert text == "See c.example/ve…\nand & more\n\n#x"
     assert links[0].url == "https://c.example/very/long"
     assert links[0].display == "c.example/ve…"
+
+
+def test_an_old_long_status_has_the_links_of_its_whole_text() -> None:
+    """The cut text ends with a link to the status itself, which the whole one has not."""
+    itself = "https://twitter.com/i/web/status/1900000000000000000"
+    status = {
+        "id_str": "1900000000000000000",
+        "text": "a storm at… https://t.co/s",
+        "truncated": True,
+        "entities": {"urls": [{"url": "https://t.co/s", "expanded_url": itself}]},
+        "extended_tweet": {
+            "full_text": "a storm at sea https://t.co/a",
+            "entities": {"urls": [{"url": "https://t.co/a", "expanded_url": "https://b.example/"}]},
+        },
+    }
+    repeated = {"id_str": "1900000000000000001", "text": "RT", "retweeted_status": status}
+    for found in (one(status), one(repeated)):
+        assert "https://b.example/" in found.also
+        assert itself not in found.also
+    assert [link.url for link in one(status).links] == ["https://b.example/"]
+    del status["extended_tweet"]
+    assert [link.url for link in one(status).links] == [itself]
 
 
 def test_links_keep_what_the_text_says_and_media_their_words() -> None:

@@ -14,7 +14,8 @@ _NAME = re.compile(r"</?\s*([a-zA-Z][a-zA-Z0-9]*)")
 _HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""", re.IGNORECASE)
 _CLASS = re.compile(r"""\bclass\s*=\s*["']([^"']*)["']""", re.IGNORECASE)
 _NOT_LINKS = ("mention", "hashtag")
-_BREAKS = {"br": "\n", "p": "\n\n", "li": "\n", "blockquote": "\n", "div": "\n", "pre": "\n"}
+_BREAKS = {"br": "\n", "p": "\n\n", "li": "\n", "hr": "\n"}
+_BLOCKS = ("p", "blockquote", "div", "pre", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6")
 _SILENT = ("script", "style", "template")
 
 
@@ -56,8 +57,14 @@ class _Reader:
             self._span(piece, closing)
         elif name == "a":
             self._anchor(piece, closing)
-        elif name in _BREAKS and (closing or name in ("br", "li")):
-            self.say(_BREAKS[name])
+        elif name in _BLOCKS and not closing:
+            self._begin_line()
+        elif name in _BREAKS or name in _BLOCKS:
+            self.say(_BREAKS.get(name, "\n"))
+
+    def _begin_line(self) -> None:
+        if self.text and not self.text[-1].endswith("\n"):
+            self.say("\n")
 
     def _span(self, piece: str, closing: bool) -> None:
         if not closing:

@@ -158,8 +158,8 @@ def _own_parts(value: Object, includes: _Includes) -> list[str]:
         found += [f"#{text(tag, 'tag')}" for tag in items(entities, "hashtags")]
         found += [f"${text(tag, 'tag')}" for tag in items(entities, "cashtags")]
         for link in items(entities, "urls"):
-            names = ("display_url", "expanded_url", "unwound_url", "title", "description")
-            found += [unescape(text(link, name)) for name in names]
+            found += [text(link, name) for name in ("display_url", "expanded_url", "unwound_url")]
+            found += [unescape(text(link, name)) for name in ("title", "description")]
     for key in texts(inner(value, "attachments"), "media_keys"):
         found.append(text(includes.media.get(key, {}), "alt_text"))
     return found

@@ -249,13 +249,8 @@ def _say(tweet: _Tweet, includes: _Includes, found: list[str]) -> None:
         for one in entities.cashtags:
             found.append(f"${one.tag}")
         for link in entities.urls:
-            for text in (
-                link.display_url,
-                link.expanded_url,
-                link.unwound_url,
-                link.title,
-                link.description,
-            ):
+            found += filter(None, (link.display_url, link.expanded_url, link.unwound_url))
+            for text in (link.title, link.description):
                 if text:
                     found.append(unescape(text) if "&" in text else text)
     if tweet.attachments:

@@ -106,13 +106,10 @@ def _traits(value: Object) -> list[str]:
 
 
 def _entities(value: Object) -> list[Object]:
+    """Those of the whole text: the cut one ends with a link to the status itself."""
     extended = inner(value, "extended_tweet")
-    return [
-        inner(value, "entities"),
-        inner(value, "extended_entities"),
-        inner(extended, "entities"),
-        inner(extended, "extended_entities"),
-    ]
+    of = extended if inner(extended, "entities") else value
+    return [inner(of, "entities"), inner(of, "extended_entities")]
 
 
 def _also(value: Object) -> list[str]:
