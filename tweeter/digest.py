@@ -25,6 +25,7 @@ from tweeter.records import (
     Post,
     RawEvent,
     Removal,
+    Unread,
 )
 from tweeter.store import search_texts
 from tweeter.store.batches import Batch
@@ -72,7 +73,7 @@ def digest(
                 found = matcher.match(event, first.seen if first else None)
                 _keep(event, found, batch, is_paid=raw.shape == PAID)
             else:
-                _sort(event, batch)
+                _sort(event, batch, raw)
             cursor = event.cursor or cursor
     first_look.count(batch)
     if cursor and not batch.cursor:
@@ -186,7 +187,7 @@ def _keep(post: Post, found: tuple[Match, ...], batch: Batch, *, is_paid: bool) 
             batch.words[name] = search_texts.of_post(post)
 
 
-def _sort(event: Event, batch: Batch) -> None:
+def _sort(event: Event, batch: Batch, raw: RawEvent) -> None:
     """Put what is no post where it belongs."""
     match event:
         case Removal() | AccountChange():
@@ -195,3 +196,6 @@ def _sort(event: Event, batch: Batch) -> None:
             batch.identities.append(event)
         case Ignored():
             batch.counts["ignored"] += 1
+        case Unread():
+            own = msgspec.structs.replace(raw, body=event.body)
+            batch.rejected.append(rejected(own, DecodeError(event.reason, event.detail)))

@@ -131,7 +131,19 @@ class Ignored(msgspec.Struct, frozen=True, gc=False):
     cursor: int = 0
 
 
-Event = Post | Removal | AccountChange | IdentityChange | Ignored
+class Unread(msgspec.Struct, frozen=True, gc=False):
+    """One of several events that came as one: it cannot be read, the others can.
+
+    body: its own JSON; reason and detail: as of a DecodeError.
+    """
+
+    body: bytes
+    reason: str
+    detail: str
+    cursor: int = 0
+
+
+Event = Post | Removal | AccountChange | IdentityChange | Ignored | Unread
 
 
 class Keyword(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,6 +57,21 @@ def test_a_file_with_something_in_it_is_read(
     assert stream.state == "done"
 
 
+def test_a_post_of_a_page_that_cannot_be_read_costs_no_other(
+    person: Person, tmp_path: Path
+) -> None:
+    person.run("keyword", "add", "storm")
+    file = tmp_path / "page.json"
+    page = {"data": [GOOD["data"], {"id": "124"}, {"id": "125", "text": "calm"}]}
+    file.write_text(json.dumps(page))
+    (counts,) = person.json("replay", str(file), "--wait")
+    expected = {"lines": 1, "events": 3, "stored": 1, "unmatched": 1, "quarantined": 1}
+    assert {name: count for name, count in counts.items() if count} == expected
+    (kept,) = quarantine.newest(person.engine, 1, limit=9)
+    assert json.loads(kept.body) == {"id": "124"}
+    assert kept.place == "page.json byte 0"
+
+
 def test_a_damaged_file_says_so(person: Person, tmp_path: Path) -> None:
     file = tmp_path / "posts.jsonl.gz"
     file.write_bytes(gzip.compress(PROSE.encode())[:-9])

@@ -29,6 +29,7 @@ from tweeter.records import (
     Post,
     RawEvent,
     Removal,
+    Unread,
 )
 
 NOW = 1_795_500_000_000_000
@@ -260,6 +261,20 @@ def test_hostile_values_survive() -> None:
     for date in ("1970-01-01T00:00:00.000Z", "2099-12-31T23:59:59Z", "not a date", 5, None):
         event = post_event("t", time_us=NOW - 5, record={"createdAt": date})
         assert one(event).occurred_at == NOW - 5
+
+
+def test_one_of_several_that_cannot_be_read_costs_no_other() -> None:
+    said = [{"id": "1", "text": "a"}, {"id": "2"}, {"id": "3", "text": "c\ud800"}]
+    bad = {"id": "2"}
+    for body, of in (({"data": said}, bad), ([{"data": one} for one in said], {"data": bad})):
+        first, unread, last = decode(body)
+        assert (first.key, last.key) == ("1", "3")
+        assert isinstance(unread, Unread)
+        assert (unread.reason, unread.detail) == ("no text", "post 2")
+        assert json.loads(unread.body) == of
+    for nothing in ({"data": [bad, bad]}, [{"data": bad}], [1, {"what": 1}]):
+        with pytest.raises(DecodeError):
+            decode(nothing)
 
 
 @pytest.mark.parametrize(

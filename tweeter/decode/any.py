@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from tweeter.decode import bluesky, mastodon, x
-from tweeter.decode.values import Object, load
+from tweeter.decode.values import Object, each, load
 from tweeter.errors import DecodeError
 from tweeter.records import Event, RawEvent
 
@@ -14,7 +14,7 @@ def decode(raw: RawEvent) -> list[Event]:
         return mastodon.decode(raw)
     value = load(raw.body)
     if isinstance(value, list):
-        found = [event for item in value for event in _one(item, raw)]
+        found = each(value, lambda item: _one(item, raw))
         if found:
             return found
     return _one(value, raw)

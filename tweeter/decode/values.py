@@ -1,12 +1,13 @@
 """Reading JSON from strangers: a wrong type is as good as absent, never an exception."""
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from tweeter.errors import DecodeError
-from tweeter.records import Media
+from tweeter.records import Event, Media, Unread
 
 EVENT_BYTES = 4 * 1024 * 1024
 
@@ -46,6 +47,33 @@ def _load_slowly(body: bytes) -> Any:
         raise DecodeError("too deep") from error
     except ValueError as error:
         raise DecodeError("not JSON", str(error)) from error
+
+
+def each(values: Sequence[Any], read: Callable[[Any], Sequence[Event]]) -> list[Event]:
+    """What several mean that came as one: one that cannot be read costs no other.
+
+    Raises DecodeError if none can.
+    """
+    found: list[Event] = []
+    first: DecodeError | None = None
+    are_read = False
+    for value in values:
+        try:
+            found += read(value)
+            are_read = True
+        except DecodeError as error:
+            first = first or error
+            found.append(Unread(_json(value), error.reason, error.detail))
+    if first is not None and not are_read:
+        raise first
+    return found
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return json.dumps(value).encode()
+    except RecursionError:
+        return b""
 
 
 def typed(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:

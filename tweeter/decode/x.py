@@ -9,7 +9,7 @@ from typing import Any
 
 from tweeter.decode import times, x_v1
 from tweeter.decode.build import account_change, build, removal
-from tweeter.decode.values import Object, inner, items, load_object, media, text, texts
+from tweeter.decode.values import Object, each, inner, items, load_object, media, text, texts
 from tweeter.errors import DecodeError
 from tweeter.records import (
     Event,
@@ -50,7 +50,7 @@ def from_object(value: Object, raw: RawEvent) -> list[Event]:
     if not found:
         return [Ignored("empty page")]
     includes = _Includes(value)
-    return [_post(post, includes, raw) for post in found]
+    return each(found, lambda post: [_post(post, includes, raw)])
 
 
 class _Includes:
