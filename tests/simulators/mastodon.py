@@ -66,8 +66,9 @@ class MastodonSimulator:
     for, a subscription works (by WebSocket; nothing says when);
     split: bytes a chunk of SSE; answers: (status, headers, body) for the next requests of any
     kind; instead: (status, content type, text) for every request, as of a proxy before a server
-    that is away; disabled: feeds that the server says it has switched off; many=False: a server
-    older than 4.3, which gives statuses one by one only; calls_left of calls: of the general limit.
+    that is away; disabled: feeds that the server says it has switched off, and keeps silent, as
+    "live_feeds" or, of one half, "live_feeds.remote"; many=False: a server older than 4.3, which
+    gives statuses one by one only; calls_left of calls: of the general limit.
     connects holds (monotonic, path) of what streamed.
     """
 
@@ -146,12 +147,20 @@ class MastodonSimulator:
         """New posts, to whoever streams now; the timelines keep them."""
         for found in statuses:
             self.statuses.append(found)
-            await self.send("update", json.dumps(found, ensure_ascii=False), _streams_of(found))
+            await self.send("update", json.dumps(found, ensure_ascii=False), self._shown(found))
 
     async def edit(self, found: dict[str, Any], text: str) -> None:
         """status.update: the same id with another text."""
         found |= {"content": f"<p>{text}</p>", "edited_at": iso(time.time())}
-        await self.send("status.update", json.dumps(found), _streams_of(found))
+        await self.send("status.update", json.dumps(found), self._shown(found))
+
+    def _shown(self, found: dict[str, Any]) -> list[str]:
+        """The streams that a post comes in: streaming/index.js filters these two events only."""
+        half = "remote" if "@" in found["account"]["acct"] else "local"
+        return [name for name in _streams_of(found) if not self._is_off(_feed_of(name), half)]
+
+    def _is_off(self, feed: str, half: str) -> bool:
+        return feed in self.disabled or f"{feed}.{half}" in self.disabled
 
     async def delete(self, found: dict[str, Any]) -> None:
         """The bare id of a post; before its update, if the test says so."""
@@ -225,9 +234,10 @@ class MastodonSimulator:
 
     async def _instance(self, _: web.Request) -> web.Response:
         access = {
-            feed: {"local": "disabled", "remote": "disabled"}
-            if feed in self.disabled
-            else {"local": "public", "remote": "authenticated"}
+            feed: {
+                half: "disabled" if self._is_off(feed, half) else mode
+                for half, mode in (("local", "public"), ("remote", "authenticated"))
+            }
             for feed in ("live_feeds", "hashtag_feeds")
         }
         streaming = f"ws://127.0.0.1:{self.port}"
@@ -397,6 +407,10 @@ def _name(asked: dict[str, str]) -> str:
     """A stream's name as in the settings: "hashtag:local:cats"."""
     tag = f":{asked['tag'].lower()}" if asked.get("tag") else ""
     return f"{asked['stream']}{tag}"
+
+
+def _feed_of(stream: str) -> str:
+    return "hashtag_feeds" if stream.startswith("hashtag") else "live_feeds"
 
 
 def _streams_of(found: dict[str, Any]) -> list[str]:

@@ -184,6 +184,47 @@ def test_feeds_that_the_server_switched_off_are_named() -> None:
     run(work())
 
 
+@pytest.mark.parametrize(
+    ("off", "stream", "words"),
+    [
+        ("live_feeds.remote", "public:local", ""),
+        ("live_feeds.local", "public:remote", ""),
+        ("live_feeds.remote", "public", " has switched off public (posts of other servers)."),
+        ("live_feeds.local", "public", " has switched off public (its own posts)."),
+        ("hashtag_feeds.remote", "hashtag:local:cats", ""),
+        ("hashtag_feeds.remote", "hashtag:cats", " hashtag:cats (posts of other servers)."),
+        ("hashtag_feeds", "public", ""),
+    ],
+)
+def test_of_a_feed_that_is_switched_off_by_half_the_other_half_is_followed(
+    off: str, stream: str, words: str
+) -> None:
+    async def work() -> None:
+        async with MastodonSimulator() as sim:
+            sim.disabled = (off,)
+            sink = Kept()
+            async with streaming(sim, sink, streams=(stream,)):
+                cats = [{"name": "cats"}]
+                here, far = status(1, "here", tags=cats), status(2, "far", tags=cats)
+                far["account"]["acct"] = "ann@other.example"
+                await sim.publish([here, far])
+                await until(lambda: bool(sink.events))
+            assert sink.words[0].endswith(words or "Live.")
+
+    run(work())
+
+
+@pytest.mark.parametrize("stream", ["public:local", "hashtag:local:cats"])
+def test_a_stream_of_the_half_that_is_switched_off_is_refused(stream: str) -> None:
+    async def work() -> None:
+        async with MastodonSimulator() as sim:
+            sim.disabled = ("live_feeds.local", "hashtag_feeds.local")
+            error = await refused(sim, streams=(stream,))
+            assert f"({stream})" in error.state
+
+    run(work())
+
+
 def test_streams_that_do_not_exist_are_refused() -> None:
     async def work() -> None:
         async with MastodonSimulator() as sim:

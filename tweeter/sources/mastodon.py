@@ -82,13 +82,18 @@ class MastodonSource:
 
         Raises SourceError if nothing is left.
         """
-        off = [
-            stream
-            for stream in self._streams
-            if ("hashtag_feeds" if stream.startswith("hashtag") else "live_feeds")
-            in instance.disabled
-        ]
-        if len(off) == len(self._streams):
+        off: list[str] = []
+        heard = 0
+        for stream in self._streams:
+            halves = _halves(stream)
+            silent = [half for half in halves if half in instance.disabled]
+            heard += len(halves) - len(silent)
+            if len(silent) == len(halves):
+                off.append(stream)
+            elif silent:
+                whose = "its own posts" if "local" in silent[0] else "posts of other servers"
+                off.append(f"{stream} ({whose})")
+        if not heard:
             raise SourceError(
                 "refused",
                 f"{self._host} has switched off the feeds that we follow ({', '.join(off)})."
@@ -164,6 +169,15 @@ class MastodonSource:
             f"Live, but {self._host} has sent nothing for {self._quiet_s / 60:.0f} min: it may"
             f" silence its feeds for this account, or federate with few servers.{self._lacking}"
         )
+
+
+def _halves(stream: str) -> list[str]:
+    """What a stream is made of, as a server says what is switched off (entities/Instance)."""
+    feed = "hashtag_feeds" if stream.startswith("hashtag") else "live_feeds"
+    for half in ("local", "remote"):
+        if stream == f"public:{half}" or stream.startswith(f"hashtag:{half}:"):
+            return [f"{feed}.{half}"]
+    return [f"{feed}.local", f"{feed}.remote"]
 
 
 def _refusal(event: RawEvent) -> str:

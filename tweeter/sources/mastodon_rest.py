@@ -31,7 +31,7 @@ class Instance(msgspec.Struct, frozen=True):
 
     streaming: str
     version: str = ""
-    disabled: tuple[str, ...] = ()  # "live_feeds", "hashtag_feeds"
+    disabled: tuple[str, ...] = ()  # halves of feeds: "live_feeds.local", "hashtag_feeds.remote", …
 
 
 def refusal(host: str, status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
@@ -122,9 +122,10 @@ class Rest:
         )
         access = _inner(configuration, "timelines_access")
         off = [
-            name
-            for name in ("live_feeds", "hashtag_feeds")
-            if "disabled" in (_inner(access, name).get("local"), _inner(access, name).get("remote"))
+            f"{feed}.{half}"
+            for feed in ("live_feeds", "hashtag_feeds")
+            for half in ("local", "remote")
+            if _inner(access, feed).get(half) == "disabled"
         ]
         here = self.base.replace("http", "ws", 1)
         return Instance(
