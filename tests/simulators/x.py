@@ -49,7 +49,8 @@ class XSimulator:
         self.stalled = self.recovers = False
         self.mute = "-"
         self.answers: list[tuple[int, dict[str, str], Any]] = []
-        self.rule_answers: list[tuple[int, dict[str, str], Any]] = []
+        self.rule_answers: list[tuple[int, dict[str, str], Any]] = []  # of any kind
+        self.change_answers: list[tuple[int, dict[str, str], Any]] = []
         self.split = 0
         self.tagged = True
         self.second = "429"
@@ -268,8 +269,9 @@ class XSimulator:
         return _json({"data": counts})
 
     async def _change_rules(self, request: web.Request) -> web.Response:
-        if self.rule_answers:
-            status, headers, body = self.rule_answers.pop(0)
+        answers = self.change_answers or self.rule_answers
+        if answers:
+            status, headers, body = answers.pop(0)
             return _json(body, status, headers)
         dry = request.query.get("dry_run", "").lower() == "true"  # xdk writes True
         if request.query.get("delete_all") == "true":

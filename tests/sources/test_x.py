@@ -203,6 +203,27 @@ def test_without_a_keyword_x_is_not_asked_for_a_stream() -> None:
     run(work())
 
 
+def test_what_only_other_programs_ask_for_is_not_read() -> None:
+    """Their posts would cost money, and theirs is the only connection."""
+
+    async def work() -> None:
+        async with XSimulator() as sim:
+            sim._add_rules([{"value": "sunshine", "tag": "other:1"}], False)
+            source = XSource(sim.token, sim.url, "abcd1234")
+            with pytest.raises(SourceError) as caught:
+                await source.connect(Kept())
+            assert (caught.value.kind, sim.connects()) == ("waiting", [])
+            sink = Kept()
+            async with streaming(sim, sink) as (source, task):
+                await source.keywords_changed([kw(1, "storm", held="Its budget is used up.")])
+                with pytest.raises(SourceError) as caught:
+                    await asyncio.wait_for(task, 5)
+            assert (caught.value.kind, values(sim)) == ("waiting", ["sunshine"])
+            assert "over its budget" in caught.value.state
+
+    run(work())
+
+
 def test_a_wrong_token_is_named_and_never_shown() -> None:
     async def work() -> None:
         async with XSimulator() as sim:
@@ -243,7 +264,7 @@ CAPPED = {
         (429, CAPPED, "limited", "monthly cap"),
         (429, TOO_MANY, "occupied", "only connection"),
         (420, RATE, "limited", "limits our rate"),
-        (409, {"connection_issue": "RuleConfigurationIssue"}, "waiting", "first keyword"),
+        (409, {"connection_issue": "RuleConfigurationIssue"}, "http", "does not know our rules"),
         (503, {"connection_issue": "ProvisioningSubscription"}, "http", "subscription"),
         (500, {"title": "Internal"}, "http", "500"),
         (400, {"title": "Invalid Request", "detail": "One field is bad."}, "refused", "field"),

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.keywords.invented import keywords
-from tests.simulators.x import XSimulator
+from tests.simulators.x import XSimulator, post
 from tests.sources.sink import Kept, until
 from tests.sources.test_x import STORM, kw, streaming, values
 from tweeter.keywords import NotForX, compile_for_x, parse
@@ -246,6 +246,31 @@ def test_a_rule_of_another_program_that_we_share_becomes_ours_when_it_goes() -> 
                 await until(lambda: [r["tag"] for r in sim.rules.values()] == ["tweeter:abcd1234"])
                 await until(lambda: sink.states[1] == ("active", ""))
                 assert any(told[1][:2] == x_rules_sync.GONE for told in sink.told)
+
+    run(work())
+
+
+def test_a_limit_of_changes_is_waited_for_as_x_says_and_what_is_there_is_followed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(x_rules_sync, "_retry_s", lambda _: 0.1)
+
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim:
+            sim._add_rules([{"value": "storm", "tag": "tweeter:abcd1234"}], False)
+            limited = 429, {"x-rate-limit-reset": str(int(time.time()) + 3)}, {}
+            sim.change_answers = [limited] * 2
+            async with streaming(sim, sink, STORM, kw(2, "cat")):
+                assert sim.connected == 1
+                await sim.publish([post(1, "storm")])
+                await until(lambda: len(sink.events) == 1)
+                assert (sink.states[1][0], sink.states[2][0]) == ("active", "pending")
+                await until(lambda: values(sim) == ["storm OR cat"])
+                assert not sim.change_answers, "asked once at the start, and once since"
+        at = [at for at, method, _, status in sim.log if (method, status) == ("POST", 429)]
+        first = min(at for at, method, _, status in sim.log if (method, status) == ("POST", 200))
+        assert first - at[-1] > 1
 
     run(work())
 

@@ -16,7 +16,7 @@ from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.backoff import constant, exponential, linear
 from tweeter.sources.base import Sink
 from tweeter.sources.clock import clock_words, skew_s
-from tweeter.sources.x_answers import OCCUPIED, in_stream, waiting
+from tweeter.sources.x_answers import OCCUPIED, in_stream
 from tweeter.sources.x_client import SILENCE_S, XClient, open_client
 from tweeter.sources.x_rules_sync import RuleKeeper
 
@@ -72,16 +72,16 @@ class XSource:
         self._rules.tell = sink.keywords
         async with open_client(self._token, self._base) as client:
             client.silence_s = self._silence_s
-            await self._rules.sync(client)
+            await self._rules.begin(client)
             sink.remember(foreign_rules=list(self._rules.foreign)[:100])
-            if self._rules.waits_for_budget():
-                raise SourceError("waiting", "Every keyword for X is over its budget.")
-            if self._rules.rules == 0:
-                raise waiting()
+            if (idle := self._rules.idle()) is not None:
+                raise idle
             _spend_connect(sink)
             try:
                 await self._stream(client, sink)
             except SourceError as error:
+                if error.kind == "waiting" and self._rules.idle() is None:
+                    raise SourceError("http", "X does not know our rules yet.") from error
                 if error.kind != "occupied":
                     raise
                 raise await _who_holds_it(client, sink) from error

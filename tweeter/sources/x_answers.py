@@ -10,10 +10,15 @@ from typing import Any
 from tweeter import moments
 from tweeter.errors import SourceError
 from tweeter.records import now_us
+from tweeter.sources.backoff import exponential
 from tweeter.sources.clock import clock_words, skew_s
 
 OCCUPIED = "Another program holds the only connection that X allows this app."
+WINDOW_S = 900.0  # of all its limits
 MONTH_CHECK_S = 6 * 3600  # out of credits: looked at again so often
+
+
+_limited_s = exponential(60, WINDOW_S)
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
@@ -43,6 +48,24 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> SourceError
     if _is(problem, "ProvisioningSubscription"):
         return SourceError("http", "X is still setting up this app's subscription (503).")
     return SourceError("http", f"X answered {status}: {_detail(problem)}.")
+
+
+def rule_refusal(error: Mapping[str, Any]) -> str:
+    """Why X does not take a rule; with "cap" in it, because the account is full."""
+    details = error.get("details")
+    first = details[0] if isinstance(details, list) and details else None
+    words = str(first or error.get("detail") or error.get("title") or "refused")[:200].rstrip(".")
+    cap = "cap" in str(error.get("title", "")).lower()
+    return f"{words} (rule cap)" if cap else words
+
+
+def limit_s(error: SourceError, failures: int) -> float:
+    """Seconds until X takes such a request again, at most its window; 0.0 if that is no matter."""
+    if error.kind != "limited":
+        return 0.0
+    if error.retry_at is None:
+        return _limited_s(failures)
+    return min(max((error.retry_at - now_us()) / 1e6, 0.0), WINDOW_S)
 
 
 def waiting() -> SourceError:

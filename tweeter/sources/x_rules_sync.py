@@ -12,7 +12,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -24,10 +23,10 @@ from tweeter.keywords.x_limits import XPlan
 from tweeter.keywords.x_pack import TooManyRules, delivered, difference, pack
 from tweeter.records import PENDING_AT_X, Keyword, KeywordState, now_us
 from tweeter.sources.backoff import exponential
+from tweeter.sources.x_answers import WINDOW_S, limit_s, rule_refusal, waiting
 from tweeter.sources.x_client import StreamRule, XClient
 
 CHANGES = 90  # POSTs in WINDOW_S; X allows 100
-WINDOW_S = 900.0
 POSTS_A_SYNC = 4  # try, add, delete, and once again
 LOOK_S = 240.0  # between looks whether the rules are still there; X allows 450 pages in WINDOW_S
 GATHER_S = 0.5  # changes made together are sent together
@@ -72,7 +71,7 @@ class Wanted(msgspec.Struct, frozen=True):
 class RuleKeeper:
     """Holds what the rules should be, and makes them so.
 
-    tell is given each keyword's state after every sync. rules is their number on the account.
+    tell is given each keyword's state after every sync.
     """
 
     def __init__(self, installation: str, plan: XPlan) -> None:
@@ -91,7 +90,7 @@ class RuleKeeper:
         self._said: tuple[States, Sequence[Keyword]] = ({}, ())  # by the last sync, of these
         self.tell: Callable[[States], None] = lambda _: None
         self.foreign: tuple[str, ...] = ()
-        self.rules = 0
+        self.ours = 0  # rules on the account that keywords want
 
     def set_keywords(self, keywords: Sequence[Keyword]) -> None:
         """The active keywords; the next sync brings those for X to it."""
@@ -100,12 +99,34 @@ class RuleKeeper:
             self._keywords = ours
             self._changed.set()
 
-    def waits_for_budget(self) -> bool:
-        """True if there are keywords, and all of them are over their budget."""
-        return bool(self._keywords) and all(keyword.held for keyword in self._keywords)
+    @property
+    def rules(self) -> int:
+        """On the account, with those of other programs."""
+        return self.ours + len(self.foreign)
+
+    def idle(self) -> SourceError | None:
+        """Why nothing is to be read: what others' rules alone find is theirs, and costs money."""
+        if self._keywords and all(keyword.held for keyword in self._keywords):
+            return SourceError("waiting", "Every keyword for X is over its budget.")
+        return None if self._keywords and self.rules else waiting()
+
+    async def begin(self, client: XClient) -> None:
+        """The first sync of a connection. Raises SourceError.
+
+        Where X's limit of changes is reached, what is on the account is followed meanwhile.
+        """
+        try:
+            await self.sync(client)
+        except SourceError as error:
+            if error.kind != "limited" or not self.ours:
+                raise
+            self._changed.set()
 
     async def keep(self, client: XClient, notice: Callable[[str], None]) -> None:
-        """Sync at each change until cancelled. Raises SourceError only if we are refused."""
+        """Sync at each change until cancelled.
+
+        Raises SourceError only if we are refused, or the stream brings what others ask for alone.
+        """
         failures = 0
         while True:
             try:
@@ -117,7 +138,7 @@ class RuleKeeper:
             await asyncio.sleep(GATHER_S)
             wait_s = self._wait_s()
             if wait_s > 0:
-                until = datetime.fromtimestamp(time.time() + wait_s, UTC).strftime("%H:%M:%S UTC")
+                until = moments.clock(now_us() + int(wait_s * 1e6))
                 notice(f"Live. Changes of keywords are pending at X until {until}.")
                 await asyncio.sleep(wait_s)
             try:
@@ -128,9 +149,11 @@ class RuleKeeper:
                 failures += 1
                 self._changed.set()
                 notice(f"Live. Changes of keywords are pending at X: {error.state}")
-                await asyncio.sleep(_retry_s(failures))
+                await asyncio.sleep(limit_s(error, failures) or _retry_s(failures))
                 continue
             failures = 0
+            if self.foreign and (idle := self.idle()) is not None:
+                raise idle
             notice(self.words())
 
     def words(self) -> str:
@@ -197,7 +220,7 @@ class RuleKeeper:
         keywords = self._keywords
         found = await self._list(client)
         await self._miss(found)
-        self.foreign = tuple(found.foreign)
+        self.foreign, self.ours = tuple(found.foreign), len(found.ours)
         # In a thread: 10,000 keywords take half a second, and the streams share the event loop.
         wanted = await asyncio.to_thread(self._wanted, keywords, found)
         self._say(wanted.states | self._pending(wanted.pieces, found), keywords)
@@ -214,7 +237,7 @@ class RuleKeeper:
         self._say(*self._said)
         self._accepted = {p: ids for p, ids in wanted.pieces.items() if p not in failed}
         self._there_at = now_us()
-        self.rules = len(wanted.rules) + len(found.foreign)
+        self.ours = sum(not failed.keys() >= set(pieces_of(rule)) for rule in wanted.rules)
         self._fit = _of_left_out(wanted)
 
     def _wanted(self, keywords: Sequence[Keyword], found: Rules) -> Wanted:
@@ -347,7 +370,7 @@ class RuleKeeper:
                 self._relied |= {str(rule["id"]) for rule in answer.get("data") or []}
             for error in answer.get("errors") or []:  # also in an answer of 200
                 if "duplicate" not in str(error.get("title", "")).lower():
-                    failed[str(error.get("value", ""))] = _reason(error)
+                    failed[str(error.get("value", ""))] = rule_refusal(error)
         return {value: reason for value, reason in failed.items() if value in values}
 
 
@@ -374,11 +397,3 @@ def _of_left_out(wanted: Wanted) -> str:
     more = len(wanted.left_out) - NAMED
     named += f" and {more:,} more" if more > 0 else ""
     return f" {fit:,} keywords fit into the plan's rules; not followed at X: {named}."
-
-
-def _reason(error: dict[str, object]) -> str:
-    details = error.get("details")
-    first = details[0] if isinstance(details, list) and details else None
-    words = str(first or error.get("detail") or error.get("title") or "refused")[:200].rstrip(".")
-    cap = "cap" in str(error.get("title", "")).lower()
-    return f"{words} (rule cap)" if cap else words
