@@ -80,10 +80,10 @@ class JetstreamSimulator:
     """Holds events, sends them to who asks; `url` is there after `start`.
 
     sent holds (time_us, moment of sending) for each event that went out. faults:
-    refuse (a list of (status, text) for the next handshakes), flaps (so many connections are
-    closed as soon as they are open), stalled (sends nothing), falls_silent (after how many events
-    the next connections send no more), and the methods reset, close,
-    half_frame and mute for connections that are open.
+    refuse (a list of (status, text) for the next handshakes, with refuse_headers), flaps (so many
+    connections are closed as soon as they are open), stalled (sends nothing), falls_silent (after
+    how many events the next connections send no more), and the methods reset, close, half_frame
+    and mute for connections that are open.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class JetstreamSimulator:
     ) -> None:
         self.port = port
         self.refuse: list[tuple[int, str]] = []
+        self.refuse_headers: dict[str, str] = {}
         self.flaps = 0
         self.stalled = False
         self.falls_silent: list[int] = []
@@ -183,7 +184,9 @@ class JetstreamSimulator:
         self.connects.append((time.monotonic(), request.path))
         if self.refuse:
             status, text = self.refuse.pop(0)
-            return connection.respond(HTTPStatus(status), text)
+            response = connection.respond(HTTPStatus(status), text)
+            response.headers.update(self.refuse_headers)
+            return response
         return self._answer(connection, request.path)
 
     def _answer(self, connection: ServerConnection, path: str) -> Response | None:

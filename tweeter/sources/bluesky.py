@@ -72,8 +72,8 @@ class BlueskySource:
     async def connect(self, sink: Sink) -> None:
         """One connection until the server closes it. Raises SourceError.
 
-        An endpoint that refuses us is passed over at once; one that fails several times in a
-        row is left for the next.
+        An endpoint that refuses us is passed over at once; one that limits us, or fails several
+        times in a row, is left for the next.
         """
         refusals: list[str] = []
         while len(refusals) < len(self._wires):
@@ -85,6 +85,10 @@ class BlueskySource:
                     refusals.append(error.state)
                     self._next()
                     continue
+                if error.kind == "limited" and len(self._wires) > 1:
+                    self._next()
+                    error.retry_at = None  # it is that host's
+                    raise
                 self._failed(lasted_us=now_us() - began_us)
                 raise
             self._failed(lasted_us=now_us() - began_us)
@@ -114,7 +118,8 @@ class BlueskySource:
                     asked_us, too_old_us = 0, asked_us
                 else:
                     words = " Check TWEETER_BLUESKY_URL." if error.kind == "refused" else ""
-                    raise SourceError(error.kind, error.state + words) from error
+                    at = error.retry_at
+                    raise SourceError(error.kind, error.state + words, retry_at=at) from error
             else:
                 return
 

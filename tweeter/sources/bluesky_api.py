@@ -17,7 +17,7 @@ import msgspec
 
 from tweeter import moments
 from tweeter.errors import SourceError
-from tweeter.records import now_us
+from tweeter.sources.clock import pause_until
 from tweeter.sources.reaching import USER_AGENT, kind_of, reaching
 
 TIMEOUT_S = 15.0
@@ -100,13 +100,14 @@ class BlueskyApi:
         if status == 429:
             reset = headers.get("ratelimit-reset", "")
             seconds = int(reset) if reset.isascii() and reset.isdigit() and len(reset) < 12 else 0
-            until = moments.clock(seconds * 1_000_000) if seconds else ""
-            words = f"{self.host} limits our rate{' until ' + until if until else ''}."
-            retry_at = max(seconds * 1_000_000, now_us()) if seconds else None
+            retry_at = pause_until(headers, seconds * 1_000_000)
+            until = f" until {moments.clock(retry_at)}" if retry_at else ""
+            words = f"{self.host} limits our rate{until}."
             return SourceError("limited", words, retry_at=retry_at)
         if status == 200:
             return SourceError("http", f"{self.host} sent an answer that is not understood.")
-        return SourceError(kind_of(status), f"{self.host} answered {status}{said}.")
+        words = f"{self.host} answered {status}{said}."
+        return SourceError(kind_of(status), words, retry_at=pause_until(headers))
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

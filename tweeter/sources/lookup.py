@@ -21,10 +21,10 @@ import msgspec
 
 from tweeter.config import Config
 from tweeter.decode import times
-from tweeter.errors import LONGEST_WAIT_US, SourceError
+from tweeter.errors import SourceError
 from tweeter.keywords.x_limits import LOOK_UP_POSTS
 from tweeter.records import RawEvent, now_us
-from tweeter.sources.clock import skew_s
+from tweeter.sources.clock import pause_until
 from tweeter.sources.mastodon_rest import Rest, error_of, open_rest, refusal
 from tweeter.sources.past import server_named
 from tweeter.sources.reaching import kind_of
@@ -159,11 +159,7 @@ def _pause_of(headers: Mapping[str, str]) -> int:
     reset = headers.get("x-rate-limit-reset", "")
     if headers.get("x-rate-limit-remaining", "") != "0" or not reset.isdigit():
         return 0
-    return _capped(int((int(reset) + (skew_s(headers) or 0.0)) * 1e6))
-
-
-def _capped(moment: int) -> int:
-    return min(moment, now_us() + LONGEST_WAIT_US)
+    return pause_until(headers, int(reset[:12]) * 1_000_000) or 0
 
 
 def x_events(answer: Mapping[str, Any]) -> list[RawEvent]:
@@ -261,7 +257,7 @@ def _server_pause(headers: Mapping[str, str]) -> int:
     most, left = headers.get("X-RateLimit-Limit", ""), headers.get("X-RateLimit-Remaining", "")
     if not (most.isdigit() and left.isdigit()) or int(left) * 5 > int(most):
         return 0
-    return _capped(times.iso(headers.get("X-RateLimit-Reset", "")) or 0)
+    return pause_until(headers, times.iso(headers.get("X-RateLimit-Reset", "")) or 0) or 0
 
 
 def _json(body: bytes, host: str) -> Any:
@@ -368,7 +364,8 @@ class BlueskyLooker:
 def _refused(host: str, response: aiohttp.ClientResponse, body: bytes) -> SourceError:
     reset = response.headers.get("ratelimit-reset", "")
     if response.status == 429:
-        retry_at = int(reset) * 1_000_000 if reset.isdigit() else None
+        own_us = int(reset[:12]) * 1_000_000 if reset.isdigit() else 0
+        retry_at = pause_until(response.headers, own_us)
         return SourceError("limited", f"{host} limits our rate.", retry_at=retry_at)
     said = body[:200].decode("utf-8", "replace")
     return SourceError(kind_of(response.status), f"{host} answered {response.status}: {said}")

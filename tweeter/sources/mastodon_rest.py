@@ -15,8 +15,7 @@ import msgspec
 from tweeter import moments
 from tweeter.decode import times
 from tweeter.errors import SourceError
-from tweeter.records import now_us
-from tweeter.sources.clock import clock_words
+from tweeter.sources.clock import clock_words, pause_until
 from tweeter.sources.reaching import USER_AGENT, kind_of, reaching
 
 TIMEOUT_S = 15.0
@@ -51,13 +50,13 @@ def refusal(host: str, status: int, headers: Mapping[str, str], body: bytes) -> 
             " read:statuses, and the account may have to be approved.",
         )
     if status in (420, 429):
-        reset = times.iso(headers.get("X-RateLimit-Reset", "")) or 0
-        until = moments.clock(reset) if reset else ""
-        words = f"{host} limits our rate{' until ' + until if until else ''}."
-        return SourceError("limited", words, retry_at=max(reset, now_us()) if reset else None)
+        reset = pause_until(headers, times.iso(headers.get("X-RateLimit-Reset", "")) or 0)
+        words = f"{host} limits our rate{f' until {moments.clock(reset)}' if reset else ''}."
+        return SourceError("limited", words, retry_at=reset)
     if status == 404:
         return SourceError("refused", f"{host} is no Mastodon server: it answered 404{said}.")
-    return SourceError(kind_of(status), f"{host} answered {status}{said}.")
+    words = f"{host} answered {status}{said}."
+    return SourceError(kind_of(status), words, retry_at=pause_until(headers))
 
 
 def error_of(body: bytes) -> str:

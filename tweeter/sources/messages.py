@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from tweeter.errors import SourceError
 from tweeter.records import RawEvent, now_us
+from tweeter.sources.clock import pause_until
 from tweeter.sources.reaching import kind_of
 
 FRAME_BYTES = 4 * 1024 * 1024
@@ -24,8 +25,8 @@ class Refused(SourceError):
         self.headers = headers
         self.body = body
         words = body.decode("utf-8", "replace").strip()[:300]
-        said = f": {words}" if words else ""
-        super().__init__(kind_of(status), f"{host} answered {status}{said}.")
+        said = f"{host} answered {status}{': ' + words if words else ''}."
+        super().__init__(kind_of(status), said, retry_at=pause_until(headers))
 
 
 class Messages:

@@ -11,7 +11,7 @@ from tweeter import moments
 from tweeter.errors import SourceError
 from tweeter.records import now_us
 from tweeter.sources.backoff import exponential
-from tweeter.sources.clock import clock_words, skew_s
+from tweeter.sources.clock import clock_words, pause_until
 
 OCCUPIED = "Another program holds the only connection that X allows this app."
 WINDOW_S = 900.0  # of all its limits
@@ -45,9 +45,10 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> SourceError
         return waiting()
     if status == 400:
         return SourceError("refused", f"X did not understand the request: {_detail(problem)}.")
+    words = f"X answered {status}: {_detail(problem)}."
     if _is(problem, "ProvisioningSubscription"):
-        return SourceError("http", "X is still setting up this app's subscription (503).")
-    return SourceError("http", f"X answered {status}: {_detail(problem)}.")
+        words = "X is still setting up this app's subscription (503)."
+    return SourceError("http", words, retry_at=pause_until(headers))
 
 
 def rule_refusal(error: Mapping[str, Any]) -> str:
@@ -135,10 +136,9 @@ def _too_many(headers: Mapping[str, str], problem: Mapping[str, Any]) -> SourceE
     if _is(problem, "TooManyConnections") or _is(problem, "ConnectionException"):
         return SourceError("occupied", OCCUPIED)
     reset = headers.get("x-rate-limit-reset", "")
-    if not reset.isdigit():
+    retry_at = pause_until(headers, int(reset[:12]) * 1_000_000 if reset.isdigit() else 0)
+    if retry_at is None:
         return SourceError("limited", "X limits our rate.")
-    # By the server's clock: a wrong one here must not make us wait too short or too long.
-    left_s = int(reset) + (skew_s(headers) or 0.0) - now_us() / 1e6
-    retry_at = now_us() + int(max(left_s, 1.0) * 1e6)
+    retry_at = max(retry_at, now_us() + 1_000_000)
     until = moments.clock(retry_at)
     return SourceError("limited", f"X limits our rate until {until}.", retry_at=retry_at)
