@@ -5,6 +5,7 @@ import gzip
 import json
 import tracemalloc
 from collections import Counter
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.simulators.jetstream import post_event
 from tests.simulators.x import post
 from tweeter.decode import DECODERS
 from tweeter.decode.glance import GLANCES
-from tweeter.decode.html import to_text
+from tweeter.decode.html import to_text, unescaped
 from tweeter.errors import DecodeError
 from tweeter.records import (
     NO_HANDLE,
@@ -215,6 +216,11 @@ def test_any_html_becomes_text(html: str) -> None:
     text, links = to_text(html)
     assert isinstance(text, str)
     assert isinstance(links, list)
+
+
+@given(st.sampled_from(["&#", "&#x", "&a"]), st.text("0159amp#x;& ", max_size=20))
+def test_references_are_read_as_html_says(beginning: str, rest: str) -> None:
+    assert unescaped(beginning + rest) == unescape(beginning + rest)
 
 
 def test_an_x_post_is_matched_in_all_its_texts() -> None:

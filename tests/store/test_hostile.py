@@ -77,6 +77,29 @@ def test_removals_and_accounts_of_any_name_are_stored(pipeline: Pipeline, name: 
     assert refused(pipeline.engine) == 0
 
 
+ENDLESS = "&#" + "9" * 5_000 + ";"  # Python reads no number of so many digits
+REFERRING = (
+    {
+        "event": "update",
+        "payload": json.dumps({"id": "1", "uri": "u", "content": f"storm {ENDLESS}"}),
+    },
+    {
+        "account": {},
+        "id": "1",
+        "uri": "u",
+        "content": f"<p>storm</p> <a href='{ENDLESS}'>{ENDLESS}</a>",
+    },
+    {"data": {"id": "1", "text": f"storm {ENDLESS}"}},
+    {"data": {"id": "1", "text": "storm", "entities": {"urls": [{"title": ENDLESS}]}}},
+    {"id_str": "1", "full_text": f"storm {ENDLESS}"},
+)
+
+
+@pytest.mark.parametrize("event", REFERRING)
+def test_a_reference_to_a_character_of_any_number_is_stored(pipeline: Pipeline, event: Any) -> None:
+    assert pipeline.store(Taken([raw(event)], 0))[0].stored == 1
+
+
 def pairs() -> Iterable[Any]:
     """Posts and their removals under names too long, or broken."""
     for name in HOSTILE[:4]:

@@ -13,22 +13,30 @@ _TAG = re.compile(r"(<[^<>]*>)")
 _NAME = re.compile(r"</?\s*([a-zA-Z][a-zA-Z0-9]*)")
 _HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""", re.IGNORECASE)
 _CLASS = re.compile(r"""\bclass\s*=\s*["']([^"']*)["']""", re.IGNORECASE)
+_ENDLESS = re.compile("&#[0-9]{1000,};?")  # Python reads no number of more than 4,300 digits
 _NOT_LINKS = ("mention", "hashtag")
 _BREAKS = {"br": "\n", "p": "\n\n", "li": "\n", "hr": "\n"}
 _BLOCKS = ("p", "blockquote", "div", "pre", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6")
 _SILENT = ("script", "style", "template")
 
 
+def unescaped(text: str) -> str:
+    """The text with its character references read. Numbers of no character become U+FFFD, however
+    long they are.
+    """
+    return unescape(_ENDLESS.sub("\ufffd", text)) if "&" in text else text
+
+
 def to_text(html: str) -> tuple[str, list[Link]]:
     """The text as readers see it, and its links (mentions and hashtags are none)."""
     if "<" not in html:
-        return unescape(html).strip(), []
+        return unescaped(html).strip(), []
     reader = _Reader()
     for piece in _TAG.split(html):
         if piece.startswith("<") and piece.endswith(">"):
             reader.tag(piece)
         else:
-            reader.say(unescape(piece))
+            reader.say(unescaped(piece))
     text = re.sub(r"\n{3,}", "\n\n", "".join(reader.text))
     return text.strip(), reader.links
 
@@ -88,4 +96,4 @@ class _Reader:
         href = _HREF.search(piece)
         named = classes is not None and any(word in classes[1].split() for word in _NOT_LINKS)
         if href and not named:
-            self._link = unescape(href[1] or href[2] or href[3] or ""), len(self.text)
+            self._link = unescaped(href[1] or href[2] or href[3] or ""), len(self.text)

@@ -4,11 +4,11 @@ The specification of August 2026 renames `..tweet..` to `..post..` in schemas, w
 payload on record says `..tweet..`: both are read (docs.x.com, openapi.json v2.167).
 """
 
-from html import unescape
 from typing import Any
 
 from tweeter.decode import times, x_v1
 from tweeter.decode.build import account_change, build, removal
+from tweeter.decode.html import unescaped
 from tweeter.decode.values import Object, each, inner, items, load_object, media, text, texts
 from tweeter.errors import DecodeError
 from tweeter.records import (
@@ -128,7 +128,7 @@ def _whole(value: Object) -> str | None:
     """The whole text: the long form where there is one; None if there is no text at all."""
     note = text(inner(value, "note_tweet", "note_post"), "text")
     if note or isinstance(value.get("text"), str):
-        return unescape(note or value["text"])
+        return unescaped(note or value["text"])
     return None
 
 
@@ -159,7 +159,7 @@ def _own_parts(value: Object, includes: _Includes) -> list[str]:
         found += [f"${text(tag, 'tag')}" for tag in items(entities, "cashtags")]
         for link in items(entities, "urls"):
             found += [text(link, name) for name in ("display_url", "expanded_url", "unwound_url")]
-            found += [unescape(text(link, name)) for name in ("title", "description")]
+            found += [unescaped(text(link, name)) for name in ("title", "description")]
     for key in texts(inner(value, "attachments"), "media_keys"):
         found.append(text(includes.media.get(key, {}), "alt_text"))
     return found

@@ -6,7 +6,6 @@ to `x.decode`. Of all others both make the same post (tests/decode/test_x_line.p
 holds a number of thousands of digits, which is no JSON there.
 """
 
-from html import unescape
 from typing import Annotated
 
 import msgspec
@@ -21,6 +20,7 @@ from tweeter.decode.build import (
     TAGS,
     TEXT_CHARACTERS,
 )
+from tweeter.decode.html import unescaped
 from tweeter.decode.values import media as medium
 from tweeter.decode.values import typed
 from tweeter.decode.x import KINDS, NETWORK
@@ -214,7 +214,7 @@ def _whole(tweet: _Tweet) -> str | None:
     """The long form where there is one; None if there is no text at all."""
     note = tweet.note_tweet
     text = note.text if note and note.text else tweet.text
-    return unescape(text) if text else text
+    return unescaped(text) if text else text
 
 
 def _references(tweet: _Tweet) -> dict[str, str]:
@@ -252,7 +252,7 @@ def _say(tweet: _Tweet, includes: _Includes, found: list[str]) -> None:
             found += filter(None, (link.display_url, link.expanded_url, link.unwound_url))
             for text in (link.title, link.description):
                 if text:
-                    found.append(unescape(text) if "&" in text else text)
+                    found.append(unescaped(text))
     if tweet.attachments:
         found += [one.alt_text for one in _attached(tweet.attachments, includes)]
 

@@ -1,10 +1,10 @@
 """X: statuses of API v1.1, as old collections hold them, and the notices of its stream."""
 
 from collections.abc import Iterable
-from html import unescape
 
 from tweeter.decode import times
 from tweeter.decode.build import build, removal
+from tweeter.decode.html import unescaped
 from tweeter.decode.values import Object, inner, items, media, text
 from tweeter.errors import DecodeError
 from tweeter.records import Event, Ignored, Kind, Link, Media, Post, RawEvent
@@ -83,7 +83,7 @@ def _whole(value: Object) -> str | None:
     extended = text(inner(value, "extended_tweet"), "full_text")
     for found in (extended or None, value.get("full_text"), value.get("text")):
         if isinstance(found, str):
-            return unescape(found)
+            return unescaped(found)
     return None
 
 
