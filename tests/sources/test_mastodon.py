@@ -21,7 +21,9 @@ from tweeter import decode
 from tweeter.errors import SourceError
 from tweeter.records import Post, Removal
 from tweeter.sources.mastodon import MastodonSource
+from tweeter.sources.mastodon_rest import streaming_base
 from tweeter.sources.mastodon_sse import Blocks
+from tweeter.sources.reaching import ANSWER_BYTES
 
 pytestmark = pytest.mark.usefixtures("each_client")
 
@@ -166,6 +168,49 @@ def test_each_refusal_is_told_apart(code: int, kind: str, words: str) -> None:
         if code == 429:
             assert error.retry_at is not None
             assert 80 < error.retry_at / 1e6 - time.time() < 100
+
+    run(work())
+
+
+def said(streaming: str) -> tuple[int, dict[str, str], Any]:
+    """What a server says of itself."""
+    value = {"version": "4.5.0", "configuration": {"urls": {"streaming": streaming}}}
+    return 200, {}, value
+
+
+@pytest.mark.parametrize("scheme", ["http", "ws"])
+@pytest.mark.parametrize("place", ["server", "socket", "sse"])
+def test_a_token_goes_nowhere_else(place: str, scheme: str) -> None:
+    async def work() -> None:
+        async with MastodonSimulator() as sim, MastodonSimulator() as other:
+            sent_on = 302, {"Location": f"{scheme}://127.0.0.1:{other.port}/api/v1/streaming"}, {}
+            known = [] if place == "server" else [said(sim.url.replace("http", "ws"))]
+            no_socket = [(404, {}, {})] if place == "sse" else []
+            sim.answers = [*known, *no_socket, sent_on]
+            error = await refused(sim)
+            assert error.kind == "refused"
+            assert f"127.0.0.1:{other.port}" in error.state
+            assert other.requests == []
+
+    run(work())
+
+
+@pytest.mark.parametrize("told", ["ws://other.example", "http://other.example", "x", ""])
+def test_no_server_makes_us_send_its_token_unprotected(told: str) -> None:
+    assert streaming_base("https://a.example", told) == "wss://a.example"
+    assert streaming_base("https://a.example", "wss://b.example/") == "wss://b.example"
+    assert streaming_base("http://127.0.0.1:3000", "ws://localhost:4000") == "ws://localhost:4000"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("[" * 100_000, "sent no JSON"), (" " * (ANSWER_BYTES + 1), "larger than 8,388,608 bytes")],
+)
+def test_answers_too_deep_or_too_large_are_said_in_words(body: str, words: str) -> None:
+    async def work() -> None:
+        async with MastodonSimulator() as sim:
+            sim.instead = 200, "application/json", body
+            assert words in (await refused(sim)).state
 
     run(work())
 

@@ -5,7 +5,6 @@ Wire facts: lexicons com.atproto.identity.resolveHandle and app.bsky.actor.getPr
 `ratelimit-reset` (unix seconds; docs.bsky.app, "Rate limits").
 """
 
-import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,11 +17,10 @@ import msgspec
 from tweeter import moments
 from tweeter.errors import SourceError
 from tweeter.sources.clock import pause_until
-from tweeter.sources.reaching import USER_AGENT, kind_of, reaching
+from tweeter.sources.reaching import USER_AGENT, kind_of, parsed, reaching, whole
 
 TIMEOUT_S = 15.0
 PROFILES = 25  # asked for at once, at most
-ANSWER_BYTES = 2 * 1024 * 1024  # 25 profiles have about 40 kB
 NO_HANDLE = "handle.invalid"  # of an account whose handle does not lead back to it
 
 _DID = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]{1,170}")
@@ -87,7 +85,7 @@ class BlueskyApi:
                 async with self._session.get(
                     self.base + path, params=params, headers=headers, allow_redirects=False
                 ) as response:
-                    body = await _whole(response)
+                    body = await whole(response)
                     return response.status, _object(body), response.headers
             except TimeoutError as error:
                 raise SourceError("network", f"{self.host} does not answer.") from error
@@ -110,20 +108,10 @@ class BlueskyApi:
         return SourceError(kind_of(status), words, retry_at=pause_until(headers))
 
 
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    """The body; raises ValueError if it is too large."""
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(1 << 16):
-        body += chunk
-        if len(body) > ANSWER_BYTES:
-            raise ValueError(f"its answer is larger than {ANSWER_BYTES:,} bytes")
-    return bytes(body)
-
-
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = parsed(body)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 

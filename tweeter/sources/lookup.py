@@ -27,7 +27,7 @@ from tweeter.records import RawEvent, now_us
 from tweeter.sources.clock import pause_until
 from tweeter.sources.mastodon_rest import Rest, error_of, open_rest, refusal
 from tweeter.sources.past import server_named
-from tweeter.sources.reaching import kind_of
+from tweeter.sources.reaching import kind_of, parsed, whole
 from tweeter.sources.x_client import FIELDS, XClient, open_client
 
 TIMEOUT_S = 15.0
@@ -245,7 +245,7 @@ class MastodonLooker:
     ) -> tuple[int, bytes]:
         """Status 200 or 404, and what came. Raises SourceError for all others."""
         async with self._rest.open(path, params) as response:
-            body = await response.read()
+            body = await whole(response)
             found.wait_us = max(found.wait_us, _server_pause(response.headers))
             if response.status not in (200, 404):
                 raise refusal(self._rest.host, response.status, response.headers, body)
@@ -262,7 +262,7 @@ def _server_pause(headers: Mapping[str, str]) -> int:
 
 def _json(body: bytes, host: str) -> Any:
     try:
-        return json.loads(body)
+        return parsed(body)
     except ValueError as error:
         raise SourceError("http", f"{host} sent no JSON.") from error
 
@@ -350,7 +350,7 @@ class BlueskyLooker:
     ) -> Any:
         """What the app view says, DENIED if it is one of its errors. Raises SourceError."""
         async with self._rest.open(f"/xrpc/{name}", params) as response:
-            body = await response.read()
+            body = await whole(response)
             if response.status == 400 and error_of(body) in errors:
                 return DENIED
             if response.status != 200:

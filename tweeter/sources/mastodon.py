@@ -17,6 +17,7 @@ from tweeter.sources.backoff import constant, exponential
 from tweeter.sources.base import Sink
 from tweeter.sources.mastodon_rest import Instance, Rest, open_rest, refusal
 from tweeter.sources.mastodon_sse import SseWire
+from tweeter.sources.reaching import parsed
 from tweeter.sources.websocket import Listener, Refused, open_socket, stalled
 
 IDLE_S = 21.0  # twice that without a byte: stalled
@@ -185,7 +186,7 @@ def _refusal(event: RawEvent) -> str:
     if b'"error"' not in event.body or b'"event"' in event.body:
         return ""
     try:
-        value = json.loads(event.body)
+        value = parsed(event.body)
     except ValueError:
         return ""
     return str(value["error"])[:200] if isinstance(value, dict) and "error" in value else ""

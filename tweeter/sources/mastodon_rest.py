@@ -3,7 +3,6 @@
 Wire facts: docs.joinmastodon.org (entities/Instance, methods/timelines, api/rate-limits).
 """
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,7 +15,7 @@ from tweeter import moments
 from tweeter.decode import times
 from tweeter.errors import SourceError
 from tweeter.sources.clock import clock_words, pause_until
-from tweeter.sources.reaching import USER_AGENT, kind_of, reaching
+from tweeter.sources.reaching import USER_AGENT, kind_of, parsed, reaching, whole
 
 TIMEOUT_S = 15.0
 PAGE_POSTS = 40
@@ -53,6 +52,13 @@ def refusal(host: str, status: int, headers: Mapping[str, str], body: bytes) -> 
         reset = pause_until(headers, times.iso(headers.get("X-RateLimit-Reset", "")) or 0)
         words = f"{host} limits our rate{f' until {moments.clock(reset)}' if reset else ''}."
         return SourceError("limited", words, retry_at=reset)
+    if 300 <= status < 400:
+        there = headers.get("Location", "")[:200]
+        return SourceError(
+            "refused",
+            f"{host} sends us on to {there!r}, where our token does not go. If that is the same"
+            " server, give its address in TWEETER_MASTODON_URL.",
+        )
     if status == 404:
         return SourceError("refused", f"{host} is no Mastodon server: it answered 404{said}.")
     words = f"{host} answered {status}{said}."
@@ -62,10 +68,18 @@ def refusal(host: str, status: int, headers: Mapping[str, str], body: bytes) -> 
 def error_of(body: bytes) -> str:
     """What a JSON answer says under "error"; "" if it is no such answer."""
     try:
-        value = json.loads(body)
+        value = parsed(body)
     except ValueError:
         return ""
     return str(value.get("error", "")) if isinstance(value, dict) else ""
+
+
+def streaming_base(url: str, told: str) -> str:
+    """Where a server at this address streams: as it says, or there itself, so that our token is
+    never sent in the clear.
+    """
+    here = url.replace("http", "ws", 1)
+    return told.rstrip("/") if told.startswith(("wss://", f"{urlsplit(here).scheme}://")) else here
 
 
 class Rest:
@@ -83,11 +97,11 @@ class Rest:
     async def get(self, path: str, **params: str) -> tuple[Any, Mapping[str, str]]:
         """A JSON answer and its headers. Raises SourceError for all but 200."""
         async with self.open(path, params) as response:
-            body = await response.read()
+            body = await whole(response)
             if response.status != 200:
                 raise refusal(self.host, response.status, response.headers, body)
             try:
-                return json.loads(body), response.headers
+                return parsed(body), response.headers
             except ValueError as error:
                 raise SourceError("http", f"{self.host} sent no JSON for {path}.") from error
 
@@ -102,7 +116,11 @@ class Rest:
         timeout = aiohttp.ClientTimeout(total=total_s or None, sock_connect=TIMEOUT_S)
         with reaching(self.host):
             async with self.session.get(
-                (base or self.base) + path, params=params, headers=self.headers, timeout=timeout
+                (base or self.base) + path,
+                params=params,
+                headers=self.headers,
+                timeout=timeout,
+                allow_redirects=False,
             ) as response:
                 yield response
 
@@ -111,7 +129,7 @@ class Rest:
         try:
             value, _ = await self.get("/api/v2/instance")
         except SourceError as error:
-            if "404" not in error.state:
+            if "it answered 404" not in error.state:
                 raise
             value, _ = await self.get("/api/v1/instance")
         value = value if isinstance(value, dict) else {}
@@ -126,10 +144,8 @@ class Rest:
             for half in ("local", "remote")
             if _inner(access, feed).get(half) == "disabled"
         ]
-        here = self.base.replace("http", "ws", 1)
-        return Instance(
-            str(streaming or here).rstrip("/"), str(value.get("version", "")), tuple(off)
-        )
+        where = streaming_base(self.base, str(streaming))
+        return Instance(where, str(value.get("version", "")), tuple(off))
 
     async def timeline(self, stream: str, *, max_id: str = "") -> list[dict[str, Any]]:
         """A page of a stream's posts, newest first, those before max_id ("": from now on).
@@ -157,7 +173,7 @@ class Rest:
         (mastodon, api/v1/accounts/lookup_controller.rb: skip_webfinger).
         """
         async with self.open("/api/v1/accounts/lookup", {"acct": acct}) as response:
-            body = await response.read()
+            body = await whole(response)
             if response.status in (401, 403):
                 return None
             if response.status == 404 and error_of(body):
@@ -165,7 +181,7 @@ class Rest:
             if response.status != 200:
                 raise refusal(self.host, response.status, response.headers, body)
         try:
-            value = json.loads(body)
+            value = parsed(body)
         except ValueError:
             value = None
         url = value.get("url") if isinstance(value, dict) else None

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from tweeter.errors import SourceError
 from tweeter.records import RawEvent, now_us
 from tweeter.sources.mastodon_rest import TIMEOUT_S, Rest, refusal
-from tweeter.sources.reaching import answering, next_chunk
+from tweeter.sources.reaching import answering, next_chunk, whole
 
 BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -47,7 +47,7 @@ class SseWire:
         opened = self._rest.open(path, params, base=self._base, total_s=0)
         async with answering(self._rest.host, TIMEOUT_S) as limit, opened as response:
             if response.status != 200:
-                body = await response.read()
+                body = await whole(response)
                 raise refusal(self._rest.host, response.status, response.headers, body)
             limit.reschedule(None)
             self._open += 1

@@ -1,15 +1,18 @@
 """What all HTTP clients share: who we are, and failures as SourceError, in words."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import aiohttp
 
 from tweeter.errors import SourceError
 
 USER_AGENT = "tweeter (self-hosted keyword tracker)"
+ANSWER_BYTES = 8 * 1024 * 1024  # 40 posts of Mastodon, the most that is asked for: about 400 kB
 
 
 def kind_of(status: int) -> str:
@@ -49,6 +52,24 @@ async def answering(host: str, within_s: float) -> AsyncIterator[asyncio.Timeout
     except TimeoutError as error:
         words = f"{host} took the connection, but did not answer for {within_s:g} s."
         raise SourceError("stalled", words) from error
+
+
+async def whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body, unpacked; raises ValueError if it is too large."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(1 << 16):
+        body += chunk
+        if len(body) > ANSWER_BYTES:
+            raise ValueError(f"its answer is larger than {ANSWER_BYTES:,} bytes")
+    return bytes(body)
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON value; raises ValueError, also for what is nested too deep."""
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
 
 
 async def next_chunk(content: aiohttp.StreamReader, silence_s: float) -> bytes:

@@ -122,11 +122,17 @@ class _Refusal:
         self.body = b""
         self.trace = aiohttp.TraceConfig()
         self.trace.on_request_end.append(self._keep)
+        self.trace.on_request_redirect.append(self._stay)
 
     async def _keep(self, *given: Any) -> None:
         response = given[-1].response
         if response.status != 101:
             self.body = await response.content.read(BODY_BYTES)
+
+    async def _stay(self, *given: Any) -> None:
+        """aiohttp's handshake would follow."""
+        answer = given[-1].response
+        raise Refused(answer.url.host, answer.status, answer.headers, b"")
 
 
 async def _connected(

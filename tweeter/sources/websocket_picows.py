@@ -87,6 +87,7 @@ async def open_socket(
             url,
             websocket_handshake_timeout=HANDSHAKE_S,
             max_frame_size=FRAME_BYTES,
+            max_redirects=0,  # our token would go along
             enable_auto_ping=True,
             enable_auto_pong=False,  # the listener does it: a ping is a sign of life
             auto_ping_idle_timeout=idle_s,
