@@ -28,7 +28,7 @@ from tweeter.config import Config
 from tweeter.errors import ConfigError, MustEnd
 from tweeter.store import revisions
 from tweeter.views.api import PREFIX
-from tweeter.views.guard import refusal
+from tweeter.views.guard import HEADERS, refusal
 from tweeter.views.live import LiveHandler
 from tweeter.web import create_app
 
@@ -60,8 +60,13 @@ class PageHandler(RequestHandler):
     def on_connection_close(self) -> None:
         self._gone = True
 
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+
     def prepare(self) -> None:
-        words = refusal(self.request.headers, self.settings["port"])
+        words = refusal(self.request, self.settings["port"])
         if words:
             self.set_status(403)
             if self.request.path.startswith(f"{PREFIX}/"):
@@ -103,8 +108,8 @@ class PageHandler(RequestHandler):
     def _start(self, status: str, headers: list[tuple[str, str]]) -> None:
         code, _, reason = status.partition(" ")
         self.set_status(int(code), reason)
-        self.clear_header("Content-Type")
-        self.clear_header("Server")
+        for name in ("Content-Type", *HEADERS):  # Flask's stand in their place
+            self.clear_header(name)
         for name, value in headers:
             self.add_header(name, value)
 

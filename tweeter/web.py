@@ -139,8 +139,6 @@ def _harden(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = policy(frames=True)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if response.mimetype == "text/html":
-        response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -2,13 +2,25 @@
 
 Until there are accounts, only this machine is served: the address is loopback, the Host names
 it with our port (a page of another site that rebinds its name to 127.0.0.1 fails here), and
-no proxy stands between.
+no proxy stands between, as far as a request shows it. Pages of other sites may link to ours; what
+else their browsers ask for them, also by an <img>, is refused before it costs anything: they would
+learn from the time that it takes what is stored here.
 """
 
-from collections.abc import Mapping
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tornado.httputil import HTTPServerRequest
 
 _HERE = ("127.0.0.1", "localhost", "[::1]")
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
+# What proxies add. nginx adds nothing unless it is told to, but speaks HTTP/1.0 (before 1.29.7).
+_FORWARDED = re.compile(
+    r"forwarded|via|x-forwarded(-.+)?|x-original-.+|x-real-ip|.+-(client|connecting)-ip",
+    re.IGNORECASE,
+)
+_OURS = ("same-origin", "none")  # Sec-Fetch-Site; "none": typed, or a bookmark
+_STATIC = "/static/"  # also asked for by the page of a picture, which is of no origin
 
 # Pages with posts, which may show a picture's own page below one.
 WITH_CARDS = frozenset(
@@ -57,20 +69,33 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
 }
 
 
-def refusal(headers: Mapping[str, str], port: int) -> str:
+def refusal(asked: "HTTPServerRequest", port: int) -> str:
     """Why a request is not served, as a sentence; "" if it is."""
     hosts = {f"{name}:{port}" for name in _HERE}
     if port == 80:
         hosts |= set(_HERE)
-    if headers.get("Host", "").lower() not in hosts:
+    if asked.headers.get("Host", "").lower() not in hosts:
         return (
             f"tweeter answers only to http://127.0.0.1:{port} and http://localhost:{port}"
             " until it has accounts."
         )
-    for name in _FORWARDED:
-        if headers.get(name):
-            return f"tweeter does not serve through a proxy until it has accounts ({name})."
+    signs = [name for name in asked.headers if _FORWARDED.fullmatch(name)]
+    if asked.version == "HTTP/1.0":
+        signs.append(asked.version)
+    if signs:
+        return f"tweeter does not serve through a proxy until it has accounts ({signs[0]})."
+    if not _is_ours(asked):
+        return "Only pages of tweeter itself may ask for this; others may link to it."
     return ""
+
+
+def _is_ours(asked: "HTTPServerRequest") -> bool:
+    """Whether no page of another site asks, but by a link that a reader follows."""
+    if asked.headers.get("Sec-Fetch-Site", "none") in _OURS or asked.path.startswith(_STATIC):
+        return True
+    is_link = asked.headers.get("Sec-Fetch-Dest") == "document" and asked.method in ("GET", "HEAD")
+    return is_link and asked.headers.get("Sec-Fetch-Mode") == "navigate"

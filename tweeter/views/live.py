@@ -36,16 +36,18 @@ from tweeter.changes import BATCH, OfColumns, OfKeyword, Wanted
 from tweeter.errors import TweeterError
 from tweeter.store import questions
 from tweeter.store.decks import DeckNotFound
-from tweeter.views.guard import refusal
+from tweeter.views.guard import HEADERS, refusal
 
 STALLED_S = 20.0
-HEAD = b"""HTTP/1.1 200 OK\r
-Content-Type: text/event-stream; charset=utf-8\r
-Cache-Control: no-store\r
-Vary: Accept-Encoding\r
-X-Accel-Buffering: no\r
-Connection: close\r
-"""
+_HEAD = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Vary": "Accept-Encoding",
+    "X-Accel-Buffering": "no",
+    "Connection": "close",
+} | HEADERS
+HEAD = "\r\n".join(
+    ("HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in _HEAD.items()), "")
+).encode()
 PACKED = b"Content-Encoding: gzip\r\n"
 
 log = logging.getLogger("tweeter.live")
@@ -62,23 +64,28 @@ class LiveHandler(RequestHandler):
         self._stopping = stopping
         self._packs = packing.is_taken(self.request.headers.get("Accept-Encoding", ""))
 
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+
     def prepare(self) -> None:
-        words = refusal(self.request.headers, self.settings["port"])
+        words = refusal(self.request, self.settings["port"])
         if words:
             self.set_status(403)
-            self.finish(words)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(words + "\n")
 
     async def get(self) -> None:
         try:
             await self._read_address()
         except TweeterError as error:
             self.set_status(404 if isinstance(error, DeckNotFound) else 400)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.finish(f"{error}\n")
             return
-        after = self._number("after")
-        last = self.request.headers.get("Last-Event-ID", "")
-        if last.isdigit():
-            after = int(last)
+        last = _number(self.request.headers.get("Last-Event-ID", ""))
+        after = self._number("after") if last is None else last
         await self._broadcast.join(self._wanted.questions)
         self._stream = self.detach()
         ended = asyncio.create_task(self._stopping.wait())
@@ -116,8 +123,7 @@ class LiveHandler(RequestHandler):
         return OfColumns(tuple(one.question for one in self._newest), form)
 
     def _number(self, name: str) -> int | None:
-        value = self.get_query_argument(name, "")
-        return int(value) if value.isdigit() and len(value) < 19 else None
+        return _number(self.get_query_argument(name, ""))
 
     async def _send_all(self, after: int | None) -> None:
         """Catch up, then be handed what comes, and again when the line could not take it."""
@@ -206,6 +212,10 @@ class LiveHandler(RequestHandler):
         if sent < len(events):
             self._stream.write(events[sent:])
         return True
+
+
+def _number(given: str) -> int | None:
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
 
 
 def _cancel(sending: asyncio.Task[None]) -> None:

@@ -1,0 +1,168 @@
+"""Who is served, and how every answer is protected, by the server as it runs."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import Engine
+
+from tweeter import config
+from tweeter.server import Server, bind
+from tweeter.views.guard import HEADERS
+
+MARKUP = "<svg onload=eval(name)>"
+
+
+class Visit:
+    """Requests to a server that runs."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def __call__(
+        self, path: str, *more: str, method: str = "GET", host: str = "", version: str = "1.1"
+    ) -> tuple[int, dict[str, str], str]:
+        """Status, headers (names in small letters) and what comes of the body at once."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        lines = [f"{method} {path} HTTP/{version}", f"Host: {host or f'127.0.0.1:{self.port}'}"]
+        lines.append("Connection: close")
+        writer.write("\r\n".join([*lines, *more, "", ""]).encode("latin-1"))
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        body = b"" if method == "HEAD" else await reader.read(1_000)
+        writer.close()
+        pairs = (line.split(": ", 1) for line in head[1:] if line)
+        return (
+            int(head[0].split()[1]),
+            {name.lower(): value for name, value in pairs},
+            body.decode(),
+        )
+
+
+@asynccontextmanager
+async def serving(engine: Engine, folder: Path) -> AsyncIterator[Visit]:
+    found = config.load({"TWEETER_DATA_DIR": str(folder), "TWEETER_PORT": "0"})
+    config.make_data_dir(found)
+    listening = bind(found)
+    running = asyncio.create_task(Server(found, engine).run(listening))
+    await asyncio.sleep(0.1)  # its signal handlers
+    try:
+        yield Visit(listening.getsockname()[1])
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+
+
+@pytest.fixture
+def visiting(
+    engine: Engine, tmp_path: Path
+) -> Callable[[Callable[[Visit], Awaitable[None]]], None]:
+    def run(work: Callable[[Visit], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            async with serving(engine, tmp_path) as visit:
+                await work(visit)
+
+        asyncio.run(whole())
+
+    return run
+
+
+Visiting = Callable[[Callable[[Visit], Awaitable[None]]], None]
+
+NO_PROXY = "does not serve through a proxy"
+
+
+def test_only_this_machine_by_its_own_names_and_without_a_proxy(visiting: Visiting) -> None:
+    async def work(visit: Visit) -> None:
+        for path in ("/", "/healthz", "/api/v1/keywords", "/live/stream"):
+            for host in (f"LOCALHOST:{visit.port}", f"[::1]:{visit.port}"):
+                assert (await visit(path, host=host))[0] == 200, (path, host)
+            for host in ("evil.example", "127.0.0.1", "127.0.0.1:1", f"127.1:{visit.port}"):
+                status, _, body = await visit(path, host=host)
+                assert (status, "answers only to" in body) == (403, True), (path, host)
+            for header in (
+                "Forwarded: for=192.0.2.1",
+                "X-Forwarded-For:",
+                "x-forwarded-server: a.example",
+                "X-Forwarded: 1",
+                "Via: 1.1 a.example",
+                "X-Real-IP: 192.0.2.1",
+                "X-Original-Host: a.example",
+                "CF-Connecting-IP: 192.0.2.1",
+                "True-Client-IP: 192.0.2.1",
+            ):
+                status, _, body = await visit(path, header)
+                assert (status, NO_PROXY in body) == (403, True), (path, header)
+            status, _, body = await visit(path, version="1.0")
+            assert (status, NO_PROXY in body) == (403, True), path
+
+    visiting(work)
+
+
+def sent(site: str, mode: str, dest: str) -> tuple[str, str, str]:
+    return f"Sec-Fetch-Site: {site}", f"Sec-Fetch-Mode: {mode}", f"Sec-Fetch-Dest: {dest}"
+
+
+def test_pages_of_other_sites_may_link_here_and_nothing_else(visiting: Visiting) -> None:
+    async def work(visit: Visit) -> None:
+        for path in ("/search?q=storm", "/api/v1/search?q=storm", "/live/stream"):
+            for site in ("cross-site", "same-site"):
+                for how in (("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe")):
+                    status, _, body = await visit(path, *sent(site, *how))
+                    assert (status, "Only pages of tweeter" in body) == (403, True), (path, how)
+                link = sent(site, "navigate", "document")
+                assert (await visit(path, *link))[0] == 200, path
+                assert (await visit(path, *link, "Content-Length: 0", method="POST"))[0] == 403
+            for site in ("none", "same-origin"):
+                assert (await visit(path, *sent(site, "cors", "empty")))[0] == 200, path
+        # The page of a picture is of no origin.
+        assert (await visit("/static/picture.css", *sent("cross-site", "no-cors", "style")))[
+            0
+        ] == 200
+
+    visiting(work)
+
+
+def test_every_answer_is_protected(visiting: Visiting) -> None:
+    async def work(visit: Visit) -> None:
+        asked = [
+            (method, path, host)
+            for method in ("GET", "HEAD", "TRACE", "OPTIONS")
+            for path in ("/", "/no", "/healthz", "/api/v1/keywords", "/api/v1/no", "/live/stream")
+            for host in ("", "evil.example")
+        ]
+        asked += [("GET", f"/live/stream?{query}", "") for query in ("deck=9", "c1=x", "after=²")]
+        for method, path, host in asked:
+            _, headers, _ = await visit(path, method=method, host=host)
+            assert {name: headers.get(name.lower()) for name in HEADERS} == HEADERS | {
+                "Content-Security-Policy": headers["content-security-policy"]
+            }, (method, path, host)
+            assert "default-src 'none'" in headers["content-security-policy"]
+            assert "server" not in headers
+
+    visiting(work)
+
+
+def test_what_an_address_says_is_no_markup_in_the_answer(visiting: Visiting) -> None:
+    async def work(visit: Visit) -> None:
+        for path in ("/live/stream?c1=", "/live/stream?deck=", "/live?c1=", "/search?lang=", "/"):
+            _, headers, body = await visit(path + quote(MARKUP))
+            if headers["content-type"].startswith("text/html"):
+                assert MARKUP not in body, path
+        _, headers, body = await visit(f"/live/stream?c1={quote(MARKUP)}")
+        assert MARKUP in body
+        assert headers["content-type"] == "text/plain; charset=utf-8"
+
+    visiting(work)
+
+
+@pytest.mark.parametrize("last", ["\xb2", "9" * 5_000, "-1", "x"])
+def test_a_last_event_that_is_no_number_is_none(visiting: Visiting, last: str) -> None:
+    async def work(visit: Visit) -> None:
+        assert (await visit("/live/stream", f"Last-Event-ID: {last}"))[0] == 200
+
+    visiting(work)
