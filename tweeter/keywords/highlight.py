@@ -1,6 +1,7 @@
 """Where in a text the words of a keyword stand, for people: in the text as it was written."""
 
 import bisect
+from collections.abc import Iterable, Iterator
 
 from tweeter.keywords.boundaries import stands_alone
 from tweeter.keywords.haystack import EDGE
@@ -8,6 +9,9 @@ from tweeter.keywords.nodes import And, Field, Node, Not, Or, Text, pattern
 from tweeter.keywords.normalise import normalise
 
 CHARACTERS = 2_000  # of a text that are looked at
+WORK = (
+    300_000  # characters that are normalised for one text: what is found after them is not marked
+)
 
 
 def texts_of(node: Node) -> list[Text]:
@@ -33,19 +37,29 @@ def marks(text: str, node: Node) -> list[tuple[int, int]]:
     return _joined(_as_written(text, found)) if found else []
 
 
-def _as_written(text: str, found: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Places in the normalised text as places in the text itself.
+def _as_written(text: str, found: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Places in the normalised text as places in the text itself, as far as WORK allows.
 
     The normalised length of each beginning of the text only grows, so it can be searched.
     """
-    lengths = [len(normalise(text[:n])) for n in range(len(text) + 1)]
-    return [
-        (bisect.bisect_right(lengths, start) - 1, bisect.bisect_left(lengths, end))
-        for start, end in found
-    ]
+    lengths: dict[int, int] = {}
+    places = range(len(text) + 1)
+
+    def length(place: int) -> int:
+        if place not in lengths:
+            lengths[place] = len(normalise(text[:place]))
+        return lengths[place]
+
+    for start, end in sorted(found):
+        yield (
+            bisect.bisect_right(places, start, key=length) - 1,
+            bisect.bisect_left(places, end, key=length),
+        )
+        if sum(lengths.values()) > WORK:
+            return
 
 
-def _joined(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _joined(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     joined: list[tuple[int, int]] = []
     for start, end in sorted(found):
         if joined and start <= joined[-1][1]:
