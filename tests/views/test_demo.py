@@ -62,8 +62,9 @@ def test_invented_posts_stand_apart_from_real_ones_on_the_overview(
 ) -> None:
     (harbour,) = demo.start(engine, ["harbour"])
     now = now_us()
+    before = now - 86_400 * 2 * US
     with writing(engine) as connection:
-        connection.execute(update(keyword_table).values(created_at=now - 86_400 * 2 * US))
+        connection.execute(update(keyword_table).values(created_at=before, changed_at=before))
     invented = [post(n, network="demo", occurred_at=now) for n in range(3)]
     store(engine, take(engine), *invented)
     first = client.get("/").text
@@ -71,7 +72,7 @@ def test_invented_posts_stand_apart_from_real_ones_on_the_overview(
     assert "<b>3</b> invented (demo)" in first
     storm = keywords.add(engine, "storm").id
     with writing(engine) as connection:
-        connection.execute(update(keyword_table).values(created_at=now - 86_400 * 2 * US))
+        connection.execute(update(keyword_table).values(created_at=before, changed_at=before))
     real = [post(9 + n, network=name, occurred_at=now) for n, name in enumerate(("x", "bluesky"))]
     (lease,) = [one for stream, one in streams.claim(engine, owner(), networks=["demo"])]
     store(engine, lease, *real, post(20, network="demo", occurred_at=now))  # all keywords have them

@@ -21,7 +21,7 @@ from tweeter.statistics.panels import (
 )
 from tweeter.statistics.spans import WEEK, Span
 from tweeter.statistics.spike_cards import SpikeCard, spike_cards
-from tweeter.statistics.unseen import bands
+from tweeter.statistics.unseen import untaught
 from tweeter.statistics.voice import Voice
 from tweeter.statistics.volume import Question, Volume, by_hour, volume
 from tweeter.store import coverage, sums
@@ -41,7 +41,7 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """Posts by hour of the weeks before a moment, and the hours that were not covered."""
+    """Posts by hour of the weeks before a moment, and the hours that teach nothing."""
 
     hours: dict[int, int]
     skip: frozenset[int]
@@ -61,7 +61,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 def seen(engine: Engine, row: KeywordRow, span: Span) -> Seen:
     """What was covered of a keyword's time."""
     created_s, until = row.created_at // US, span.asked[1]
-    first = max(created_s - created_s % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - HOUR)
+    first = max(created_s - created_s % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - 2 * HOUR)
     first -= first % HOUR  # a span may begin at any minute
     whole = coverage.of_keyword(engine, row.id, min(first, span.asked[0]) * US, until * US)
     return Seen(
@@ -76,13 +76,7 @@ def past(by_hour: Mapping[int, int], span: Span, covered: Seen) -> Past:
     since, until = covered.learned_from, span.asked[1]
     hours = dict.fromkeys(range(since, until - until % HOUR, HOUR), 0)
     hours |= {hour: posts for hour, posts in by_hour.items() if since <= hour < until}
-    skip = {
-        hour
-        for band in bands(covered.learned)
-        if band.until - band.since >= HOUR // 2
-        for hour in range(band.since - band.since % HOUR, band.until, HOUR)
-    }
-    return Past(hours=hours, skip=frozenset(skip))
+    return Past(hours=hours, skip=untaught(covered.learned))
 
 
 def rate(

@@ -8,7 +8,7 @@ from itertools import accumulate
 import msgspec
 
 from tweeter.statistics.spans import Span
-from tweeter.store.cells import US
+from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage, Stretch
 from tweeter.store.sums import Times
 from tweeter.texts import counted, joined
@@ -107,6 +107,18 @@ def pauses(found: Sequence[Coverage]) -> list[Band]:
         for pause in first
         if all(any(_overlap(pause, other) for other in others) for others in rest)
     ]
+
+
+def untaught(found: Sequence[Coverage]) -> frozenset[int]:
+    """The hours that teach nothing of what is usual: half an hour or more in a row was missed, or a
+    person had it paused.
+    """
+    return frozenset(
+        hour
+        for band in (*bands(found), *pauses(found))
+        if band.until - band.since >= HOUR // 2
+        for hour in range(band.since - band.since % HOUR, band.until, HOUR)
+    )
 
 
 def _overlap(one: Stretch, other: Stretch) -> bool:
