@@ -9,6 +9,7 @@ from tweeter.texts import say
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
+_US = timedelta(microseconds=1)
 # The first and the last moment that a datetime can say.
 YEAR_1_US, YEAR_9999_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 _FIRST_US, LAST_US = 0, 253_402_300_799_000_000  # 1970 to the end of 9999
@@ -61,4 +62,4 @@ def read(text: str, now_us: int, name: str = _TIME, field: str = "") -> int:
         ).at(field) from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max(int(moment.timestamp() * 1e6), _FIRST_US), LAST_US)
+    return min(max((moment - _EPOCH) // _US, _FIRST_US), LAST_US)

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from tests.store.posts import AT, post, store, take
 from tweeter import config
 from tweeter.forecast import lines
-from tweeter.store import keywords, ledger
+from tweeter.store import keywords, ledger, posts
 from tweeter.store import preview as module
 from tweeter.store.leases import Lease
 from tweeter.store.ledger import Turn
@@ -49,6 +49,18 @@ def test_more_than_are_looked_at_say_the_rate_of_their_stretch(
     assert (found.looked_at, found.since) == (100, AT + 202 * S)
     assert found.an_hour == pytest.approx(100 / 198 * HOUR)
     assert found.an_hour_by_network == {"bluesky": found.an_hour}
+
+
+def test_a_post_that_its_network_dates_far_ahead_moves_no_stretch(
+    engine: Engine, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POSTS", 100)
+    come(engine, lease, 201, 400)
+    ahead = post(999, occurred_at=AT + 9 * S, created_at=AT + 9 * S, sort_us=AT + 10**15)
+    store(engine, lease, ahead)
+    assert preview(engine, "storm").an_hour == pytest.approx(100 / 198 * HOUR)
+    newest = posts.latest(engine, limit=50)
+    assert [one.occurred_at for one in newest] == [AT + 2 * n * S for n in range(200, 150, -1)]
 
 
 def test_if_no_more_are_stored_time_in_which_none_came_counts(engine: Engine, lease: Lease) -> None:

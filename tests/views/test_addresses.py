@@ -4,11 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from tests.store.posts import post, store, take
 from tweeter import moments
 from tweeter.store import keywords
+from tweeter.views.show import exact
 
 HUGE = "9" * 23
 
@@ -49,16 +52,22 @@ def test_a_day_is_understood_as_its_beginning_in_utc(client: FlaskClient, engine
     assert 'data-since="1794960000" data-until="1795046400"' in page.text
 
 
+@given(st.integers(1, moments.LAST_US))
+@example(1_795_496_400_123_457)
+def test_a_moment_is_read_as_it_was_told(moment: int) -> None:
+    assert moments.read(str(exact(moment)), 0) == moment
+
+
 def test_a_time_without_a_zone_is_in_utc_and_the_forms_say_so(
     client: FlaskClient, engine: Engine
 ) -> None:
     meant = moments.read("2026-11-18T10:00Z", 0)
-    for given in ("2026-11-18 10:00", "2026-11-18T10:00", " 2026-11-18 10:00:00 "):
-        assert moments.read(given, 0) == meant
+    for text in ("2026-11-18 10:00", "2026-11-18T10:00", " 2026-11-18 10:00:00 "):
+        assert moments.read(text, 0) == meant
     assert moments.read("2026-11-18 10:00+02:00", 0) == meant - 7_200_000_000
-    for given in ("10:00", "2026-11-18 25:00", "18.11.2026 10:00"):
+    for text in ("10:00", "2026-11-18 25:00", "18.11.2026 10:00"):
         with pytest.raises(moments.BadMoment, match="or 2026-11-24 05:00"):
-            moments.read(given, 0)
+            moments.read(text, 0)
     keyword, other = (keywords.add(engine, text).id for text in ("storm", "flood"))
     at = datetime(2026, 11, 18, 10, 30, tzinfo=UTC)
     store(engine, take(engine), post(1, occurred_at=int(at.timestamp() * 1e6)))

@@ -218,12 +218,11 @@ def by_ids(engine: Engine, ids: Sequence[int]) -> dict[int, StoredPost]:
 
 
 def latest(engine: Engine, *, limit: int = 50) -> list[StoredPost]:
-    """The posts stored last in their networks' time, newest first."""
+    """The newest posts, newest first."""
+    newest = select(posts).where(posts.c.hidden == "")
+    newest = newest.order_by(posts.c.occurred_at.desc(), posts.c.id.desc()).limit(limit)
     with reading(engine) as connection:
-        rows = connection.execute(
-            select(posts).where(posts.c.hidden == "").order_by(posts.c.id.desc()).limit(limit)
-        ).mappings()
-        return with_keywords(connection, rows.all())
+        return with_keywords(connection, connection.execute(newest).mappings().all())
 
 
 def every(

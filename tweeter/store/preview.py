@@ -118,7 +118,7 @@ def _newest(engine: Engine) -> list[tuple[int, Post]]:
         rows = connection.execute(
             select(posts)
             .where(posts.c.hidden == "", posts.c.removed_at.is_(None))
-            .order_by(posts.c.id.desc())
+            .order_by(posts.c.occurred_at.desc(), posts.c.id.desc())
             .limit(POSTS)
         )
         return [(row.id, as_post(row)) for row in rows]
