@@ -78,6 +78,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         some += [
             post(n, f"storm {n}", occurred_at=AUTUMN + (n - 125) * HOUR_US) for n in range(110, 140)
         ]
+        some += [
+            post(n, f"storm {n}", occurred_at=AUTUMN + (n - 142) * HOUR_US + 30 * MINUTE_US)
+            for n in range(140, 145)
+        ]
         store(engine, lease, *some)
         yield address
 
@@ -263,6 +267,14 @@ def test_rows_of_an_hour_that_comes_twice_say_which_it_is(browser: Any, url: str
         at = heads.index("25 Oct 2026, 02:00:00")
         assert heads[at + 1] == "25 Oct 2026, 02:00:00 (GMT+1)"
         assert len(set(heads)) == len(heads) == 18
+        page.goto(f"{url}/keywords/1?{OF_AUTUMN.replace('3600', '1800')}")
+        fold(page, "#volume")
+        page.locator("#volume thead").get_by_text("From (Europe/Berlin)").wait_for()
+        heads = page.locator("#volume tbody th").all_inner_texts()
+        at = heads.index("25 Oct 2026, 02:00:00")
+        twice = [f"25 Oct 2026, 02:{minute}:00" for minute in ("00", "30")]
+        assert heads[at : at + 4] == [*twice, *(f"{one} (GMT+1)" for one in twice)]
+        assert len(set(heads)) == len(heads) == 18 + 5
     context.close()
 
 

@@ -9,14 +9,14 @@ const minute = clock({ dateStyle: "medium", timeStyle: "short" });
 // Each row is of the moment at its head. Where the clock went back two would be called the same.
 function drawRows(table) {
   const moments = [];
-  let before = null;
+  const named = new Set();
   for (const head of table.querySelectorAll("tbody > tr > th")) {
     write(head.querySelector("a") ?? head, "", (words) => {
       const moment = Date.parse(`${words} UTC`);
       moments.push(moment / 1000);
       const said = full.format(moment);
-      const isTwin = before !== null && said === full.format(before);
-      before = moment;
+      const isTwin = named.has(said);
+      named.add(said);
       return isTwin ? `${said} (${zoneName(moment / 1000)})` : said;
     });
   }
