@@ -1,9 +1,9 @@
 """The time in which posts may be missing, or nobody looked for them; seconds since 1970, UTC."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
-from itertools import accumulate
+from operator import itemgetter
 
 import msgspec
 
@@ -23,40 +23,79 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
+Edge = tuple[int, int, str]  # since, until and the cause
+
+
 def bands(found: Sequence[Coverage]) -> list[Band]:
-    """Where posts may be missing: each stretch in which some stream missed what it should have."""
-    edges: list[tuple[int, int, str]] = []
-    followed: list[Times] = []
-    for one in found:
-        for stretch in one.stretches:
-            if stretch.verdict == "missed":
-                cause = joined(f"{one.stream}:", stretch.words)
-                edges.append((stretch.since // US, -(-stretch.until // US), cause))
-            elif stretch.verdict == "covered":
-                followed.append((stretch.since // US, stretch.until // US))
-    runs: list[tuple[int, int, list[str]]] = []
-    for since, until, words in sorted(edges):
+    """Where posts may be missing: each stretch in which some stream missed what it should have, cut
+    where another begins or ends to be covered.
+    """
+    followed = _followed(found)
+    return [
+        Band(since=since, until=until, whole=whole, words=_causes(said, since, until))
+        for first, last, said in _runs(found)
+        for since, until, whole in _cut(first, last, followed)
+    ]
+
+
+def _runs(found: Sequence[Coverage]) -> list[tuple[int, int, list[Edge]]]:
+    """Stretches in which all the time some stream missed what it should have, with the causes."""
+    edges = [
+        (stretch.since // US, -(-stretch.until // US), joined(f"{one.stream}:", stretch.words))
+        for one in found
+        for stretch in one.stretches
+        if stretch.verdict == "missed"
+    ]
+    runs: list[tuple[int, int, list[Edge]]] = []
+    for edge in sorted(edges):
+        since, until, _ = edge
         if runs and since <= runs[-1][1]:
             start, end, said = runs[-1]
-            runs[-1] = start, max(end, until), [*said, words]
+            said.append(edge)
+            runs[-1] = start, max(end, until), said
         else:
-            runs.append((since, until, [words]))
-    followed.sort()
-    ends = [0, *accumulate((end for _, end in followed), max)]
+            runs.append((since, until, [edge]))
+    return runs
 
-    def last_followed(moment: int) -> int:
-        """The last moment covered by what had begun before this one."""
-        return ends[bisect_left(followed, (moment,))]
 
-    return [
-        Band(
-            since=since,
-            until=until,
-            whole=last_followed(until - 1) <= since + 1,
-            words=joined(*said[:3], _more(len(said) - 3)),
-        )
-        for since, until, said in runs
-    ]
+def _followed(found: Sequence[Coverage]) -> list[Times]:
+    """Whole seconds in which some stream was covered, in order of time and apart."""
+    return together(
+        (-(-stretch.since // US), stretch.until // US)
+        for one in found
+        for stretch in one.stretches
+        if stretch.verdict == "covered"
+    )
+
+
+def together(some: Iterable[Times]) -> list[Times]:
+    """What lies in any of them, in order of time and apart."""
+    union: list[Times] = []
+    for since, until in sorted(some):
+        if union and since <= union[-1][1]:
+            union[-1] = union[-1][0], max(union[-1][1], until)
+        elif since < until:
+            union.append((since, until))
+    return union
+
+
+def _cut(first: int, last: int, followed: Sequence[Times]) -> Iterator[tuple[int, int, bool]]:
+    """The pieces of a run, and whether nothing at all was covered in each."""
+    at = first
+    for since, until in followed[bisect_right(followed, first, key=itemgetter(1)) :]:
+        if since >= last:
+            break
+        if since > at:
+            yield at, since, True
+        yield max(since, at), min(until, last), False
+        at = until
+    if at < last:
+        yield at, last, True
+
+
+def _causes(said: Sequence[Edge], since: int, until: int) -> str:
+    words = [cause for begin, end, cause in said if begin < until and end > since]
+    return joined(*words[:3], _more(len(words) - 3))
 
 
 def _more(count: int) -> str:
@@ -113,11 +152,12 @@ def untaught(found: Sequence[Coverage]) -> frozenset[int]:
     """The hours that teach nothing of what is usual: half an hour or more in a row was missed, or a
     person had it paused.
     """
+    held = [(band.since, band.until) for band in pauses(found)]
     return frozenset(
         hour
-        for band in (*bands(found), *pauses(found))
-        if band.until - band.since >= HOUR // 2
-        for hour in range(band.since - band.since % HOUR, band.until, HOUR)
+        for since, until in [*((since, until) for since, until, _ in _runs(found)), *held]
+        if until - since >= HOUR // 2
+        for hour in range(since - since % HOUR, until, HOUR)
     )
 
 
@@ -127,7 +167,7 @@ def _overlap(one: Stretch, other: Stretch) -> bool:
 
 def blank(span: Span, missed: Sequence[Band], unfollowed: Sequence[Times]) -> list[int]:
     """The buckets in which nothing was covered, or not followed yet."""
-    nothing = [*as_times(band for band in missed if band.whole), *unfollowed]
+    nothing = together([*as_times(band for band in missed if band.whole), *unfollowed])
     return [
         bucket
         for bucket, (start, end) in enumerate(map(span.inside, range(span.count)))
