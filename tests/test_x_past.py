@@ -23,6 +23,7 @@ from tests.test_recheck import (
 )
 from tweeter import x_costs, x_search
 from tweeter.errors import TweeterError
+from tweeter.moments import iso
 from tweeter.pipeline import REFUSED
 from tweeter.records import now_us
 from tweeter.store import (
@@ -50,8 +51,10 @@ HOUR_US = 3_600_000_000
 def said(sim: XSimulator, count: int, *, since: int, until: int, text: str = "storm") -> None:
     """Posts at even distances, the first at `since`."""
     for n in range(count):
-        number = id_at(since + n * (until - since) // count, n + 1000 * len(text))
-        sim.posts[str(number)] = post(number, f"{text} {n:03}")
+        at = since + n * (until - since) // count
+        number = id_at(at, n + 1000 * len(text))
+        made = sim.posts[str(number)] = post(number, f"{text} {n:03}")
+        made["data"]["created_at"] = iso(at)
 
 
 def lost_gap(engine: Engine, lease: Lease, since: int, until: int) -> int:

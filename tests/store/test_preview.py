@@ -1,18 +1,21 @@
-"""What a preview says of how many come: the rate of the time that was looked at."""
+"""What is said of how many come: the rate of the time that was looked at."""
 
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from tests.store.posts import AT, post, store, take
 from tweeter import config
 from tweeter.forecast import lines
-from tweeter.store import keywords, ledger, posts
+from tweeter.records import now_us
+from tweeter.store import keywords, ledger, past_rates, posts
 from tweeter.store import preview as module
+from tweeter.store.engine import writing
 from tweeter.store.leases import Lease
 from tweeter.store.ledger import Turn
 from tweeter.store.preview import Preview, preview
+from tweeter.store.schema import keywords as keyword_table
 
 S = 1_000_000
 HOUR = 3_600
@@ -98,6 +101,18 @@ def test_the_cost_at_x_is_of_the_same_rate(engine: Engine, lease: Lease) -> None
 def test_nothing_stored_says_nothing(engine: Engine) -> None:
     found = preview(engine, "storm")
     assert (found.looked_at, found.since, found.an_hour) == (0, 0, None)
+
+
+def test_what_came_before_a_keyword_says_nothing_of_its_rate(engine: Engine) -> None:
+    """Posts that were stored before, and that it matches, are of a longer time than its own."""
+    storm, now = keywords.add(engine, "storm").id, now_us()
+    with writing(engine) as connection:
+        connection.execute(update(keyword_table).values(created_at=now - 2 * HOUR * S))
+    moments = [now - n * HOUR * S for n in range(3, 150)]
+    moments += [now - n * HOUR * S // 5 for n in range(1, 9)]
+    made = [post(n, network="x", occurred_at=at) for n, at in enumerate(moments)]
+    store(engine, take(engine), *made)
+    assert past_rates.x_posts_an_hour(engine, storm) == pytest.approx(4, rel=0.01)
 
 
 def costs(found: Preview) -> float | None:

@@ -42,7 +42,7 @@ def x_posts_an_hour(engine: Engine, keyword_id: int | None) -> float | None:
                 .join_from(matches, posts, posts.c.id == matches.c.post_id)
                 .where(
                     matches.c.keyword_id == keyword_id,
-                    matches.c.occurred_at >= since,
+                    matches.c.occurred_at >= max(since, began),
                     posts.c.network == "x",
                 )
             ).scalar_one()
