@@ -78,3 +78,32 @@ def test_a_network_is_off_only_until_a_server_of_it_is_named(
     with writing(engine) as connection:
         connection.execute(text("UPDATE streams SET lease_until = 0"))
     assert ticks() == [server, "mastodon"], "nobody does"
+
+
+def test_a_server_that_no_settings_name_any_more_is_off_and_comes_back(
+    engine: Engine, tmp_path: Path
+) -> None:
+    server = "mastodon:one.example"
+
+    def ticks(*names: str) -> tuple[bool, str]:
+        lines = "\n".join(f"https://{name}.example t" for name in names)
+        environ = {"TWEETER_DATA_DIR": str(tmp_path), "TWEETER_BLUESKY_URL": ""}
+        made = configuration.load(environ | {"TWEETER_MASTODON_SERVERS": lines})
+        Scheduler(engine, made, lambda *_: None).tick(100.0)
+        (found,) = [one for one in streams.list_all(engine) if one.name == server]
+        return found.wanted, found.state
+
+    def held_at(us: int, lease_until: int) -> None:
+        with writing(engine) as connection:
+            moments = "created_at = :at, heartbeat_at = :at, lease_until = :until"
+            how = {"at": us, "until": lease_until}
+            connection.execute(text(f"UPDATE streams SET {moments}"), how)
+
+    assert ticks("one", "two") == (True, "waiting")
+    assert ticks("two") == (True, "waiting"), "its host may just start again"
+    held_at(1, now_us() + 60_000_000)
+    assert ticks("two") == (True, "waiting"), "another host follows it"
+    held_at(1, 0)
+    assert ticks("two") == (False, "off")
+    assert ticks() == (False, "off")
+    assert ticks("one") == (True, "waiting")

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, select, update
 
 from tests.simulators.mastodon import MastodonSimulator, status
 from tweeter import config, slot
+from tweeter.balance import GRACE_S
 from tweeter.records import RawEvent, now_us
 from tweeter.slot import Slot
 from tweeter.sources.journal import Journal
@@ -157,3 +158,21 @@ def test_the_journal_of_a_process_that_let_go_of_it_late_is_read(
     asyncio.run(story())
     (left,) = folder.glob("0/*.log")
     assert left.stat().st_size == 0, "it is read once"
+
+
+def test_a_server_that_its_settings_do_not_name_is_left_to_others(
+    engine: Engine, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        keywords.add(engine, "storm")
+        async with MastodonSimulator() as server:
+            other = streams.ensure(
+                engine, "mastodon:other", "mastodon", {"url": "https://o.example"}
+            )
+            async with following(engine, tmp_path, server):
+                await asyncio.sleep(GRACE_S + 2 * slot.TICK_S)
+                found = streams.get(engine, other)
+                assert found is not None
+                assert (found.state, found.epoch) == ("waiting", 0)
+
+    asyncio.run(story())

@@ -39,6 +39,7 @@ LOOK_S = 0.5
 TOMBSTONES_KEPT_S = 30 * 24 * 3600
 WORDS_MENDED_S = 3600  # posts that are looked at for missing words of search
 FILL_S = 1.0  # of a tick: posts that were stored without the search's index get into it
+UNNAMED = "Off: the settings of no running worker name this server."
 RESEND_S = 10.0  # a job that was sent is not sent again for so long
 _PRUNE_EVERY = 150  # ticks: about 5 minutes
 
@@ -72,11 +73,13 @@ class Scheduler:
     def tick(self, now_s: float) -> None:
         """Do what is due; now_s is a monotonic clock. Raises SQLAlchemy's errors."""
         self._installation = self._installation or installation_id(self._engine)
-        for name, network, options, off in wanted(self._config, self._installation):
+        asked = wanted(self._config, self._installation)
+        for name, network, options, off in asked:
             if not (off and streams.is_followed(self._engine, network)):  # as others' settings say
                 streams.ensure(self._engine, name, network, options, off=off)
         if self._config.mastodon_servers:
             streams.withdraw(self._engine, "mastodon")
+        streams.switch_off(self._engine, "mastodon", [one.name for one in asked], UNNAMED)
         streams.free_dead(self._engine)
         ahead.shorten(self._engine)
         self._leads = lead(self._engine, "scheduler", self._owner)

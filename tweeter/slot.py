@@ -31,7 +31,7 @@ from tweeter.helpers import Helpers
 from tweeter.line import awake_s
 from tweeter.pipeline import KeywordBook, Pipeline
 from tweeter.records import Keyword, now_us
-from tweeter.sources import SOURCES, runnable
+from tweeter.sources import SOURCES, can_follow, runnable
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, JournalInbox, MemoryInbox, Taken
 from tweeter.sources.journal import Journal, left_over, open_free
@@ -152,7 +152,8 @@ class Slot:
         if time.monotonic() - self._renewed_at >= RENEW_S:
             await self._renew()
         networks = runnable(self._config)
-        found = await self._aside(shares.look, self._engine, self._owner, networks)
+        ours = partial(can_follow, self._config)
+        found = await self._aside(shares.look, self._engine, self._owner, ours)
         for stream, lease in await self._aside(self._claim, networks, found):
             await self._follow(stream, lease)
         surplus = self._balance.give(found, self._movable(), time.monotonic())

@@ -78,6 +78,13 @@ def runnable(config: Config) -> list[str]:
     return [name for name in SOURCES if not missing.get(name)]
 
 
+def can_follow(config: Config, network: str, options: Options) -> bool:
+    """Whether a worker with this configuration can follow a stream: it has its credentials."""
+    if network == "mastodon":
+        return options["url"] in [server.url for server in config.mastodon_servers]
+    return network in runnable(config)
+
+
 def wanted(config: Config, installation: str) -> list[Wanted]:
     """The streams that the settings ask for. installation tells our rules at X from others'."""
     no_token = "Off: no token. Set TWEETER_X_BEARER_TOKEN to follow X."  # noqa: S105 (words)

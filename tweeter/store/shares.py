@@ -1,7 +1,8 @@
 """How the streams lie over the slots that live: what a slot needs to know to take its share."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from sqlalchemy import Engine, select
@@ -26,8 +27,11 @@ class Shares(msgspec.Struct, frozen=True, kw_only=True):
     held: dict[str, int]
 
 
-def look(engine: Engine, owner: str, networks: Sequence[str]) -> Shares:
-    """The shares as a slot with these networks sees them; it counts as living itself."""
+def look(engine: Engine, owner: str, can_follow: Callable[[str, Any], bool]) -> Shares:
+    """The shares as a slot sees them; it counts as living itself.
+
+    can_follow is asked of a stream's network and options.
+    """
     with reading(engine) as connection:
         now = int(connection.execute(select(db_now(connection))).scalar_one())
         since = now - int(BEATEN_S * 1e6)
@@ -37,14 +41,12 @@ def look(engine: Engine, owner: str, networks: Sequence[str]) -> Shares:
             .where(workers.c.heartbeat_at > since)
         ).scalars()
         owners = {owner, *(name for name in living if not is_dead(name))}
-        rows = connection.execute(
-            select(streams.c.id, streams.c.network, streams.c.owner, streams.c.lease_until)
-            .where(streams.c.wanted)
-            .order_by(streams.c.id)
-        ).all()
+        its = streams.c
+        asked = select(its.id, its.network, its.options, its.owner, its.lease_until)
+        rows = connection.execute(asked.where(its.wanted).order_by(its.id)).all()
     held = Counter(row.owner for row in rows if row.lease_until >= now)
     dead = {name for name in held if name and is_dead(name)}
-    ours = [row for row in rows if row.network in networks]
+    ours = [row for row in rows if can_follow(row.network, msgspec.json.decode(row.options))]
     return Shares(
         free=[row.id for row in ours if row.lease_until < now or row.owner in dead],
         dead=bool(dead),

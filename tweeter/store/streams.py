@@ -4,7 +4,7 @@ A stream is taken by one UPDATE that raises its epoch. Whoever writes for it aft
 the epoch in the same transaction (`batches.commit`); a process that lost it writes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from tweeter.store.leases import LEASE_S, Lease, is_dead
 from tweeter.store.schema import COUNTS, intervals, jobs, journals, quarantine, streams
 
 ENDED = ("done", "failed")
+UNHELD_US = 60_000_000  # a host that starts again has its streams back before
 NOT_RENEWED = (
     "Its lease was not renewed: the process that followed it stood still, or did not reach the"
     " database."
@@ -110,6 +111,25 @@ def withdraw(engine: Engine, name: str) -> None:
     if stream_id is not None:
         with writing(engine) as connection:
             remove(connection, stream_id)
+
+
+@repeated
+def switch_off(engine: Engine, network: str, named: Collection[str], reason: str) -> None:
+    """Switch off a network's streams that are none of `named` and that nobody follows.
+
+    Other hosts may name them: only what no process has held for UNHELD_US is nobody's.
+    """
+    with reading(engine) as connection:  # every few seconds: take no lock in vain
+        nobodys = (streams.c.network == network) & streams.c.wanted
+        nobodys &= streams.c.name.not_in(list(named))
+        before = db_now(connection) - UNHELD_US
+        nobodys &= (streams.c.heartbeat_at < before) & (streams.c.created_at < before)
+        nobodys &= streams.c.lease_until < db_now(connection)
+        if connection.execute(select(streams.c.id).where(nobodys).limit(1)).first() is None:
+            return
+    with writing(engine) as connection:
+        off = {"wanted": False, "state": "off", "reason": reason}
+        connection.execute(update(streams).where(nobodys).values(off))
 
 
 def _by_name(connection: Connection, name: str) -> RowMapping | None:
