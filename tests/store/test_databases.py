@@ -331,6 +331,7 @@ def test_a_backup_needs_a_name(sqlite_engine: Engine) -> None:
         ("mysql+pymysql://root@127.0.0.1:9/d?foo=bar", "unexpected keyword argument 'foo'"),
         ("mysql+pymysql://root@127.0.0.1:9/d?connect_timeout=soon", "'soon'"),
         ("mysql+pymysql://root@127.0.0.1:9/d?ssl=1", "'str' object has no attribute"),
+        ("mysql+pymysql://root@127.0.0.1:9/d?ssl_ca=/nowhere", "No such file"),
     ],
 )
 def test_an_option_that_a_driver_does_not_take_is_a_sentence(url: str, reason: str) -> None:
@@ -338,3 +339,9 @@ def test_an_option_that_a_driver_does_not_take_is_a_sentence(url: str, reason: s
         revisions.check(make_engine(url))
     assert reason in str(caught.value)
     assert "TWEETER_DATABASE_URL" in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["prepare_threshold=soon", "row_factory=dict"])
+def test_a_value_that_psycopg_cannot_use_is_a_sentence(pg_server: str, option: str) -> None:
+    with pytest.raises(StoreError, match="cannot use its URL"):
+        revisions.check(make_engine(f"{pg_server}?{option}"))

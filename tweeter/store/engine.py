@@ -78,17 +78,17 @@ def make_engine(url: str, *, will_fork: bool = False, in_floods: bool = False) -
     """
     if url.startswith("sqlite"):
         args: dict[str, Any] = {"timeout": LOCK_WAIT_S, "cached_statements": STATEMENTS}
-        engine = drivers.engine(url, args, poolclass=ClosedAtForks if will_fork else None)
-        event.listen(engine, "connect", _set_up_sqlite)
+        pool = ClosedAtForks if will_fork else None
+        engine = drivers.engine(url, args, _set_up_sqlite, poolclass=pool)
         event.listen(engine, "begin", _begin_sqlite)
         if in_floods:
             event.listen(engine, "connect", _let_the_log_grow)
     elif url.startswith("postgresql"):
-        engine = drivers.engine(url, SERVER_ALIVE, pool_pre_ping=True)
-        event.listen(engine, "connect", _set_up_postgresql)
+        engine = drivers.engine(url, SERVER_ALIVE, _set_up_postgresql, pool_pre_ping=True)
     else:
         words = mysql.session(lock_wait_s=LOCK_WAIT_S, idle_s=IDLE_S)
-        engine = drivers.engine(url, {"init_command": words}, pool_pre_ping=True)
+        args = {"init_command": words}
+        engine = drivers.engine(url, args, lambda _: None, pool_pre_ping=True)
         event.listen(engine, "begin", _begin_mysql)
     made_by = os.getpid()
 
@@ -101,7 +101,7 @@ def make_engine(url: str, *, will_fork: bool = False, in_floods: bool = False) -
     return engine
 
 
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
+def _set_up_sqlite(connection: Any) -> None:
     connection.isolation_level = None  # we send BEGIN ourselves
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
@@ -126,7 +126,7 @@ def _begin_sqlite(connection: Connection) -> None:
         held.refuse(connection)
 
 
-def _set_up_postgresql(connection: Any, _record: Any) -> None:
+def _set_up_postgresql(connection: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(postgres.session(lock_wait_s=LOCK_WAIT_S, idle_s=IDLE_S))
     connection.commit()
