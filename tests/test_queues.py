@@ -23,6 +23,7 @@ from tweeter import config as configuration
 from tweeter import queues
 from tweeter.broker import BrokerKeeper
 from tweeter.config import Config
+from tweeter.errors import MUST_END
 
 PAGE = (Path(__file__).parent.parent / "docs" / "celery.md").read_text()
 ROW = re.compile(r"^\| `(\w+)` \| `([^`]+)` \| \w", re.M)
@@ -112,10 +113,15 @@ def test_a_worker_that_rabbitmq_refuses_ends_with_the_setting_and_the_reason(
     subprocess.run([sys.executable, "-m", "tweeter", "init"], env=env, check=True, timeout=60)
     worker = [sys.executable, "-m", "celery", "-A", "tweeter.views.flask_tasks", "worker"]
     done = subprocess.run(worker, env=env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
+    assert done.returncode == MUST_END
     assert "The broker refuses TWEETER_BROKER_URL" in done.stderr
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
+    everything = [sys.executable, "-m", "tweeter", "up"]
+    env["TWEETER_PORT"] = str(free_port())
+    done = subprocess.run(everything, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == MUST_END
+    assert done.stderr.count("The broker refuses TWEETER_BROKER_URL") == 1
 
 
 def test_ingest_leaves_a_process_free_and_a_killed_one_frees_its_lane() -> None:

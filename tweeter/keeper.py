@@ -7,6 +7,7 @@ also keeps the embedded broker.
 
 import logging
 import os
+import sys
 import threading
 import time
 from typing import Any
@@ -76,9 +77,11 @@ def prepare(instance: Any, **_: Any) -> None:
         _broker.wait_ready(READY_S)
     await_ours(tasks.config)
     if reason := queues.refusal(tasks.app.connection_for_write()):
-        raise SystemExit(
+        sys.stderr.write(
             f"tweeter's worker cannot start. The broker refuses TWEETER_BROKER_URL: {reason}"
+            " Look at its user, password and virtual host, then start again.\n"
         )
+        raise SystemExit(MUST_END)
     memory.keep()  # so that no child looks through it, and thereby copies it
 
 
