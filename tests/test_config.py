@@ -1,7 +1,10 @@
 """Settings: overridden, checked, and every fault said at once."""
 
 import hashlib
+import os
 import pathlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -221,3 +224,35 @@ def test_the_dictionary_of_jetstream_is_known_by_its_hash(
     monkeypatch.setattr(checks, "DICTIONARY_SHA256", its)
     loaded = config.load({"TWEETER_BLUESKY_ZSTD_DICTIONARY": str(file)})
     assert loaded.bluesky_zstd_dictionary == file
+
+
+LOGS = """
+import logging
+from tweeter import config, keeper, tasks
+{set_up}
+log = logging.getLogger("{name}")
+log.warning("said %s", "a\\x1b[31m\\x9b2J\\u202ez")
+try:
+    raise ValueError("b\\x1b[32m")
+except ValueError:
+    log.exception("failed")
+"""
+
+
+@pytest.mark.parametrize("name", ["tweeter.follow", "celery.task"])
+@pytest.mark.parametrize("set_up", ["config.log_to_stderr(tasks.config)", "tasks.app.log.setup()"])
+def test_what_strangers_wrote_does_nothing_to_who_reads_the_log(
+    tmp_path: Path, set_up: str, name: str
+) -> None:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("TWEETER_")}
+    code = LOGS.format(set_up=set_up, name=name)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env | {"TWEETER_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "said a\ufffd[31m\ufffd2Jz\n" in done.stderr
+    assert "ValueError: b\ufffd[32m\n" in done.stderr
+    assert "\x1b" not in done.stderr

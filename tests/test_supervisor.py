@@ -87,3 +87,11 @@ def test_a_child_that_cannot_be_started_is_tried_again(
     stopped(tmp_path, [Role("one", SLEEPS, 0)], after_s=1.5)
     assert len(tries) == 2
     assert "cannot be started: [Errno 11]" in capfd.readouterr().err
+
+
+def test_what_a_child_prints_does_nothing_to_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    says = [sys.executable, "-uc", "print('a\\x1b[31mb'); import time; time.sleep(60)"]
+    stopped(tmp_path, [Role("one", says, 0)], after_s=1.5)
+    assert "one | a\ufffd[31mb\n" in capfd.readouterr().err

@@ -22,6 +22,7 @@ import msgspec
 from tweeter import settings
 from tweeter.checks import CHECKS, Fault, MastodonServer
 from tweeter.errors import ConfigError, TweeterError
+from tweeter.harmless import lines
 
 SECRETS = (
     "x_bearer_token",
@@ -270,8 +271,24 @@ def errors_to_stderr() -> Iterator[None]:
         sys.exit(2)
 
 
+class Tamed(logging.Formatter):
+    """As another one formats, but strangers' words in it do nothing to the terminal."""
+
+    def __init__(self, other: logging.Formatter) -> None:
+        super().__init__()
+        self._other = other
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Cleaned before: colours are the other's own."""
+        record.msg, record.args = lines(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text = lines(self.formatException(record.exc_info))
+        return self._other.format(record)
+
+
 def log_to_stderr(config: Config) -> None:
     """One line an event."""
-    logging.basicConfig(
-        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    handler = logging.StreamHandler()
+    form = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler.setFormatter(Tamed(form))
+    logging.basicConfig(level=config.log_level, handlers=[handler])

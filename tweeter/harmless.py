@@ -56,6 +56,11 @@ def one_line(text: str) -> str:
     return harmless(mend(_DIRECTION.sub("", _BREAK.sub(" ", text))))
 
 
+def lines(text: str) -> str:
+    """Each line of the text as `one_line` has it."""
+    return "\n".join(map(one_line, text.split("\n")))
+
+
 def typed(text: str) -> str:
     """What a person typed or pasted into a field, without overrides of direction around words.
 

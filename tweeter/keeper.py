@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import memory, queues, tasks
 from tweeter.broker import READY_S, BrokerKeeper, await_ours
+from tweeter.config import Tamed
 from tweeter.errors import MUST_END, MustEnd, StoreError
 from tweeter.scheduler import LOOK_S, Scheduler
 from tweeter.store import changes, revisions, workers
@@ -47,6 +48,14 @@ def join(instance: Any, **_: Any) -> None:
         engine.dispose()
     except (StoreError, SQLAlchemyError) as error:
         raise SystemExit(f"tweeter's worker cannot start. {error}") from error
+
+
+@signals.after_setup_logger.connect
+@signals.after_setup_task_logger.connect
+def tame(logger: logging.Logger, **_: Any) -> None:
+    """What Celery made of its settings prints strangers' words as harmless ones."""
+    for handler in logger.handlers:
+        handler.setFormatter(Tamed(handler.formatter or logging.Formatter()))
 
 
 @signals.worker_init.connect

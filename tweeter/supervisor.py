@@ -23,6 +23,7 @@ from tweeter import config as configuration
 from tweeter.broker import die_with_parent
 from tweeter.config import Config
 from tweeter.errors import MUST_END, AlreadyRunning, ConfigError
+from tweeter.harmless import one_line
 
 FIRST_WAIT_S = 0.5
 LAST_WAIT_S = 30.0
@@ -214,7 +215,7 @@ class Supervisor:
                 continue
             if not line:
                 return
-            self._say(name, line.decode("utf-8", "replace").rstrip())
+            self._say(name, one_line(line.decode("utf-8", "replace").rstrip()))
 
     def _say(self, name: str, words: str) -> None:
         sys.stderr.write(f"{name:<{self._width}} | {words}\n")
