@@ -219,6 +219,8 @@ def test_a_database_that_is_away_is_said_and_no_page_breaks(tmp_path: Path) -> N
         assert "The database does not answer: connection failed: " in text, path
         assert "Connection refused" in text, path
         assert "OperationalError" not in text, path
+    detail = client.get("/api/v1/keywords").get_json()["detail"]
+    assert detail == "Streams go on and store as soon as it is back."
 
 
 def test_what_a_database_said_is_told_and_nothing_where_it_said_nothing() -> None:

@@ -15,15 +15,15 @@ from typing import Any, NoReturn
 import click
 import msgspec
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import config as configuration
 from tweeter import moments, problems
 from tweeter.config import Config
 from tweeter.errors import MUST_END, KeywordSyntaxError, MustEnd, TweeterError
-from tweeter.harmless import one_line
+from tweeter.harmless import lines, one_line
 from tweeter.records import now_us
-from tweeter.store import revisions
+from tweeter.store import revisions, trouble
 from tweeter.store.engine import make_engine
 from tweeter.texts import plain
 from tweeter.views.show import readable
@@ -85,7 +85,7 @@ ID = Id()
 
 def say(words: str) -> None:
     """Tell the person; never mixed with data."""
-    click.echo("\n".join(map(one_line, words.split("\n"))), err=True)
+    click.echo(lines(words), err=True)
 
 
 def print_lines(*lines: str) -> None:
@@ -156,7 +156,8 @@ def _told(context: click.Context) -> Iterator[None]:
         yield
     except (TweeterError, SQLAlchemyError) as error:
         problem = problems.of(error)
-        _say_problem(context, problem, _sentence(error))
+        words = trouble.words(error) if isinstance(error, SQLAlchemyError) else str(error)
+        _say_problem(context, problem, words)
         sys.exit(MUST_END if isinstance(error, MustEnd) else _code(problem))
     except click.UsageError as error:
         if not context.meta.get(_AS_JSON):
@@ -197,14 +198,6 @@ def _drop_output() -> None:
             sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, OperationalError):
-        return f"The database does not answer: {error.orig}"
-    if isinstance(error, SQLAlchemyError):
-        return f"The database failed: {type(error).__name__}: {error}"
-    return str(error)
 
 
 def _code(problem: problems.Problem) -> int:

@@ -116,7 +116,7 @@ def _detail(error: Exception) -> str:
     if isinstance(error, KeywordSyntaxError):
         return str(error.message)
     if isinstance(error, SQLAlchemyError):  # its text holds the statement, with its values
-        return f"{type(error).__name__}. Streams go on and store as soon as it is back."
+        return "Streams go on and store as soon as it is back."
     return str(error)
 
 
