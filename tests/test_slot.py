@@ -119,6 +119,7 @@ def test_a_damaged_post_of_a_journal_is_in_the_ledger(
                         await asyncio.sleep(0.05)
                 (lost,) = [one for one in said if one.state == "lost"]
                 assert lost.cause == losses.DAMAGED
+                assert lost.outcome == "repairing", "the server still has it"
                 assert lost.started_at <= sent[1].received_at <= lost.ended_at
 
     asyncio.run(story())

@@ -35,10 +35,10 @@ def removal(number: int) -> Removal:
     return Removal(network="bluesky", key=key, occurred_at=AT)
 
 
-def take(engine: Engine, name: str = "test") -> Lease:
+def take(engine: Engine, name: str = "test", network: str = "bluesky") -> Lease:
     """A stream and its lease."""
-    stream_id = streams.ensure(engine, name, "bluesky", {"url": "ws://x"})
-    ((_, lease),) = streams.claim(engine, owner(), networks=["bluesky"], only=stream_id)
+    stream_id = streams.ensure(engine, name, network, {"url": "ws://x"})
+    ((_, lease),) = streams.claim(engine, owner(), networks=[network], only=stream_id)
     return lease
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import Engine, select
 
 from tests.store.posts import take
 from tweeter.errors import LeaseLost
-from tweeter.store import ledger, losses, streams
+from tweeter.store import ledger, losses, past, streams
 from tweeter.store.engine import reading
 from tweeter.store.leases import Lease
 from tweeter.store.ledger import Turn
@@ -45,7 +45,7 @@ def found(engine: Engine) -> list[tuple[str, int, int | None, str]]:
 
 
 def test_time_that_was_live_is_lost_and_goes_on_live(engine: Engine) -> None:
-    lease = take(engine)
+    lease = take(engine, network="x")
     turn(engine, lease, "live", 0)
     lose(engine, lease, 10, 20)
     lose(engine, lease, 10, 20)  # told again by who could not store what lies behind
@@ -61,7 +61,7 @@ def test_time_that_was_live_is_lost_and_goes_on_live(engine: Engine) -> None:
 
 
 def test_a_stream_that_is_away_does_not_come_back_by_a_loss(engine: Engine) -> None:
-    lease = take(engine)
+    lease = take(engine, network="x")
     turn(engine, lease, "live", 0)
     turn(engine, lease, "limited", 10)
     lose(engine, lease, 12, 20)
@@ -73,7 +73,7 @@ def test_a_stream_that_is_away_does_not_come_back_by_a_loss(engine: Engine) -> N
 
 def test_time_before_the_last_gap_is_lost_too(engine: Engine) -> None:
     """Another process left the journal: what lies in it came before its end."""
-    lease = take(engine)
+    lease = take(engine, network="x")
     turn(engine, lease, "live", 0)
     turn(engine, lease, "down", 10)
     turn(engine, lease, "live", 20, "repairing")
@@ -87,7 +87,7 @@ def test_time_before_the_last_gap_is_lost_too(engine: Engine) -> None:
 
 
 def test_a_gap_that_is_lost_says_why(engine: Engine) -> None:
-    lease = take(engine)
+    lease = take(engine, network="x")
     turn(engine, lease, "live", 0)
     turn(engine, lease, "down", 10)
     turn(engine, lease, "live", 20, "lost")
@@ -97,17 +97,30 @@ def test_a_gap_that_is_lost_says_why(engine: Engine) -> None:
 
 
 def test_of_a_loss_whose_beginning_is_not_known_a_second_is_entered(engine: Engine) -> None:
-    lease = take(engine)
+    lease = take(engine, network="x")
     turn(engine, lease, "live", 0)
     lose(engine, lease, 30, 20)
     assert found(engine)[1] == ("lost", 19, 20, "lost")
 
 
 def test_who_lost_the_lease_enters_nothing(engine: Engine) -> None:
-    lease = take(engine)
+    lease = take(engine, network="x")
     turn(engine, lease, "live", 0)
     streams.release(engine, lease)
-    take(engine)
+    take(engine, network="x")
     with pytest.raises(LeaseLost):
         lose(engine, lease, 10, 20)
     assert found(engine) == [("live", 0, None, "")]
+
+
+def test_what_a_mastodon_server_still_has_is_asked_for_again(engine: Engine) -> None:
+    lease = take(engine, network="mastodon")
+    turn(engine, lease, "live", 0)
+    lose(engine, lease, 10, 20)
+    assert found(engine)[1] == ("lost", 10, 20, "repairing")
+    assert past.start_repairs(engine) == 1
+    (job_id,) = past.waiting(engine)
+    asked = past.claim(engine, job_id, "me")
+    assert asked is not None
+    past.finish(engine, asked)
+    assert found(engine)[1] == ("lost", 10, 20, "repaired")
