@@ -252,6 +252,8 @@ def test_columns_of_a_hashtag_and_of_a_saved_search_by_the_api(
     page = client.get("/live?c1=search:1&c2=all").get_data(as_text=True)
     assert "The saved search that this column shows was deleted." in page
     assert page.count('<p class="warning trouble" role="status" hidden>') == 1
+    nowhere = client.get("/live?c1=keyword:99&c2=all&c2.keyword=99&c3=all&c3.keyword=-99")
+    assert nowhere.get_data(as_text=True).count("There is no such keyword any more.") == 2
     is_problem(client.post("/api/v1/searches", json={"name": "b", "query": "q=a+OR"}), 422)
 
 

@@ -150,7 +150,9 @@ def _view(
     found, trouble = backlog.Older([], ""), meaning.trouble
     if meaning.question is not None:
         found = backlog.newest(engine(), meaning.question, limit=limit)
-    if column.keyword_id is not None and column.keyword_id not in names:
+    asked = column.subject.keyword or column.filter.keyword
+    wanted = [int(one) for one in asked if not one.startswith("-")]
+    if wanted and not names.keys() & set(wanted):
         trouble = say("There is no such keyword any more.")
     return View(
         number,
