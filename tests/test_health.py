@@ -232,6 +232,19 @@ def test_what_a_database_said_is_told_and_nothing_where_it_said_nothing() -> Non
     assert lost == f"{said} {trouble.GOES_ON}"
 
 
+def test_a_log_is_told_of_what_fails_every_second_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    causes = [pymysql.err.OperationalError(2013, words) for words in ("Lost.", "Lost.", "Shut.")]
+    lost, again, other = (OperationalError("SELECT 1", {}, cause) for cause in causes)
+    assert trouble.news("tick", lost) == trouble.words(lost)
+    assert trouble.news("tick", again) == ""
+    assert trouble.news("tail", again) == trouble.words(lost)
+    assert trouble.news("tick", other) == trouble.words(other)
+    monkeypatch.setattr(trouble, "AGAIN_S", 0.0)
+    assert trouble.news("tick", other) == trouble.words(other)
+
+
 def test_a_locked_or_full_database_is_told_apart(sqlite_url: str) -> None:
     engine = make_engine(sqlite_url)
     with engine.connect() as connection:

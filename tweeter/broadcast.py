@@ -311,7 +311,8 @@ class Broadcast:
                 new = await self._ask(_new, self._engine, self._head)
                 rest_s = time.monotonic() - began_s
             except SQLAlchemyError as error:
-                log.error("tail_failed error=%s", type(error).__name__)
+                if words := trouble.news("tail", error):
+                    log.error("tail_failed words=%s", words)
                 rest_s, is_away = AWAY_S, True
             if new:
                 self._append(new)

@@ -16,7 +16,7 @@ from tweeter.cli_ground import JSON, Guarded, data, fail, print_lines, run, say,
 from tweeter.cli_replay import Result, begin, check, read_to_end
 from tweeter.errors import Held
 from tweeter.store import demo as demo_data
-from tweeter.store import migrate, posts, revisions
+from tweeter.store import migrate, posts, revisions, trouble
 from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
 from tweeter.texts import counted
@@ -83,7 +83,8 @@ def scheduler() -> None:
             revisions.refuse_change(engine)
             running.turn(time.monotonic())
         except (SQLAlchemyError, Held) as error:
-            logging.getLogger("tweeter.scheduler").error("tick_failed error=%s", error)
+            if words := trouble.news("tick", error):
+                logging.getLogger("tweeter.scheduler").error("tick_failed words=%s", words)
         time.sleep(LOOK_S)
 
 

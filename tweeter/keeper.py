@@ -22,7 +22,7 @@ from tweeter.broker import READY_S, BrokerKeeper, await_ours
 from tweeter.config import Tamed
 from tweeter.errors import MUST_END, MustEnd, StoreError
 from tweeter.scheduler import LOOK_S, Scheduler
-from tweeter.store import changes, revisions, workers
+from tweeter.store import changes, revisions, trouble, workers
 from tweeter.store.engine import make_engine
 from tweeter.store.leases import is_dead, owner
 
@@ -183,9 +183,11 @@ class Keeper(bootsteps.StartStopStep):
 
 
 def _log_failed(what: str, error: Exception) -> None:
-    """A database that is away needs no more words than its name; else it is told where."""
-    is_known = isinstance(error, SQLAlchemyError | StoreError)
-    log.error("%s error=%s", what, type(error).__name__, exc_info=None if is_known else error)
+    """A database that is away is told in words, now and then; else it is told where."""
+    if not isinstance(error, SQLAlchemyError | StoreError):
+        log.error("%s error=%s", what, type(error).__name__, exc_info=error)
+    elif words := trouble.news(what, error):
+        log.error("%s words=%s", what, words)
 
 
 def _look(engine: Engine) -> None:

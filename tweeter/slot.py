@@ -35,7 +35,7 @@ from tweeter.sources import SOURCES, can_follow, runnable
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, JournalInbox, MemoryInbox, Taken
 from tweeter.sources.journal import Journal, left_over, open_free
-from tweeter.store import journals, losses, reads, revisions, shares, streams
+from tweeter.store import journals, losses, reads, revisions, shares, streams, trouble
 from tweeter.store.leases import RENEW_S, Lease
 from tweeter.store.shares import Shares
 from tweeter.store.streams import Stream
@@ -101,7 +101,8 @@ class Slot:
                         return
                     await self._tick()
                 except (SQLAlchemyError, StoreError) as error:
-                    log.error("slot_tick_failed error=%s", type(error).__name__)
+                    if words := trouble.news("slot", error):
+                        log.error("slot_tick_failed words=%s", words)
                 if self._only is not None and await self._ended():
                     return
                 await asyncio.sleep(TICK_S if self._only is None else 0.1)

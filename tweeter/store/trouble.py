@@ -5,6 +5,7 @@ One text for the log, the pages and /healthz, so that a person recognises it.
 
 import errno
 import os
+import time
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -14,6 +15,7 @@ from tweeter.errors import StoreError
 from tweeter.texts import joined, say
 
 FULL_BYTES = 4 * 1024 * 1024  # a disk with less free counts as full
+AGAIN_S = 30.0  # what is tried every second is in the log so often while it fails
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 GOES_ON = say("What comes is kept or waits, and tweeter goes on by itself.")
@@ -74,6 +76,19 @@ def words(error: Exception) -> str:
     if state in _SQLSTATE:
         return _SQLSTATE[state]
     return joined(_no_answer(cause), GOES_ON)
+
+
+def news(what: str, error: Exception) -> str:
+    """`words` of a failure of `what` for a log, or "" if it was told so less than AGAIN_S ago."""
+    found, now_s = words(error), time.monotonic()
+    said, at_s = _told.get(what, ("", 0.0))
+    if found == said and now_s - at_s < AGAIN_S:
+        return ""
+    _told[what] = found, now_s
+    return found
+
+
+_told: dict[str, tuple[str, float]] = {}  # of this process
 
 
 def _no_answer(cause: BaseException | None) -> str:
