@@ -15,6 +15,7 @@ from tests.integration.running import free_port
 from tests.store.posts import AT, post, store, take
 from tests.views.test_statistics import asked_of
 from tweeter import config
+from tweeter.records import now_us
 from tweeter.store import (
     job_rows,
     jobs,
@@ -32,6 +33,7 @@ from tweeter.store.leases import owner
 from tweeter.store.ledger import Turn
 from tweeter.store.schema import jobs as job_table
 from tweeter.store.schema import streams as stream_table
+from tweeter.store.schema import workers as worker_table
 from tweeter.web import create_app
 
 
@@ -191,6 +193,25 @@ def test_a_dead_holder_is_seen_whatever_its_row_says(engine: Engine, client: Fla
     assert found["streams"][0]["state"] == "waiting"
 
 
+def test_a_stream_that_no_worker_takes_is_told_though_one_is_running(
+    engine: Engine, client: FlaskClient
+) -> None:
+    """As when a slot ended while the broker is away."""
+    workers.beat(engine, owner(), "w")
+    lease = take(engine)
+    streams.set_state(engine, lease, "live", "Live.")
+    streams.release(engine, lease)
+    assert (asked(client)["status"], asked(client)["streams"][0]["state"]) == ("ok", "waiting")
+    with writing(engine) as connection:
+        connection.execute(update(stream_table).values(heartbeat_at=1, since=1))
+    assert asked(client)["status"] == "ok", "the worker has just begun"
+    with writing(engine) as connection:
+        connection.execute(update(worker_table).values(started_at=now_us() - 90_000_000))
+    found = asked(client)
+    assert (found["status"], found["streams"][0]["state"]) == ("attention", "down")
+    assert found["verdict"].startswith("test: No worker has taken it for 9")
+
+
 def test_a_full_disk_is_503_and_on_every_page(
     engine: Engine, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +247,8 @@ def test_a_database_that_is_away_is_said_and_no_page_breaks(tmp_path: Path) -> N
 def test_what_a_database_said_is_told_and_nothing_where_it_said_nothing() -> None:
     away = trouble.words(PendingRollbackError("Can't reconnect until it is rolled back."))
     assert away == f"The database does not answer. {trouble.GOES_ON}"
+    ends = trouble.words_of_end(PendingRollbackError("Can't reconnect until it is rolled back."))
+    assert ends == "The database does not answer."
     cause = pymysql.err.OperationalError(2013, "Lost connection to the server.\nDETAIL: secret")
     lost = trouble.words(OperationalError("SELECT 1", {}, cause))
     said = "The database does not answer: Lost connection to the server."

@@ -77,6 +77,9 @@ def test_a_network_is_off_only_until_a_server_of_it_is_named(
     assert ticks() == [server], "another host follows it"
     with writing(engine) as connection:
         connection.execute(text("UPDATE streams SET lease_until = 0"))
+    assert ticks() == [server], "its host died, and is missed"
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE streams SET owner = ''"))
     assert ticks() == [server, "mastodon"], "nobody does"
 
 
@@ -93,16 +96,22 @@ def test_a_server_that_no_settings_name_any_more_is_off_and_comes_back(
         (found,) = [one for one in streams.list_all(engine) if one.name == server]
         return found.wanted, found.state
 
-    def held_at(us: int, lease_until: int) -> None:
+    def held_at(us: int, lease_until: int, owner: str = "") -> None:
         with writing(engine) as connection:
-            moments = "created_at = :at, heartbeat_at = :at, lease_until = :until"
-            how = {"at": us, "until": lease_until}
+            moments = "since = :at, heartbeat_at = :at, lease_until = :until, owner = :owner"
+            how = {"at": us, "until": lease_until, "owner": owner}
             connection.execute(text(f"UPDATE streams SET {moments}"), how)
 
     assert ticks("one", "two") == (True, "waiting")
     assert ticks("two") == (True, "waiting"), "its host may just start again"
     held_at(1, now_us() + 60_000_000)
     assert ticks("two") == (True, "waiting"), "another host follows it"
+    died = "elsewhere|boot|1|1"
+    held_at(now_us() - 600_000_000, 0, died)
+    assert ticks("two") == (True, "waiting"), "another host died, and is missed"
+    held_at(1, 0, died)
+    assert ticks("two") == (False, "off"), "it has not come back"
+    assert ticks("one") == (True, "waiting")
     held_at(1, 0)
     assert ticks("two") == (False, "off")
     assert ticks() == (False, "off")

@@ -156,7 +156,7 @@ def _told(context: click.Context) -> Iterator[None]:
         yield
     except (TweeterError, SQLAlchemyError) as error:
         problem = problems.of(error)
-        words = trouble.words(error) if isinstance(error, SQLAlchemyError) else str(error)
+        words = trouble.words_of_end(error) if isinstance(error, SQLAlchemyError) else str(error)
         _say_problem(context, problem, words)
         sys.exit(MUST_END if isinstance(error, MustEnd) else _code(problem))
     except click.UsageError as error:

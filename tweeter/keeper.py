@@ -47,7 +47,8 @@ def join(instance: Any, **_: Any) -> None:
         _queue = queues.of_worker(tasks.join(engine), instance.hostname, os.getpid())
         engine.dispose()
     except (StoreError, SQLAlchemyError) as error:
-        raise SystemExit(f"tweeter's worker cannot start. {error}") from error
+        words = trouble.words_of_end(error)
+        raise SystemExit(f"tweeter's worker cannot start. {words}") from error
 
 
 @signals.after_setup_logger.connect

@@ -13,6 +13,7 @@ from tweeter.store.leases import is_dead
 from tweeter.store.streams import Stream
 from tweeter.texts import joined, say
 
+UNTAKEN_US = 30_000_000  # a stream that is free for longer is no hand-over
 START_A_WORKER = "celery -A tweeter.views.flask_tasks worker"
 
 
@@ -44,7 +45,8 @@ def overview(engine: Engine) -> Overview:
         now = known.now(connection)
         living = workers.alive(engine)
         found = streams.list_all(engine)
-    states = [_state(stream, now, bool(living)) for stream in found]
+    since = min((worker.started_at for worker in living), default=0)
+    states = [_state(stream, now, since) for stream in found]
     warning = trouble.disk(trouble.folder(engine)) or ("" if living else _no_worker())
     return Overview(workers=len(living), warning=warning, streams=states)
 
@@ -56,16 +58,22 @@ def _no_worker() -> str:
     )
 
 
-def _state(stream: Stream, now: int, workers_live: bool) -> StreamState:
+def _state(stream: Stream, now: int, workers_since: int) -> StreamState:
+    """workers_since: from when on a worker lives, 0 if none does."""
     state, words = stream.state, stream.reason
     held = stream.lease_until >= now and not is_dead(stream.owner)
     if stream.wanted and not held and state not in ("off", *streams.ENDED):
-        state = "waiting"
-        words = (
-            say("A worker takes it within seconds.")
-            if workers_live
-            else say("Waiting for a worker.")
-        )
+        free_us = now - max(stream.heartbeat_at, stream.since, workers_since)
+        state, words = "waiting", say("Waiting for a worker.")
+        if workers_since and free_us > UNTAKEN_US and stream.network != "replay":
+            state = "down"
+            words = say(
+                "No worker has taken it for %(seconds)s s, though one is running. Is the broker"
+                " away, or does the worker that can follow it not run?",
+                seconds=format(free_us // 1_000_000, ","),
+            )
+        elif workers_since:
+            words = say("A worker takes it within seconds.")
     unreadable = stream.counts["quarantined"]
     if unreadable:
         words = joined(

@@ -18,6 +18,7 @@ from tweeter.store.schema import COUNTS, intervals, jobs, journals, quarantine, 
 
 ENDED = ("done", "failed")
 UNHELD_US = 60_000_000  # a host that starts again has its streams back before
+BACK_US = 7 * 86_400_000_000  # a host that died is expected back for so long
 NOT_RENEWED = (
     "Its lease was not renewed: the process that followed it stood still, or did not reach the"
     " database."
@@ -90,14 +91,21 @@ def ensure(
             values |= {"state": "off", "reason": off}
         elif not row["wanted"]:
             values |= {"state": "waiting", "reason": "Waiting for a worker.", "retry_at": 0}
+            values["since"] = now
         connection.execute(update(streams).where(streams.c.id == row["id"]).values(values))
         return int(row["id"])
 
 
 def is_followed(engine: Engine, network: str) -> bool:
-    """True while somebody follows a stream of the network, here or on another host."""
+    """True while somebody follows a stream of the network, here or on another host.
+
+    Who died there, and did not give it back in order, counts for BACK_US: it is missed.
+    """
     with reading(engine) as connection:
-        held = (streams.c.network == network) & (streams.c.lease_until >= db_now(connection))
+        now = db_now(connection)
+        missed = (streams.c.owner != "") & (streams.c.heartbeat_at > now - BACK_US)
+        held = (streams.c.network == network) & (missed | (streams.c.lease_until >= now))
+        held &= streams.c.wanted
         return connection.execute(select(streams.c.id).where(held).limit(1)).first() is not None
 
 
@@ -117,14 +125,16 @@ def withdraw(engine: Engine, name: str) -> None:
 def switch_off(engine: Engine, network: str, named: Collection[str], reason: str) -> None:
     """Switch off a network's streams that are none of `named` and that nobody follows.
 
-    Other hosts may name them: only what no process has held for UNHELD_US is nobody's.
+    Other hosts may name them: nobody's is what was given back in order, UNHELD_US ago, or was
+    held by who died, BACK_US ago.
     """
     with reading(engine) as connection:  # every few seconds: take no lock in vain
         nobodys = (streams.c.network == network) & streams.c.wanted
         nobodys &= streams.c.name.not_in(list(named))
-        before = db_now(connection) - UNHELD_US
-        nobodys &= (streams.c.heartbeat_at < before) & (streams.c.created_at < before)
-        nobodys &= streams.c.lease_until < db_now(connection)
+        now = db_now(connection)
+        given_back = (streams.c.owner == "") & (streams.c.heartbeat_at < now - UNHELD_US)
+        nobodys &= given_back | (streams.c.heartbeat_at < now - BACK_US)
+        nobodys &= (streams.c.since < now - UNHELD_US) & (streams.c.lease_until < now)
         if connection.execute(select(streams.c.id).where(nobodys).limit(1)).first() is None:
             return
     with writing(engine) as connection:

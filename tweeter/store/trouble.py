@@ -78,6 +78,11 @@ def words(error: Exception) -> str:
     return joined(_no_answer(cause), GOES_ON)
 
 
+def words_of_end(error: Exception) -> str:
+    """`words` for who ends by it, and does not go on by itself."""
+    return words(error).removesuffix(f" {GOES_ON}")
+
+
 def news(what: str, error: Exception) -> str:
     """`words` of a failure of `what` for a log, or "" if it was told so less than AGAIN_S ago."""
     found, now_s = words(error), time.monotonic()

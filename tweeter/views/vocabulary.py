@@ -168,6 +168,10 @@ HEARD = (
     trouble.FULL.text,
     mark("No worker is running, so nothing is being followed. Start one: %(command)s"),
     mark("A worker takes it within seconds."),
+    mark(
+        "No worker has taken it for %(seconds)s s, though one is running. Is the broker away, or"
+        " does the worker that can follow it not run?"
+    ),
     mark("Waiting for a worker."),
     mark("The saved search that this column shows was deleted."),
     mark("The saved search cannot be read: %(error)s"),
