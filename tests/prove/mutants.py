@@ -61,7 +61,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "tombstones-are-not-looked-at": Mutant(
         "tweeter/store/batches.py",
-        "if deleted or name in gone or (post.network, post.alias) in gone:",
+        "if deleted or (gone and removals.is_refused(gone, post)):",
         "if deleted:",
         "a post that was deleted before it came is stored",
     ),

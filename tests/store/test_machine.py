@@ -48,6 +48,7 @@ class Store(RuleBasedStateMachine):
         self.book = KeywordBook(self.engine)
         self.posts: dict[int, tuple[int, frozenset[str], int]] = {}
         self.gone: set[int] = set()
+        self.unmatched: dict[int, int] = {}  # number -> version of an edit that matched nothing
         self.hidden: set[int] = set()
         self.heard: dict[int, int] = {}  # author -> moment of the last event of its account
         self.followed: dict[str, int] = {}  # word -> keyword id
@@ -109,8 +110,12 @@ class Store(RuleBasedStateMachine):
         before = self.posts.get(number)
         is_kept = bool(words & set(self.followed))
         if before is None:
+            if version < self.unmatched.get(number, 0):
+                return
             if is_kept:
                 self.posts[number] = version, words, author
+            else:
+                self.unmatched[number] = version
         elif version > 0 and version > before[0]:
             self.posts[number] = version, words, author
 

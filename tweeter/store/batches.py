@@ -36,6 +36,7 @@ from tweeter.store.leases import JobLease, Lease
 from tweeter.store.schema import post_aliases, posts
 
 SALTS = 8  # other row ids to try when two posts hash to one
+VERSION_LONGEST = 64  # characters that the row holds
 
 _Found = tuple[Post, tuple[Match, ...]]
 Item = _Found | Removal | AccountChange
@@ -194,16 +195,21 @@ def _apply(
         outcome.duplicates += len(there) - len(late)
         edited = late + work.updates
         changes += _update(connection, edited, outcome, salt, indexed=batch.indexed)
+        removals.keep_edits(connection, work.unmatched, now)
         changes += removals.apply(connection, work.removed, now)
         changes += removals.apply_accounts(connection, work.accounts, now)
     return changes
 
 
 class _Work(msgspec.Struct):
-    """A batch's items by what is to be done with them. fresh: posts to insert, by name."""
+    """A batch's items by what is to be done with them. fresh: posts to insert, by name.
+
+    unmatched: versions of edits, by name, that match nothing, of posts that are not stored.
+    """
 
     fresh: dict[tuple[str, str], _Found] = msgspec.field(default_factory=dict)
     updates: list[_Found] = msgspec.field(default_factory=list)
+    unmatched: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
     removed: list[Removal] = msgspec.field(default_factory=list)
     accounts: list[AccountChange] = msgspec.field(default_factory=list)
 
@@ -223,7 +229,7 @@ def _sorted(connection: Connection, items: Sequence[Item], outcome: Outcome, now
         if isinstance(item, Removal):
             # From here on the post is refused; one that came earlier in this batch is stored
             # and then emptied, as if each event had been a transaction of its own.
-            gone.add((item.network, item.key or item.alias))
+            gone[item.network, item.key or item.alias] = ""
             work.removed.append(item)
             outcome.applied += 1
         elif isinstance(item, AccountChange):
@@ -237,7 +243,7 @@ def _sorted(connection: Connection, items: Sequence[Item], outcome: Outcome, now
             work.removed.extend(_superseded(post, now))
             deleted = hidden.get((post.network, post.author_id)) == "deleted"
             is_known = name in stored or name in work.fresh
-            if deleted or name in gone or (post.network, post.alias) in gone:
+            if deleted or (gone and removals.is_refused(gone, post)):
                 outcome.ignored += 1
             elif post.operation == "update" and is_known:
                 work.updates.append(item)
@@ -247,6 +253,8 @@ def _sorted(connection: Connection, items: Sequence[Item], outcome: Outcome, now
                 work.fresh[name] = item
             else:
                 outcome.unmatched += 1
+                if post.operation == "update" and post.version:
+                    work.unmatched[name] = gone[name] = post.version[:VERSION_LONGEST]
     return work
 
 
@@ -377,7 +385,7 @@ def _row(post: Post, hidden: str, salt: int) -> dict[str, Any]:
         "created_at": post.created_at,
         "occurred_at": post.occurred_at,
         "received_at": post.received_at,
-        "version": post.version[:64],
+        "version": post.version[:VERSION_LONGEST],
         "edited_at": post.edited_at,
         "sensitive": post.sensitive,
         "flags": " ".join(post.flags),

@@ -49,7 +49,7 @@ def _removed(connection: Connection, since: int) -> dict[int, Removal]:
 
     Looked up, not joined: of few rows that it knows little of, PostgreSQL reads all posts.
     """
-    lately = select(tombstones).where(tombstones.c.at >= since)
+    lately = select(tombstones).where(tombstones.c.at >= since, tombstones.c.version == "")
     reasons = {(row.network, row.key): row.reason for row in connection.execute(lately)}
     names = {name: reasons[name] for name in there(connection, posts, _KEY, reasons)}
     networks = _with_aliases(connection, {network for network, _ in reasons})

@@ -1,11 +1,14 @@
-"""Removals: the text goes, a tombstone stays and wins for ever, also over a post yet to come."""
+"""Removals: the text goes, a tombstone stays and wins for ever, also over a post yet to come.
 
-from collections.abc import Collection, Sequence
+So does one with a version over all older ones: an edit that matched nothing is kept so.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, or_, select, update
 
-from tweeter.records import AccountChange, Removal
+from tweeter.records import AccountChange, Post, Removal
 from tweeter.store import identities, rollups, search_texts
 from tweeter.store.engine import among, chunks, insert_new, there
 from tweeter.store.schema import hidden_authors as authors
@@ -23,9 +26,43 @@ _ERASED: dict[str, Any] = {
 }
 
 
-def known(connection: Connection, names: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of the (network, key or alias) names that have a tombstone."""
-    return there(connection, tombstones, ("network", "key"), names)  # type: ignore[return-value]
+def known(connection: Connection, names: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Those of the (network, key or alias) names that have a tombstone, with its version."""
+    found: dict[tuple[str, str], str] = {}
+    for some in chunks(there(connection, tombstones, ("network", "key"), names)):
+        which = among(connection, (tombstones.c.network, tombstones.c.key), some)
+        for row in connection.execute(select(tombstones).where(which)):
+            found[row.network, row.key] = row.version
+    return found
+
+
+def is_refused(gone: Mapping[tuple[str, str], str], post: Post) -> bool:
+    """Whether a post, or this version of it, must not come back. gone: as `known` says."""
+    names = (post.network, post.key), (post.network, post.alias)
+    return any(not gone[n] or post.version < gone[n] for n in names if n in gone)
+
+
+def keep_edits(connection: Connection, edited: Mapping[tuple[str, str], str], now: int) -> None:
+    """Refuse what is older than these versions, by name, of posts that are not stored."""
+    rows = [
+        {"network": network, "key": key, "reason": "edited", "at": now, "version": version}
+        for (network, key), version in sorted(edited.items())
+    ]
+    older = (tombstones.c.version != "") & (tombstones.c.version < bindparam("now_version"))
+    _bury(connection, rows, older)
+
+
+def _bury(
+    connection: Connection, rows: Sequence[dict[str, Any]], replaced: ColumnElement[bool]
+) -> None:
+    """Insert tombstones; of those that are there, the rows take the place of some."""
+    new = set(insert_new(connection, tombstones, rows, unique=("network", "key")))
+    old = [row for row in rows if (row["network"], row["key"]) not in new]
+    if old:
+        mine = [tombstones.c[name] == bindparam(f"now_{name}") for name in ("network", "key")]
+        values: dict[str, Any] = {n: bindparam(f"now_{n}") for n in ("reason", "at", "version")}
+        statement = update(tombstones).where(*mine, replaced).values(values)
+        connection.execute(statement, [{f"now_{n}": row[n] for n in row} for row in old])
 
 
 def hidden_authors(
@@ -57,11 +94,12 @@ def apply(connection: Connection, removed: Sequence[Removal], now: int) -> list[
             "key": r.key or r.alias,
             "reason": r.reason,
             "at": now,
+            "version": "",
         }
         for r in removed
     }
     rows = [graves[name] for name in sorted(graves)]
-    insert_new(connection, tombstones, rows, unique=("network", "key"))
+    _bury(connection, rows, tombstones.c.version != "")
     reasons = {(r.network, key): r.reason for r in removed for key in _keys(connection, r)}
     changes: list[tuple[str, int]] = []
     for some in chunks(reasons):
@@ -167,7 +205,8 @@ def _show_as(
 
 
 def prune(connection: Connection, before: int, *, limit: int = 5_000) -> int:
-    """Forget tombstones older than `before` of posts that were never stored; returns how many.
+    """Forget tombstones older than `before` of posts that were never stored, and all of edits;
+    returns how many.
 
     No network sends a post again so late after its removal (Jetstream's window is 36 h).
     """
@@ -176,7 +215,7 @@ def prune(connection: Connection, before: int, *, limit: int = 5_000) -> int:
         .outerjoin(
             posts, (posts.c.network == tombstones.c.network) & (posts.c.key == tombstones.c.key)
         )
-        .where(tombstones.c.at < before, posts.c.id.is_(None))
+        .where(tombstones.c.at < before, or_(posts.c.id.is_(None), tombstones.c.version != ""))
         .limit(limit)
     )
     names = [(row.network, row.key) for row in connection.execute(old)]

@@ -139,6 +139,9 @@ tombstones = Table(
     Column("key", KeyText, primary_key=True),  # a post's key, or an alias
     Column("reason", String(32), nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
+    # "": no version of it comes back. Else it is not gone: an edit of this version matched nothing,
+    # and only older ones are refused.
+    Column("version", KeyText, nullable=False, default=""),
 )
 
 hidden_authors = Table(
