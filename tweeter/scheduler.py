@@ -57,6 +57,7 @@ class Scheduler:
         self._ticks = 0
         self._settled = 0  # the moment of the last look for what overtook its removal, us
         self._too_old = True  # there may be posts that are kept too long
+        self._old_words = True  # there may be words of search by older rules
         self._owner = owner()
         self._installation = ""
         self._leads = False
@@ -112,13 +113,15 @@ class Scheduler:
             self._send([("import", new) for new in imports.not_begun(self._engine)], now_s)
 
     def _index(self) -> None:
-        """Give words of search to posts that have none, for FILL_S at most."""
+        """Give words of search to posts that have none, or old ones, for FILL_S at most."""
         if self._ticks % _PRUNE_EVERY == 0:
             while search_texts.mend(self._engine, now_us() - WORDS_MENDED_S * 1_000_000):
                 pass
         until_s = time.monotonic() + FILL_S
         while search_texts.fill(self._engine) and time.monotonic() < until_s:
             pass
+        while self._old_words and time.monotonic() < until_s:
+            self._old_words = bool(search_texts.renew(self._engine))
 
     def _hand_out(self, now_s: float) -> None:
         waiting = [("job", job_id) for job_id in jobs.waiting(self._engine)]

@@ -16,7 +16,7 @@ from tweeter.records import IdentityChange, now_us
 from tweeter.scheduler import Scheduler
 from tweeter.store import estimate, identities, keywords, removals, search_texts, unindexed
 from tweeter.store.engine import reading, writing
-from tweeter.store.schema import posts
+from tweeter.store.schema import positions, posts
 from tweeter.store.schema import search_texts as table
 from tweeter.store.search import search
 from tweeter.store.unindexed import Stretch, Unindexed
@@ -260,3 +260,50 @@ def test_posts_without_it_are_about_so_many(engine: Engine) -> None:
         stretch = unindexed.told(connection, unindexed.stretch(connection))
         assert stretch is not None
         assert unindexed.about(connection, stretch) == 5
+
+
+def make_old(engine: Engine, words: str) -> None:
+    """As an older version of tweeter left the database, which made these words of every post."""
+    with writing(engine) as connection:
+        connection.execute(table.update().values(words=words))
+        connection.execute(positions.delete().where(positions.c.name == search_texts.RENEWED))
+
+
+def test_words_of_older_rules_are_made_anew_in_steps_newest_first(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(search_texts, "FILLED", 4)
+    keywords.add(engine, "storm")
+    lease = take(engine)
+    store(engine, lease, *(post(n, f"storm™ {n}") for n in range(10)), post(10, ""), removal(3))
+    make_old(engine, "zzstormtm")
+    assert ids(engine, Filter(q="storm")) == []
+    assert search_texts.renew(engine) == 4
+    assert ids(engine, Filter(q="storm")) == ["9", "8", "7"]
+    store(engine, lease, post(11), indexed=False)
+    store(engine, lease, post(12))
+    monkeypatch.setattr(search_texts, "FILLED", 200)
+    environ = {"TWEETER_DATA_DIR": str(tmp_path)}
+    scheduler = Scheduler(engine, configuration.load(environ), lambda *_: None)
+    scheduler.tick(100.0)
+    assert is_whole(engine)
+    assert search_texts.renew(engine) == 0
+    make_old(engine, "zzstormtm")
+    scheduler.tick(110.0)
+    assert not is_whole(engine), "a process has one set of rules"
+    Scheduler(engine, configuration.load(environ), lambda *_: None).tick(120.0)
+    assert is_whole(engine)
+
+
+def test_a_post_that_is_removed_while_its_words_are_made_anew_has_none(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    store(engine, take(engine), post(1), post(2))
+    make_old(engine, "zzold")
+    with ThreadPoolExecutor(1) as pool:
+        with writing(engine) as connection:
+            removals.apply(connection, [removal(1)], AT)
+            renewing = pool.submit(search_texts.renew, engine)
+            time.sleep(0.3)
+            assert not renewing.done()
+        renewing.result(timeout=20)
+    assert is_whole(engine)

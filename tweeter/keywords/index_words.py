@@ -31,6 +31,7 @@ from tweeter.keywords.nodes import And, Field, Node, Not, Or, Prefix, Text, patt
 from tweeter.keywords.normalise import normalise
 from tweeter.moments import DAY_US
 
+RULES = 2  # raised when a text's words become others: those of stored posts are made anew
 TOO_MANY = "zall"
 MOST_WORDS = 20_000  # of a post: about 200 kB; PostgreSQL takes 1 MB
 LONGEST = 64  # letters of a word; MariaDB takes 84

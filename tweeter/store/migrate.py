@@ -19,6 +19,7 @@ from tweeter.store import changes
 from tweeter.store.engine import insert_new, reading, repeated, was_taken_back, writing
 from tweeter.store.revisions import known, newest, refuse_newer, refuse_unfit_server, version
 from tweeter.store.schema import positions
+from tweeter.store.search_texts import RENEWED
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -42,7 +43,8 @@ def upgrade(engine: Engine) -> tuple[str, str]:
     if before != newest():
         _step(engine, newest(), keep=before)
     with writing(engine) as connection:
-        rows = [{"name": name, "value": 0} for name in ("feed", "keywords")]
+        names = ("feed", "keywords") if before else ("feed", "keywords", RENEWED)
+        rows = [{"name": name, "value": 0} for name in names]
         insert_new(connection, positions, rows, unique=("name",))  # others may do it just now
     return before, newest()
 

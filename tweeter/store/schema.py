@@ -168,7 +168,8 @@ positions = Table(
     "positions",
     metadata,
     # "feed": last published seq; "keywords": revision of all keywords; "searches": the highest id
-    # of one that was deleted (SQLite); "unindexed_since" and "_until": see unindexed.py.
+    # of one that was deleted (SQLite); "unindexed_since" and "_until": see unindexed.py;
+    # "words_n": see search_texts.renew.
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )

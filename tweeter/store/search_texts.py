@@ -15,6 +15,7 @@ from sqlalchemy import (
     Engine,
     RowMapping,
     Select,
+    bindparam,
     delete,
     select,
     text,
@@ -22,14 +23,15 @@ from sqlalchemy import (
 )
 
 from tweeter.keywords.haystack import PART, parts_of
-from tweeter.keywords.index_words import words
+from tweeter.keywords.index_words import RULES, words
 from tweeter.records import Link, Post
 from tweeter.store import unindexed
 from tweeter.store.engine import chunks, insert_all, insert_new, reading, repeated, writing
-from tweeter.store.schema import posts, search_texts
+from tweeter.store.schema import positions, posts, search_texts
 
 FILLED = 200  # posts that get words in one transaction: a few hundredths of a second
 MENDED = 500  # the same, after an upgrade
+RENEWED = f"words_{RULES}"  # a position: the posts.id below which words are of older rules
 AUTHOR_LONGEST = 190  # characters of an author's id that the row holds
 COLUMNS = ("text", "also", "author_id", "author_handle", "links", "tags")  # what it is made of
 
@@ -155,6 +157,44 @@ def _give_words(connection: Connection, statement: "Select[Any]") -> Sequence[Ro
     values = [{"post_id": r["id"], "words": of_row(r, r["occurred_at"])} for r in rows]
     insert_new(connection, search_texts, values, unique=("post_id",))
     return rows
+
+
+@repeated
+def renew(engine: Engine) -> int:
+    """Make the words of posts anew that were made by older RULES, the newest posts.id first.
+
+    Returns how many posts it looked at, at most FILLED; 0: all are by the present RULES.
+    """
+    mine = positions.c.name == RENEWED
+    left = select(positions.c.value).where(mine)
+    with reading(engine) as connection:
+        if connection.execute(left).scalar() == 0:
+            return 0
+    with writing(engine) as connection:
+        insert_new(connection, positions, [{"name": RENEWED, "value": 1 << 62}], unique=("name",))
+        below = connection.execute(left.with_for_update()).scalar_one()
+        rows = connection.execute(_with_words(below)).mappings().all()
+        made = [{"of": row["id"], "made": of_row(row, row["occurred_at"])} for row in rows]
+        new = [one for one, row in zip(made, rows, strict=True) if one["made"] != row["words"]]
+        if new:
+            connection.execute(_renewed, new)
+        reached = rows[-1]["id"] if len(rows) == FILLED else 0
+        connection.execute(update(positions).where(mine).values(value=reached))
+        return len(rows)
+
+
+def _with_words(below: int) -> "Select[Any]":
+    """The next posts below this posts.id, with their words; none is removed meanwhile."""
+    mine = search_texts.c.post_id == posts.c.id
+    found = select(posts, search_texts.c.words).join(search_texts, mine).where(posts.c.id < below)
+    return found.order_by(posts.c.id.desc()).limit(FILLED).with_for_update(read=True, of=posts)
+
+
+_renewed = (
+    update(search_texts)
+    .where(search_texts.c.post_id == bindparam("of"))
+    .values(words=bindparam("made"))
+)
 
 
 def wipe(engine: Engine) -> None:
