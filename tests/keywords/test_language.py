@@ -135,11 +135,41 @@ def test_operands_in_order_match_the_same(expression: str, seen: Post) -> None:
         ("cat NOT (-dog -dog)", "cat dog"),
         ("aa (a b OR b a)", "b aa a"),
         ("aa NOT (-(a b) -(b a))", "a aa b"),
+        ("ｓｔｏｒｍ OR storm", "STORM"),
+        ("cafe\u0301 #cafe\u0301", "café #café"),
+        ("@ｎａｓａ sto\u200drm*", "@nasa storm*"),
+        ('"storm™" it’s', 'it\'s "Storm TM"'),
+        ("ｌａｎｇ：ｅｎ", '"lang:en"'),
+        ("AND＊", '"and*"'),
     ],
 )
-def test_order_and_repetition_make_no_other_keyword(one: str, other: str) -> None:
+def test_order_repetition_and_writing_make_no_other_keyword(one: str, other: str) -> None:
     assert canonical(one) == canonical(other)
-    assert canonical("cat OR dog") != canonical("cat dog")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("cat OR dog", "cat dog"),
+        ("bread OR water", "bread or water"),
+        ("a NOT z", "a not z"),
+        ('"NOT" z a', "a NOT z"),
+        ("storm*", "storm＊"),
+        ("＃storm", '"＃storm"'),
+        ("a™*", "a tm*"),
+    ],
+)
+def test_what_matches_otherwise_is_another_keyword(one: str, other: str) -> None:
+    assert canonical(one) != canonical(other)
+
+
+@given(expressions, posts)
+def test_the_canonical_text_matches_the_same(expression: str, seen: Post) -> None:
+    node = parsed(expression)
+    if node is not None:
+        hay, traits = haystack(seen), features(seen)
+        same = parse(canonical(expression))
+        assert holds(same, hay, traits) == holds(node, hay, traits)
 
 
 @given(st.text(max_size=60) | expressions)

@@ -40,6 +40,38 @@ def test_names_and_keywords_are_compared_byte_by_byte(engine: Engine) -> None:
         keywords.add(engine, expression)
 
 
+def test_twins_are_found_also_among_keywords_of_an_older_version(engine: Engine) -> None:
+    storm, wide = keywords.add(engine, "storm"), keywords.add(engine, "flood")
+    hail = keywords.add(engine, "hail")
+    old = {wide.id: ("ｓｔｏｒｍ", "ｓｔｏｒｍ"), hail.id: ("ＨＡＩＬ", "ｈａｉｌ")}
+    migrate.downgrade(engine, "0009")
+    with writing(engine) as connection:
+        for number, (expression, canonical) in old.items():
+            values = {"expression": expression, "canonical": canonical}
+            mine = keyword_table.c.id == number
+            connection.execute(update(keyword_table).where(mine).values(values))
+        broken = keyword_table.c.id == keywords.insert_row(
+            connection, "(", "(", keywords.Options(), 0
+        )
+    migrate.upgrade(engine)
+    for expression in ("hail", "storm"):
+        with pytest.raises(keywords.KeywordExists):
+            keywords.add(engine, expression)
+    both = [storm.id, wide.id]
+    for number, state in ((both[0], "paused"), (both[1], "paused"), (both[0], "active")):
+        assert keywords.set_state(engine, number, state).state == state
+    assert (
+        keywords.edit(engine, wide.id, "ｓｔｏｒｍ", keywords.Options(keep_days=3)).keep_days == 3
+    )
+    (verdict,) = bulk.check(engine, [(1, "STORM", ())])
+    assert verdict.verdict == "known"
+    keywords.set_state(engine, wide.id, "removed")
+    with pytest.raises(keywords.KeywordExists):
+        keywords.set_state(engine, wide.id, "active", restore=True)
+    with writing(engine) as connection:
+        assert connection.execute(select(keyword_table.c.canonical).where(broken)).scalar() == "("
+
+
 def test_texts_of_all_lengths_and_scripts_come_back_as_they_were(engine: Engine) -> None:
     keywords.add(engine, "storm")
     words = "storm 🌪️ 𝒳 香港 \\ ' \" % %s :name \r\n\t\x01\x7f \u2028 {} " + "長い🌊" * 25_000

@@ -1,7 +1,8 @@
 """An expression as text again, and the one text of all that differ in writing alone."""
 
 from tweeter.keywords.fields import LOOKS_LIKE
-from tweeter.keywords.nodes import And, Field, Mention, Node, Not, Or, Prefix, Tag, opened
+from tweeter.keywords.nodes import And, Field, Mention, Node, Not, Or, Prefix, Tag, Word, opened
+from tweeter.keywords.normalise import normalise
 from tweeter.keywords.parse import END, parse
 
 
@@ -27,9 +28,21 @@ def print_expression(node: Node) -> str:
 def canonical(expression: str) -> str:
     """Equal for expressions that differ in case, order, repetition and writing alone.
 
-    Raises KeywordSyntaxError.
+    It is an expression that means the same. Raises KeywordSyntaxError.
     """
-    return print_expression(in_order(parse(expression))).casefold()
+    return print_expression(in_order(_as_compared(parse(expression))))
+
+
+def _as_compared(node: Node) -> Node:
+    """The same with its texts as they are looked for, which only a phrase may have spaces in."""
+    if isinstance(node, Not):
+        return Not(_as_compared(node.node))
+    if isinstance(node, And | Or):
+        return type(node)(tuple(map(_as_compared, node.nodes)))
+    if isinstance(node, Field):
+        return node
+    text = normalise(node.text)
+    return type(node)(text if isinstance(node, Word) or " " not in text else node.text.casefold())
 
 
 def in_order(node: Node) -> Node:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from tweeter.choices import FOLLOWED
 from tweeter.errors import KeywordSyntaxError, TweeterError
@@ -191,6 +191,23 @@ def _refuse_nobody(expression: str, networks: tuple[str, ...], answers: Answers)
     for name in followed.names(expression, networks):
         if name in answers and answers[name].gone:
             raise KeywordSyntaxError(answers[name].words, accounts(expression)[name])
+
+
+def compare_anew(connection: Connection) -> None:
+    """Give each keyword the canonical text that this version makes of it, by which twins are found.
+
+    Twins that are there already both stay.
+    """
+    columns = keywords.c.id, keywords.c.expression, keywords.c.canonical
+    new = []
+    for row in connection.execute(select(*columns)).all():
+        with suppress(KeywordSyntaxError):  # an older version took it
+            text = canonical(row.expression)
+            if text != row.canonical:
+                new.append({"which": row.id, "now": text})
+    if new:
+        mine = keywords.c.id == bindparam("which")
+        connection.execute(update(keywords).where(mine).values(canonical=bindparam("now")), new)
 
 
 @repeated

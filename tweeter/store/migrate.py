@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from tweeter.errors import StoreError
-from tweeter.store import changes
+from tweeter.store import bulk, changes
 from tweeter.store.engine import insert_new, reading, repeated, was_taken_back, writing
 from tweeter.store.revisions import known, newest, refuse_newer, refuse_unfit_server, version
 from tweeter.store.schema import positions
@@ -46,6 +46,8 @@ def upgrade(engine: Engine) -> tuple[str, str]:
         names = ("feed", "keywords") if before else ("feed", "keywords", RENEWED)
         rows = [{"name": name, "value": 0} for name in names]
         insert_new(connection, positions, rows, unique=("name",))  # others may do it just now
+        if before not in ("", newest()):
+            bulk.compare_anew(connection)
     return before, newest()
 
 
