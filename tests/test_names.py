@@ -123,7 +123,7 @@ def test_a_name_that_is_nobodys_is_an_error_at_its_character(
     engine: Engine, config: Config
 ) -> None:
     with pytest.raises(KeywordSyntaxError) as caught:
-        names.add(engine, config, ' storm OR from:@nobody.example "x"')
+        names.add(engine, config, '\u202e storm OR from:@nobody.example "x"')
     assert "knows no account “nobody.example”" in caught.value.message
     assert "storm OR from:@nobody.example"[caught.value.position :].startswith("@nobody")
     assert caught.value.hint

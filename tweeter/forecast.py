@@ -6,6 +6,7 @@ import msgspec
 
 from tweeter.choices import FOLLOWED
 from tweeter.config import Config
+from tweeter.harmless import typed
 from tweeter.keywords import NotForX, compile_for_x, parse
 from tweeter.keywords.x_limits import AS_OF, PLANS
 from tweeter.store.preview import Preview
@@ -57,7 +58,7 @@ def lines(
 def _x(config: Config, expression: str, found: Preview | None, off: str) -> Line:
     plan = PLANS[config.x_plan]
     try:
-        rules = compile_for_x(parse(expression.strip()), limit=plan.characters)
+        rules = compile_for_x(parse(typed(expression)), limit=plan.characters)
     except NotForX as error:
         return Line(network="x", verdict="refused", words=error.args[0])
     if not rules.pieces:

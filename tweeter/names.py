@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from tweeter.config import Config, asks_bluesky
 from tweeter.errors import KeywordSyntaxError, SourceError
+from tweeter.harmless import typed
 from tweeter.keywords import accounts
 from tweeter.moments import DAY_US
 from tweeter.records import now_us
@@ -92,7 +93,7 @@ def look_up(
 
     Takes at most SAVE_S. Raises KeywordSyntaxError where a network says that there is none.
     """
-    expression = expression.strip()
+    expression = typed(expression)
     wanted = followed.names(expression, networks)
     if not wanted:
         return {}

@@ -118,3 +118,11 @@ def test_what_came_before_a_keyword_says_nothing_of_its_rate(engine: Engine) -> 
 def costs(found: Preview) -> float | None:
     """Posts a day that X is expected to be paid for."""
     return lines(config.load({}), "storm", ["x"], found)[0].day_posts
+
+
+def test_what_is_typed_is_tried_as_it_is_saved(engine: Engine) -> None:
+    ann = keywords.add(engine, "from:ann storm").id
+    typed = "\u202efrom:ann storm\u202c "  # nobody sees its ends
+    assert preview(engine, typed).twin == ann
+    (x, *_) = lines(config.load({"TWEETER_X_BEARER_TOKEN": "t"}), typed, ("x",))
+    assert x.rule == "from:ann storm"

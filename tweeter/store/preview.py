@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Engine, func, select
 
+from tweeter.harmless import typed
 from tweeter.keywords import Matcher, canonical, haystack, print_expression, tree
 from tweeter.keywords.features import features
 from tweeter.keywords.highlight import marks
@@ -66,7 +67,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     examples: list[Example]
     near_misses: list[Example]
     overlaps: list[Overlap]
-    twin: int | None  # another keyword that says the same
+    twin: int | None  # another keyword that says the same, for whatever networks
     gains: int | None = None  # of an edit: posts that the present version does not find
     loses: int | None = None
 
@@ -85,7 +86,7 @@ def preview(
     """
     wanted = Keyword(
         id=0,
-        expression=expression.strip(),
+        expression=typed(expression),
         networks=tuple(networks),
         accounts=tuple((name, answer.author_id) for name, answer in answers.items()),
     )
@@ -107,7 +108,7 @@ def preview(
         examples=[_example(post_id, post, node) for post_id, post in found[:EXAMPLES]],
         near_misses=_near_misses(node, seen, {post_id for post_id, _ in found}),
         overlaps=_overlaps(engine, [post_id for post_id, _ in found], keyword_id),
-        twin=_twin(engine, expression, keyword_id),
+        twin=_twin(engine, wanted.expression, keyword_id),
         gains=gains,
         loses=loses,
     )
@@ -231,7 +232,7 @@ def _twin(engine: Engine, expression: str, but: int | None) -> int | None:
     with reading(engine) as connection:
         found = connection.execute(
             select(keywords.c.id).where(
-                keywords.c.canonical == canonical(expression.strip()),
+                keywords.c.canonical == canonical(expression),
                 keywords.c.state != "removed",
                 keywords.c.id != (but or 0),
             )

@@ -17,6 +17,7 @@ from wtforms.validators import InputRequired, ValidationError
 from wtforms.validators import Optional as MayBeEmpty
 
 from tweeter.choices import FOLLOWED
+from tweeter.harmless import typed
 from tweeter.store.keywords import KeywordRow, Options
 from tweeter.texts import say
 from tweeter.views.words import told
@@ -61,7 +62,7 @@ class KeywordForm(FlaskForm):  # type: ignore[misc]
 
     expression = StringField(
         say("Keyword"),
-        filters=[lambda value: value.strip() if value else value],
+        filters=[lambda value: value and typed(value)],
         validators=[
             InputRequired(say("Write a word, a “phrase”, or several joined by OR, AND, NOT.")),
             _not_too_long,
