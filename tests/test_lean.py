@@ -8,6 +8,7 @@ import pytest
 DATABASE = ("sqlalchemy", "alembic")
 PAGES = ("flask", "tornado", "jinja2")
 QUEUE = ("celery", "kombu")
+NETWORKS = ("aiohttp", "picows", "tweepy", "requests")
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,8 @@ QUEUE = ("celery", "kombu")
         ("tweeter.__main__", ("asyncio", "click", *DATABASE, *PAGES, *QUEUE)),
         ("tweeter.supervisor", ("click", *DATABASE, *PAGES, *QUEUE)),
         ("tweeter.broker", ("asyncio", "click", *DATABASE, *PAGES, *QUEUE)),
-        ("tweeter.cli_web, tweeter.server", ("alembic", *QUEUE)),
+        ("tweeter.cli", ("alembic", *PAGES, *QUEUE, *NETWORKS)),
+        ("tweeter.cli_web, tweeter.server", ("alembic", *QUEUE, *NETWORKS)),
         ("tweeter.views.flask_tasks, tweeter.keeper", ("alembic", *PAGES)),
         ("tweeter.helper", PAGES),
     ],

@@ -18,7 +18,7 @@ from tests.simulators.x import post as x_post
 from tests.store.posts import AT, post, store, take
 from tests.store.sums import sums_are_a_recount
 from tweeter import config as configuration
-from tweeter import names
+from tweeter import name_asking, names
 from tweeter.cli import cli
 from tweeter.config import Config
 from tweeter.errors import KeywordSyntaxError
@@ -82,7 +82,7 @@ def part(engine: Engine, config: Config, *, asks: bool = True) -> None:
     (job_id,) = name_jobs.waiting(engine, asks_handles=asks)
     job = name_jobs.claim(engine, job_id, owner())
     assert job is not None
-    names.work(engine, config, job)
+    name_asking.work(engine, config, job)
 
 
 def hurry(engine: Engine) -> None:

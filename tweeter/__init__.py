@@ -23,10 +23,11 @@ A post travels through these rooms, top to bottom; a module imports only from ro
     digest  helper                    decode and match, pure; the same in a process of its own
     pipeline                          decode -> match -> store, joined: read this first
     statistics/                       what happened to a keyword, put together from the sums
-    names                             accounts' names: asked for, kept, and asked for again
+    name_asking                       accounts' names, asked of their networks
     follow                            one stream, kept connected, stored, and put into words
     look_back x_search recheck        parts of jobs: the past, X's past, stored posts looked up
     balance  imports                  which streams a slot takes; files read in parts
+    names                             keywords saved with the accounts that they name
     slot                              many streams in one event loop, under their leases
     tasks  views/                     Celery app and tasks; pages and the live socket
     keeper  web                       a worker's main process; the Flask application

@@ -15,8 +15,9 @@ from tweeter import config as configuration
 from tweeter.cli_ground import JSON, Guarded, data, fail, print_lines, run, say, set_up
 from tweeter.cli_replay import Result, begin, check, read_to_end
 from tweeter.errors import Held
+from tweeter.sources.demo_words import DEMO_KEYWORDS
 from tweeter.store import demo as demo_data
-from tweeter.store import migrate, posts, revisions, trouble
+from tweeter.store import posts, revisions, trouble
 from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
 from tweeter.texts import counted
@@ -51,6 +52,8 @@ def init() -> None:
 
 def create_database() -> None:
     """What `tweeter init` and `database_init.py` do."""
+    from tweeter.store import migrate  # with Alembic
+
     config, engine = set_up(check=False)
     before, now = migrate.upgrade(engine)
     installation_id(engine, before=configuration.old_installation_id(config))
@@ -123,8 +126,6 @@ def status(as_json: bool) -> None:
 @JSON
 def demo(remove: bool, as_json: bool) -> None:
     """Start an invented stream with three ready keywords."""
-    from tweeter.sources.demo import DEMO_KEYWORDS  # with all networks
-
     _, engine = set_up()
     if remove:
         gone = demo_data.remove(engine)

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 
 from tweeter.config import Config, asks_bluesky, keep_days
 from tweeter.records import now_us
-from tweeter.sources import lookup, wanted
+from tweeter.sources.wanted import wanted, with_look_up
 from tweeter.store import (
     ahead,
     feed,
@@ -94,7 +94,7 @@ class Scheduler:
         rechecks.start_due(
             self._engine,
             x_days=self._config.x_recheck_days,
-            networks=lookup.available(self._config),
+            networks=with_look_up(self._config),
         )
         self._hand_out(now_s)
         if self._ticks % _PRUNE_EVERY == 0:

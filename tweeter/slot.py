@@ -31,10 +31,10 @@ from tweeter.helpers import Helpers
 from tweeter.line import awake_s
 from tweeter.pipeline import KeywordBook, Pipeline
 from tweeter.records import Keyword, now_us
-from tweeter.sources import SOURCES, can_follow, runnable
 from tweeter.sources.base import Source
 from tweeter.sources.inbox import Inbox, JournalInbox, MemoryInbox, Taken
 from tweeter.sources.journal import Journal, left_over, open_free
+from tweeter.sources.opening import SOURCES, can_follow, runnable
 from tweeter.store import journals, losses, reads, revisions, shares, streams, trouble
 from tweeter.store.leases import RENEW_S, Lease
 from tweeter.store.shares import Shares

@@ -23,7 +23,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 
 from tweeter import config as configuration
-from tweeter import imports, look_back, names, queues, recheck, x_search
+from tweeter import imports, look_back, name_asking, queues, recheck, x_search
 from tweeter.errors import ConfigError, Held, MustEnd
 from tweeter.keywords import Matcher
 from tweeter.memory import Cap
@@ -212,7 +212,7 @@ def names_part(job_id: int) -> None:
     engine = _own_engine()
     job = name_jobs.claim(engine, job_id, owner())
     if job is not None:
-        names.work(engine, config, job)
+        name_asking.work(engine, config, job)
 
 
 def send_job(kind: str, job_id: int) -> None:

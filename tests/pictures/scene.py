@@ -20,7 +20,8 @@ from tests.pictures import posts
 from tweeter.digest import digest
 from tweeter.pipeline import KeywordBook
 from tweeter.records import RawEvent, now_us
-from tweeter.sources.demo import DEMO_KEYWORDS, demo_events
+from tweeter.sources.demo import demo_events
+from tweeter.sources.demo_words import DEMO_KEYWORDS
 from tweeter.store import annotations, batches, keywords, ledger, migrate, streams, workers
 from tweeter.store.engine import make_engine, writing
 from tweeter.store.leases import Lease, owner

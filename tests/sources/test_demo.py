@@ -7,7 +7,8 @@ import msgspec
 from tweeter.decode import DECODERS
 from tweeter.keywords import Matcher
 from tweeter.records import Keyword, Post, RawEvent, Removal
-from tweeter.sources.demo import DEMO_KEYWORDS, demo_events
+from tweeter.sources.demo import demo_events
+from tweeter.sources.demo_words import DEMO_KEYWORDS
 
 START = 1_795_000_000_000_000
 

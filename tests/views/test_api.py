@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, store
 from tweeter import problems
-from tweeter.sources.demo import DEMO_KEYWORDS
+from tweeter.sources.demo_words import DEMO_KEYWORDS
 from tweeter.store import keywords
 from tweeter.views.show import exact
 

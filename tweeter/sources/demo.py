@@ -15,17 +15,7 @@ import msgspec
 from tweeter.records import Keyword, RawEvent, now_us
 from tweeter.sources.backoff import constant
 from tweeter.sources.base import Sink
-from tweeter.sources.demo_words import (
-    BURST,
-    DEMO_KEYWORDS,
-    HOSTILE,
-    ORDINARY,
-    PEOPLE,
-    PLACES,
-    SITES,
-)
-
-__all__ = ["DEMO_KEYWORDS", "DemoSource", "demo_events"]
+from tweeter.sources.demo_words import BURST, HOSTILE, ORDINARY, PEOPLE, PLACES, SITES
 
 MEAN_PAUSE_S = 0.45
 BURST_EVERY_S = 120.0

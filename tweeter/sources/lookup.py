@@ -40,16 +40,6 @@ DENIED: Any = object()
 UNAVAILABLE = "unavailable"  # status of an account that its network does not show
 
 
-def available(config: Config) -> list[str]:
-    """The networks whose posts can be looked up with these settings."""
-    can = {
-        "x": bool(config.x_bearer_token),
-        "bluesky": bool(config.bluesky_api),
-        "mastodon": bool(config.mastodon_servers),
-    }
-    return [network for network, possible in can.items() if possible]
-
-
 class Answered(msgspec.Struct, kw_only=True):
     """What came of a page. Posts are named as they were asked for.
 

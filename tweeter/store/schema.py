@@ -190,7 +190,7 @@ streams = Table(
     metadata,
     Column("id", AutoId, primary_key=True, autoincrement=True),
     Column("name", KeyText, nullable=False, unique=True),
-    Column("network", String(16), nullable=False),  # key of sources.SOURCES
+    Column("network", String(16), nullable=False),  # key of opening.SOURCES
     Column("options", Text, nullable=False),  # JSON: path and speed of a replay, …; no secret
     Column("wanted", Boolean, nullable=False),
     Column("owner", KeyText, nullable=False),

@@ -4,7 +4,7 @@ from flask import Response, request
 
 from tweeter.moments import DAY_US
 from tweeter.records import now_us
-from tweeter.sources.demo import DEMO_KEYWORDS
+from tweeter.sources.demo_words import DEMO_KEYWORDS
 from tweeter.store import deletions, demo, gaps, keywords, past, quarantine, streams
 from tweeter.store.overview import overview
 from tweeter.views import source_pages

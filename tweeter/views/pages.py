@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from tweeter.config import Config
 from tweeter.records import now_us
-from tweeter.sources.demo import DEMO_KEYWORDS
+from tweeter.sources.demo_words import DEMO_KEYWORDS
 from tweeter.statistics import summary
 from tweeter.statistics.summary import Line
 from tweeter.store import demo, expressions, keywords, posts, trouble

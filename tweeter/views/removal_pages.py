@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from tweeter import x_costs
 from tweeter.config import keep_days
 from tweeter.errors import TweeterError
-from tweeter.sources import lookup
+from tweeter.sources.wanted import with_look_up
 from tweeter.store import deletions, rechecks, retention, streams, x_past
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.ledger import Interval
@@ -55,7 +55,7 @@ def _offers(row: KeywordRow) -> list[Offer]:
 def of_stream(stream: Stream, gaps: list[Interval]) -> dict[str, Any]:
     """For a source's page: the same facts, and the costs of a look-up and of each lost gap."""
     found = [one for one in deletions.unknown(engine()) if one.stream_id == stream.id]
-    can_check = stream.network in lookup.available(config())
+    can_check = stream.network in with_look_up(config())
     on_x = stream.network == "x" and can_check
     costs = {}
     for gap in [gap for gap in gaps if gap.outcome == "lost"][:GAPS] if on_x else []:

@@ -1,7 +1,7 @@
 """The pages of sources: how each is doing, its ledger, and the credential check."""
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import abort, render_template, request
 
@@ -9,7 +9,6 @@ from tweeter.errors import UnknownSource
 from tweeter.keywords.x_limits import AS_OF, PLANS
 from tweeter.moments import DAY_US
 from tweeter.records import now_us
-from tweeter.sources.check import Row, check
 from tweeter.store import coverage, ledger, past, quarantine, reads, streams
 from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
@@ -18,6 +17,9 @@ from tweeter.texts import say
 from tweeter.views import removal_pages
 from tweeter.views.forms import ButtonForm
 from tweeter.views.pages import Answer, config, engine, pages
+
+if TYPE_CHECKING:
+    from tweeter.sources.check import Row
 
 REJECTED = 20  # unreadable events on a page
 
@@ -72,8 +74,10 @@ def facts(stream: Stream) -> dict[str, Any]:
     return found
 
 
-def checked(name: str) -> list[Row]:
+def checked(name: str) -> "list[Row]":
     """Check a source's credentials now; raises UnknownSource."""
+    from tweeter.sources.check import check  # with the networks' clients
+
     ours = [s for s in overview(engine()).streams if s.name == name and s.state == "live"]
     words = ours[0].words if ours else ""
     installation = installation_id(engine())
