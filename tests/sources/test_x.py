@@ -220,6 +220,11 @@ def test_what_only_other_programs_ask_for_is_not_read() -> None:
                     await asyncio.wait_for(task, 5)
             assert (caught.value.kind, values(sim)) == ("waiting", ["sunshine"])
             assert "over its budget" in caught.value.state
+            sim.refused_words = {"storm"}
+            with pytest.raises(SourceError) as caught:
+                await (await source_for(sim)).connect(Kept())
+            assert (caught.value.kind, len(sim.connects())) == ("waiting", 1)
+            assert "follows none of the keywords" in caught.value.state
 
     run(work())
 

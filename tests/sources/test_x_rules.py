@@ -10,7 +10,8 @@ import pytest
 from tests.keywords.invented import keywords
 from tests.simulators.x import XSimulator, post
 from tests.sources.sink import Kept, until
-from tests.sources.test_x import STORM, kw, streaming, values
+from tests.sources.test_x import STORM, kw, source_for, streaming, values
+from tweeter.errors import SourceError
 from tweeter.keywords import NotForX, compile_for_x, parse
 from tweeter.keywords.x_limits import PLANS
 from tweeter.keywords.x_pack import pack
@@ -108,11 +109,13 @@ def test_rules_of_other_programs_take_room() -> None:
         sink = Kept()
         async with small() as sim:
             sim._add_rules([{"value": f"theirs{n}"} for n in range(SMALL.rules)], False)
-            async with streaming(sim, sink, kw(1, "storm"), kw(2, "cat"), plan=SMALL):
-                assert "25 of them taken by other programs" in sink.states[1][1]
-                assert sink.states[2][0] == "refused"
-                assert "0 keywords fit" in sink.words[0]
-                assert len(values(sim)) == SMALL.rules
+            source = await source_for(sim, kw(1, "storm"), kw(2, "cat"), plan=SMALL)
+            with pytest.raises(SourceError, match="0 keywords fit") as caught:
+                await source.connect(sink)
+            assert (caught.value.kind, sim.connects()) == ("waiting", [])
+            assert "25 of them taken by other programs" in sink.states[1][1]
+            assert sink.states[2][0] == "refused"
+            assert len(values(sim)) == SMALL.rules
 
     run(work())
 

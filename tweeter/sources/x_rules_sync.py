@@ -108,7 +108,9 @@ class RuleKeeper:
         """Why nothing is to be read: what others' rules alone find is theirs, and costs money."""
         if self._keywords and all(keyword.held for keyword in self._keywords):
             return SourceError("waiting", "Every keyword for X is over its budget.")
-        return None if self._keywords and self.rules else waiting()
+        if self._keywords and not self.ours:
+            return SourceError("waiting", f"X follows none of the keywords.{self._fit}")
+        return None if self._keywords else waiting()
 
     async def begin(self, client: XClient) -> None:
         """The first sync of a connection. Raises SourceError.
