@@ -379,6 +379,21 @@ def test_on_bluesky_only_a_post_that_is_embedded_is_a_quote(
     assert ("quote" in found.traits, "media" in found.traits) == (kind == "quote", with_media)
 
 
+@pytest.mark.parametrize("of", ["quote", "reblog"])
+def test_of_a_quoted_post_of_mastodon_all_is_matched_that_readers_see(of: str) -> None:
+    quoted = STATUS | {
+        "content": '<p>A <b>storm</b> <a href="https://c.example/deep">c.example…</a></p>',
+        "spoiler_text": "wind",
+        "card": {"title": "The sea", "description": "and the sky", "url": "https://d.example/"},
+    }
+    whose = {"state": "accepted", "quoted_status": quoted} if of == "quote" else quoted
+    found = one(STATUS | {"content": "<p>look</p>", "tags": [], of: whose})
+    parts = {found.text, *found.also}
+    assert {"wind", "#Storm", "c.example…", "https://c.example/deep", "a picture"} < parts
+    assert {"yes", "The sea", "and the sky", "https://d.example/", "A storm c.example…"} < parts
+    assert found.kind == {"quote": "quote", "reblog": "repost"}[of]
+
+
 def test_mastodon_in_its_three_forms() -> None:
     frame = {"stream": ["public"], "event": "update", "payload": json.dumps(STATUS)}
     sse = b"event: update\ndata: " + json.dumps(STATUS).encode()
@@ -438,6 +453,17 @@ def test_an_old_long_status_has_the_links_of_its_whole_text() -> None:
     assert [link.url for link in one(status).links] == ["https://b.example/"]
     del status["extended_tweet"]
     assert [link.url for link in one(status).links] == [itself]
+
+
+def test_an_old_status_is_matched_in_the_cards_of_its_links(samples: Path) -> None:
+    seen = 0
+    for line in lines_of(samples / "x_v1.jsonl.gz"):
+        if b'"unwound":{"title"' in line:
+            links = json.loads(line)["entities"]["urls"]
+            for card in [link["unwound"] for link in links if link.get("unwound")]:
+                assert {card["title"], card["description"], card["url"]} <= set(one(line).also)
+                seen += 1
+    assert seen > 5
 
 
 def test_links_keep_what_the_text_says_and_media_their_words() -> None:

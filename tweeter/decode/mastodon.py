@@ -151,15 +151,21 @@ def _handle(account: Object) -> str:
 
 
 def _also(value: Object, links: list[Link]) -> list[str]:
+    found = _own_parts(value, links)
+    quote = inner(value, "quote")
+    quoted = inner(quote, "quoted_status") or quote  # older servers put the status itself there
+    if text(quoted, "content"):
+        said, its_links = to_text(text(quoted, "content"))
+        found += [said, *_own_parts(quoted, its_links)]
+    return found
+
+
+def _own_parts(value: Object, links: list[Link]) -> list[str]:
+    """What one post says beside its text."""
     found = [text(value, "spoiler_text")]
     found += [f"#{text(tag, 'name')}" for tag in items(value, "tags")]
     found += [part for link in links for part in (link.display, link.url)]
     found += [text(one, "description") for one in items(value, "media_attachments")]
     found += [text(option, "title") for option in items(inner(value, "poll"), "options")]
     card = inner(value, "card")
-    found += [text(card, name) for name in ("title", "description", "url")]
-    quote = inner(value, "quote")
-    quoted = inner(quote, "quoted_status") or quote  # older servers put the status itself there
-    if text(quoted, "content"):
-        found += [to_text(text(quoted, "content"))[0], text(quoted, "spoiler_text")]
-    return found
+    return found + [text(card, name) for name in ("title", "description", "url")]

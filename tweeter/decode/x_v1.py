@@ -133,6 +133,8 @@ def _own_parts(value: Object) -> list[str]:
         for link in (*items(entities, "urls"), *items(entities, "media")):
             found += [text(link, name) for name in ("display_url", "expanded_url")]
             found.append(text(link, "ext_alt_text"))
+            card = inner(link, "unwound")
+            found += [text(card, name) for name in ("url", "title", "description")]
     return found
 
 
