@@ -278,6 +278,33 @@ def test_a_limit_of_changes_is_waited_for_as_x_says_and_what_is_there_is_followe
     run(work())
 
 
+def test_rules_that_cannot_be_seen_do_not_keep_the_stream_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(x_rules_sync, "_retry_s", lambda _: 0.1)
+
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim, streaming(sim, sink, STORM) as (source, task):
+            await sim.close()
+            await task
+            sim.rule_answers = [(503, {}, {})] * 2
+            again = asyncio.create_task(source.connect(sink))
+            await until(lambda: sim.connected == 1 or again.done(), 5)
+            await sim.publish([post(1, "storm")])
+            await until(lambda: len(sink.events) == 1, 5)
+            await until(lambda: not sim.rule_answers, 5)
+            await until(lambda: sink.words[-1] == "Live, with 1 rules at X.", 5)
+            again.cancel()
+            await asyncio.gather(again, return_exceptions=True)
+            sim.rule_answers = [(503, {}, {})]
+            new = await source_for(sim)  # which does not know what is there
+            with pytest.raises(SourceError):
+                await new.connect(Kept())
+
+    run(work())
+
+
 @pytest.mark.usefixtures("looks_often")
 def test_a_look_that_fails_is_done_later_and_says_nothing() -> None:
     async def work() -> None:

@@ -115,12 +115,12 @@ class RuleKeeper:
     async def begin(self, client: XClient) -> None:
         """The first sync of a connection. Raises SourceError.
 
-        Where X's limit of changes is reached, what is on the account is followed meanwhile.
+        Where rules of ours are there, only a refusal keeps the stream away: `keep` tries again.
         """
         try:
             await self.sync(client)
         except SourceError as error:
-            if error.kind != "limited" or not self.ours:
+            if error.kind == "refused" or not self.ours:
                 raise
             self._changed.set()
 
