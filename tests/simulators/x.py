@@ -341,10 +341,25 @@ class XSimulator:
         found = [c for c in self._connections if not active or "disconnected_at" not in c]
         return _json({"data": found})
 
-    async def _end_connections(self, _: web.Request) -> web.Response:
-        count = len(self._clients)
-        await self.close()
-        return _json({"data": {"successful_kills": count}})
+    async def _end_connections(self, request: web.Request) -> web.Response:
+        """All of the app's, or those of one endpoint."""
+        which = request.match_info["which"]
+        ended = [
+            one
+            for one in self._connections
+            if "disconnected_at" not in one and which in ("all", one["endpoint_name"])
+        ]
+        for one in ended:
+            one["disconnected_at"] = _iso()
+        if which in ("all", "filtered_stream"):
+            await self.close()
+        return _json({"data": {"successful_kills": len(ended)}})
+
+    def open_elsewhere(self, endpoint: str) -> dict[str, Any]:
+        """A connection of the app to another of X's streams."""
+        found = {"id": "e1", "endpoint_name": endpoint, "connected_at": _iso()}
+        self._connections.append(found)
+        return found
 
 
 def _iso() -> str:

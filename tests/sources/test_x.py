@@ -412,6 +412,7 @@ def test_our_own_connection_left_by_a_kill_is_closed() -> None:
     async def work() -> None:
         async with XSimulator() as sim:
             left = await occupy(sim)
+            sample = sim.open_elsewhere("sample_stream")
             sink = Kept()
             sink.memory["connected_at"] = now_us()  # as the killed process remembered it
             source = await source_for(sim)
@@ -420,6 +421,7 @@ def test_our_own_connection_left_by_a_kill_is_closed() -> None:
             assert caught.value.kind == "closed"
             await until(lambda: sim.connected == 0)
             await asyncio.gather(left, return_exceptions=True)
+            assert "disconnected_at" not in sample, "another program's, on another stream"
 
     run(work())
 

@@ -84,8 +84,8 @@ class XClient(AsyncStreamingClient):  # type: ignore[misc]
         return [c for c in found if c.get("endpoint_name") in (None, "filtered_stream")]
 
     async def end_connections(self) -> None:
-        """Close all of the app's connections, also those whose program is gone."""
-        await self.request("DELETE", f"{CONNECTIONS}/all")
+        """Close the app's connections to this stream, also those whose program is gone."""
+        await self.request("DELETE", f"{CONNECTIONS}/filtered_stream")
 
     async def request(
         self, method: str, route: str, params: Any = None, json: Any = None, user_auth: bool = False
