@@ -3,6 +3,7 @@
 import copy
 import gzip
 import json
+import re
 import tracemalloc
 from collections import Counter
 from html import unescape
@@ -254,6 +255,21 @@ def test_an_address_is_matched_as_it_is() -> None:
     glance = GLANCES["x"](json.dumps(value).encode())
     assert glance is not None
     assert set(glance.texts) == parts | {"storm"}
+
+
+def test_a_picture_on_x_is_no_photo_in_words(samples: Path) -> None:
+    """Its link leads to the post itself, `…/status/1/photo/1`, which no reader sees."""
+    seen = 0
+    for name in ("x_v1.jsonl.gz", "x_v2.jsonl.gz"):
+        for line in lines_of(samples / name):
+            if b"/photo/1" in line or b"/video/1" in line:
+                (found,) = decode(line)
+                glance = GLANCES["x"](line)
+                texts = [*found.also, *(glance.texts if glance else ())]
+                own = [text for text in texts if re.search(r"/status/\d+/(photo|video)/1$", text)]
+                assert not own or any(text.startswith("twitter.com/") for text in texts)
+                seen += any(text.startswith("pic.twitter.com/") for text in texts)
+    assert seen > 2_000
 
 
 def test_hostile_values_survive() -> None:

@@ -158,7 +158,9 @@ def _own_parts(value: Object, includes: _Includes) -> list[str]:
         found += [f"#{text(tag, 'tag')}" for tag in items(entities, "hashtags")]
         found += [f"${text(tag, 'tag')}" for tag in items(entities, "cashtags")]
         for link in items(entities, "urls"):
-            found += [text(link, name) for name in ("display_url", "expanded_url", "unwound_url")]
+            found.append(text(link, "display_url"))
+            if not found[-1].startswith(x_v1.PICTURES):
+                found += [text(link, name) for name in ("expanded_url", "unwound_url")]
             found += [unescaped(text(link, name)) for name in ("title", "description")]
     for key in texts(inner(value, "attachments"), "media_keys"):
         found.append(text(includes.media.get(key, {}), "alt_text"))

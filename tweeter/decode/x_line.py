@@ -24,6 +24,7 @@ from tweeter.decode.html import unescaped
 from tweeter.decode.values import media as medium
 from tweeter.decode.values import typed
 from tweeter.decode.x import KINDS, NETWORK
+from tweeter.decode.x_v1 import PICTURES
 from tweeter.harmless import picture_host
 from tweeter.records import Link, Media, Post, RawEvent
 
@@ -249,12 +250,19 @@ def _say(tweet: _Tweet, includes: _Includes, found: list[str]) -> None:
         for one in entities.cashtags:
             found.append(f"${one.tag}")
         for link in entities.urls:
-            found += filter(None, (link.display_url, link.expanded_url, link.unwound_url))
+            found += filter(None, _addresses(link))
             for text in (link.title, link.description):
                 if text:
                     found.append(unescaped(text))
     if tweet.attachments:
         found += [one.alt_text for one in _attached(tweet.attachments, includes)]
+
+
+def _addresses(link: _Link) -> tuple[str | None, ...]:
+    """As it is shown, and as it leads."""
+    if link.display_url and link.display_url.startswith(PICTURES):
+        return (link.display_url,)
+    return link.display_url, link.expanded_url, link.unwound_url
 
 
 def _urls(tweet: _Tweet) -> tuple[_Link, ...]:

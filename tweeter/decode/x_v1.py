@@ -10,6 +10,7 @@ from tweeter.errors import DecodeError
 from tweeter.records import Event, Ignored, Kind, Link, Media, Post, RawEvent
 
 NETWORK = "x"
+PICTURES = ("pic.twitter.com/", "pic.x.com/")  # so their links are shown; they lead to the post
 NOTICES = (
     "errors",
     "meta",
@@ -130,11 +131,14 @@ def _own_parts(value: Object) -> list[str]:
     for entities in _entities(value):
         found += [f"#{text(tag, 'text')}" for tag in items(entities, "hashtags")]
         found += [f"${text(tag, 'text')}" for tag in items(entities, "symbols")]
-        for link in (*items(entities, "urls"), *items(entities, "media")):
-            found += [text(link, name) for name in ("display_url", "expanded_url")]
-            found.append(text(link, "ext_alt_text"))
+        for link in items(entities, "urls"):
+            found.append(text(link, "display_url"))
+            if not found[-1].startswith(PICTURES):
+                found.append(text(link, "expanded_url"))
             card = inner(link, "unwound")
             found += [text(card, name) for name in ("url", "title", "description")]
+        for one in items(entities, "media"):
+            found += [text(one, name) for name in ("display_url", "ext_alt_text")]
     return found
 
 
