@@ -250,19 +250,24 @@ def _say(tweet: _Tweet, includes: _Includes, found: list[str]) -> None:
         for one in entities.cashtags:
             found.append(f"${one.tag}")
         for link in entities.urls:
-            found += filter(None, _addresses(link))
-            for text in (link.title, link.description):
-                if text:
-                    found.append(unescaped(text))
+            _say_link(link, found)
     if tweet.attachments:
         found += [one.alt_text for one in _attached(tweet.attachments, includes)]
 
 
-def _addresses(link: _Link) -> tuple[str | None, ...]:
-    """As it is shown, and as it leads."""
-    if link.display_url and link.display_url.startswith(PICTURES):
-        return (link.display_url,)
-    return link.display_url, link.expanded_url, link.unwound_url
+def _say_link(link: _Link, found: list[str]) -> None:
+    """As it is shown and as it leads, and its card."""
+    shown = link.display_url
+    if shown:
+        found.append(shown)
+    if not (shown and shown.startswith(PICTURES)):
+        if link.expanded_url:
+            found.append(link.expanded_url)
+        if link.unwound_url:
+            found.append(link.unwound_url)
+    for text in (link.title, link.description):
+        if text:
+            found.append(unescaped(text))
 
 
 def _urls(tweet: _Tweet) -> tuple[_Link, ...]:
