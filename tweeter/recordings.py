@@ -23,7 +23,7 @@ HEAD_BYTES = 256  # by which a file is known
 SSE = (b":", b"event:", b"data:", b"id:", b"retry:")
 LEAST_BYTES = 32 * 1024 * 1024  # between two parts a reader's helpers have nothing to do
 MOST_PARTS = 64
-PACKED_BYTES = 16 * 1024  # unpacked at a time: they may hold a thousand times as much
+PACKED_BYTES = 1024  # unpacked at a time: they may hold 32,768 times as much
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # how packed files begin
 
 

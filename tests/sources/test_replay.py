@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,20 @@ def test_an_endless_line_is_cut_and_the_next_one_is_read(tmp_path: Path) -> None
     file.write_bytes(gzip.compress(b'{"a": "' + b"x" * 9_000_000 + b'"}\n{"id": 2}\n'))
     sink = read(file)
     assert [len(body) for body in sink.bodies] == [64 * 1024, 9]
+
+
+def test_a_small_archive_of_very_much_is_not_unpacked_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "posts.jsonl.zst"
+    packing = zstandard.ZstdCompressor().compressobj()
+    zeros = [packing.compress(bytes(1 << 20)) for _ in range(300)]
+    file.write_bytes(b"".join(zeros) + packing.compress(b"\n{}\n") + packing.flush())
+    assert file.stat().st_size < 40_000
+    tracemalloc.start()
+    sink = read(file)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [len(body) for body in sink.bodies] == [64 * 1024, 2]
+    assert peak < 100_000_000
 
 
 def test_speeds_are_kept(tmp_path: Path) -> None:
