@@ -202,7 +202,12 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def make_data_dir(config: Config) -> None:
-    """Make the data directory, readable by its owner only; raises ConfigError."""
+    """Make the data directory, readable by its owner only; raises ConfigError.
+
+    What this process and its children write from here on is so, too: the directory may have been
+    there before, open to others, and the database may lie elsewhere.
+    """
+    os.umask(0o077)
     try:
         config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = config.data_dir / f".probe-{os.getpid()}"

@@ -1,11 +1,14 @@
 """`tweeter db`: the commands that could cost a database, on one with something in it."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import Person, follow
+from tests.conftest import ROOT
 from tests.store.posts import post, store
 from tweeter.store import held, keywords, move, posts
 from tweeter.store.changes import mover
@@ -61,3 +64,16 @@ def test_a_move_that_has_ended_is_cancelled_only_by_who_knows(filled: Person) ->
         assert (done.exit_code, "The move had ended." in done.stderr) == (0, True)
         assert not move.has_ended(filled.engine)
         assert held.state(filled.engine) == held.FREE
+
+
+def test_a_database_is_its_owners_wherever_it_lies(tmp_path: Path) -> None:
+    file = tmp_path / "open" / "posts.db"
+    file.parent.mkdir(mode=0o755)
+    environ = {
+        "TWEETER_DATA_DIR": str(file.parent),
+        "TWEETER_DATABASE_URL": f"sqlite:///{file}",
+        "PATH": os.environ["PATH"],
+    }
+    command = [sys.executable, "-m", "tweeter", "init"]
+    subprocess.run(command, env=environ, cwd=ROOT, umask=0o022, check=True, capture_output=True)
+    assert file.stat().st_mode & 0o777 == 0o600
