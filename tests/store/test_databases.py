@@ -72,6 +72,14 @@ def test_twins_are_found_also_among_keywords_of_an_older_version(engine: Engine)
         assert connection.execute(select(keyword_table.c.canonical).where(broken)).scalar() == "("
 
 
+def test_an_error_does_not_say_what_was_to_be_stored(engine: Engine) -> None:
+    asked = text("INSERT INTO none_of_ours VALUES (:words)")
+    with pytest.raises(DBAPIError) as caught, writing(engine) as connection:
+        connection.execute(asked, {"words": "a secret"})
+    assert "none_of_ours" in str(caught.value)
+    assert "a secret" not in str(caught.value)
+
+
 def test_texts_of_all_lengths_and_scripts_come_back_as_they_were(engine: Engine) -> None:
     keywords.add(engine, "storm")
     words = "storm 🌪️ 𝒳 香港 \\ ' \" % %s :name \r\n\t\x01\x7f \u2028 {} " + "長い🌊" * 25_000

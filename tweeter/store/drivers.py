@@ -17,9 +17,11 @@ def engine(url: str, args: Mapping[str, Any], begin: Begin, **how: Any) -> Engin
     """An engine; it, and later its connections, raise StoreError for what is wrong in the URL.
 
     begin is the first to use a new connection of the driver: some values it refuses only then.
+    Errors do not hold what was to be stored: logs would keep the texts of posts that are removed.
     """
+    more = {"connect_args": dict(args), "max_overflow": MORE, "hide_parameters": True}
     with _usable():
-        made = create_engine(url, connect_args=dict(args), max_overflow=MORE, **how)
+        made = create_engine(url, **more, **how)
 
     def connect(dialect: Any, _record: Any, args: Any, options: Any) -> Any:
         with _usable():

@@ -77,7 +77,9 @@ def _frame() -> dict[str, Any]:
 def back_to(address: str) -> str:
     """The address if it is one of our pages, else the first page."""
     parts = urlsplit(address)
-    ours = address.startswith("/") and not address.startswith(("//", "/\\"))
+    # Browsers leave control characters out, and take a backslash for a slash.
+    is_plain = address.isprintable() and "\\" not in address
+    ours = is_plain and address.startswith("/") and not address.startswith("//")
     return address if ours and not parts.netloc and not parts.scheme else "/"
 
 
