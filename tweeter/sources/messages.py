@@ -14,6 +14,7 @@ from tweeter.sources.reaching import kind_of
 
 FRAME_BYTES = 4 * 1024 * 1024
 PAUSE_EVENTS = 5_000  # waiting here: reading stops until they are taken
+PAUSE_BYTES = 32 * 1024 * 1024  # likewise
 HANDSHAKE_S = 10.0
 
 
@@ -41,6 +42,7 @@ class Messages:
         self._alive = alive
         self._shape, self._origin = shape, origin
         self._events: deque[RawEvent] = deque()
+        self._bytes = 0  # of these
         self._some = asyncio.Event()
         self._begun = bytearray()  # of a message in several frames
         self._paused = False
@@ -72,6 +74,7 @@ class Messages:
             await self._some.wait()
         found = list(self._events)
         self._events.clear()
+        self._bytes = 0
         self._resume()
         return found
 
@@ -88,7 +91,8 @@ class Messages:
         self._events.append(
             RawEvent(shape=self._shape, body=body, received_at=now_us(), origin=self._origin)
         )
-        if len(self._events) >= PAUSE_EVENTS:
+        self._bytes += len(body)
+        if len(self._events) >= PAUSE_EVENTS or self._bytes >= PAUSE_BYTES:
             self._pause()
 
     def _is_alive(self) -> None:

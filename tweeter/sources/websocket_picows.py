@@ -12,6 +12,7 @@ from tweeter.sources.messages import FRAME_BYTES, HANDSHAKE_S, Messages, Refused
 from tweeter.sources.reaching import unreached
 
 _CLOSE, _PING = picows.WSMsgType.CLOSE, picows.WSMsgType.PING
+UNREAD_BYTES = 256 * 1024  # of answers to pings: a server that reads none is left
 _MESSAGES = (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION)
 
 
@@ -39,6 +40,9 @@ class Listener(Messages, picows.WSListener):  # type: ignore[misc]
             return
         self._heard()
         if kind == _PING:
+            if transport.underlying_transport.get_write_buffer_size() > UNREAD_BYTES:
+                transport.disconnect(graceful=False)
+                return
             transport.send_pong(frame.get_payload_as_bytes())
         if kind not in _MESSAGES:
             self._is_alive()
@@ -107,7 +111,10 @@ async def open_socket(
         yield
     finally:
         transport.disconnect()
-        await asyncio.wait_for(_quietly(transport.wait_disconnected()), 2)
+        try:
+            await asyncio.wait_for(_quietly(transport.wait_disconnected()), 2)
+        except TimeoutError:  # it does not take what is still to be sent
+            transport.disconnect(graceful=False)
 
 
 async def _quietly(waiting: object) -> None:
