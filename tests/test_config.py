@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,25 @@ def test_a_long_data_directory_gets_a_short_socket(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 90)
     loaded = config.load({"TWEETER_DATA_DIR": str(deep)})
     assert len(bytes(config.broker_socket(loaded))) <= config.SOCKET_PATH_BYTES
+
+
+@pytest.mark.parametrize("how", ["mode", "link", "file"])
+def test_nobody_else_can_be_the_broker_of_a_long_data_directory(tmp_path: Path, how: str) -> None:
+    loaded = config.load({"TWEETER_DATA_DIR": str(tmp_path / ("d" * 90) / uuid.uuid4().hex)})
+    folder = config.broker_socket(loaded).parent
+    config.make_data_dir(loaded)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.rmdir()
+    if how == "mode":
+        folder.mkdir()
+        folder.chmod(0o777)
+    elif how == "link":
+        folder.symlink_to(tmp_path)
+    else:
+        folder.touch()
+    with pytest.raises(ConfigError):
+        config.make_data_dir(loaded)
+    folder.rmdir() if how == "mode" else folder.unlink()
 
 
 def test_the_plans_of_x_are_those_that_the_packer_knows() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tweeter.harmless import MARKS, harmless, one_line
+from tweeter.harmless import MARKS, cell, harmless, one_line
 
 ACUTE, ENCLOSED = "\u0301", "\u20dd"
 
@@ -51,3 +51,9 @@ def test_what_is_shown_has_no_long_run_of_marks_and_lacks_nothing_else(text: str
 )
 def test_a_line_of_a_terminal_has_nothing_that_steers_it(text: str, shown: str) -> None:
     assert one_line(text) == shown
+
+
+@pytest.mark.parametrize("sign", [*"=+-@\t\r\n", *"＝＋－＠"])
+def test_no_cell_is_a_formula(sign: str) -> None:
+    assert cell(f"{sign}1+1") == f"'{sign}1+1"
+    assert cell(f"1{sign}1") == f"1{sign}1"

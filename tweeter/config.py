@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import secrets
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -213,6 +214,9 @@ def make_data_dir(config: Config) -> None:
         probe = config.data_dir / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
+        short = broker_socket(config).parent
+        if short != config.data_dir and not config.broker_url:
+            _own(short)
     except OSError as error:
         raise ConfigError(
             [
@@ -220,6 +224,20 @@ def make_data_dir(config: Config) -> None:
                 f" can write to ({error.strerror})."
             ]
         ) from error
+
+
+def _own(folder: Path) -> None:
+    """Make the folder of the broker's socket; raises ConfigError if others could put one there."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    if not is_ours or found.st_mode & 0o022:
+        raise ConfigError(
+            [
+                f"{folder} is not this user's alone, so another could pretend to be the broker:"
+                " remove it, or forbid others to write there (chmod go-w)."
+            ]
+        )
 
 
 def _kept(path: Path, make: Callable[[], str]) -> str:
@@ -255,7 +273,7 @@ def broker_socket(config: Config) -> Path:
     if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
         return path
     name = hashlib.sha256(os.fsencode(config.data_dir)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"tweeter-{os.getuid()}-{name}.sock"
+    return Path(tempfile.gettempdir()) / f"tweeter-{os.getuid()}-{name}" / "broker.sock"
 
 
 def broker_url(config: Config) -> str:

@@ -89,7 +89,7 @@ def picture_host(url: str) -> str:
     return found["host"].lower() if found else ""
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what begins so
+_FORMULA = (*"=+-@\t\r\n", *"＝＋－＠")  # a spreadsheet would compute what begins so
 
 
 def cell(text: str) -> str:
