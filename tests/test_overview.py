@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert, update
 from tests.store.posts import post, store
 from tweeter.statistics import report, spans, summary
 from tweeter.statistics.volume import Question
-from tweeter.store import keywords, ledger, streams
+from tweeter.store import coverage, keywords, ledger, retention, streams
 from tweeter.store.cells import DAY, HOUR, US
 from tweeter.store.engine import writing
 from tweeter.store.keywords import KeywordRow, Options
@@ -143,3 +143,29 @@ def test_what_is_usual_is_no_spike_after_a_pause(engine: Engine) -> None:
     store(engine, lease, *(post(n, occurred_at=at) for n, at in enumerate(times)))
     assert not page(engine, held(engine, row, "paused", pause), NOW - DAY).spikes
     assert page(engine, row, NOW - DAY).rate.usual == 25
+
+
+@pytest.mark.parametrize(("keep_days", "usual"), [(40, 25), (9, None)])
+def test_time_whose_posts_were_deleted_is_no_time_without_posts(
+    engine: Engine, keep_days: int, usual: int | None
+) -> None:
+    """A keyword's own days delete its posts: nothing is usual by that, and nothing was zero."""
+    begin = NOW - NOW % HOUR
+    gap = (begin - 60 * DAY, begin - 50 * DAY)
+    lease, row = live(engine, "b", "bluesky", [gap]), added(engine, "storm")
+    hours = [begin - week * WEEK - n * HOUR for week in range(10) for n in range(7)]
+    times = [hour * US + n for hour in hours for n in range(25)]
+    store(engine, lease, *(post(n, occurred_at=at) for n, at in enumerate(times)))
+    keywords.edit(engine, row.id, "storm", Options(keep_days=keep_days))
+    assert retention.run(engine, {}) == (25 * sum(at < NOW - keep_days * DAY for at in hours), True)
+    row = keywords.get(engine, row.id)
+    (line,) = summary.of_keywords(engine, [row], NOW).lines
+    found = page(engine, row, begin - 63 * DAY)
+    assert (line.usual, found.rate.usual, found.spikes) == (usual, usual, [])
+    (stack,) = found.volume.stacks
+    span, deleted_until = found.volume.span, time.time() - keep_days * DAY
+    gone = [n for n, start in enumerate(span.starts()) if start + span.size <= deleted_until]
+    assert (stack.unknown, any(stack.posts[: len(gone)])) == (gone, False)
+    assert found.volume.figure.covered == line.figure.covered == 1  # the gap went with its posts
+    (here,) = coverage.of_keyword(engine, row.id)
+    assert [one.state for one in here.stretches] == ["deleted", "live"]

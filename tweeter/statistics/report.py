@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter import texts
+from tweeter.records import now_us
 from tweeter.statistics import narrowed, spans, spikes
 from tweeter.statistics.keeping import Keeper
 from tweeter.statistics.narrowed import Narrowed
@@ -60,8 +61,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 def seen(engine: Engine, row: KeywordRow, span: Span) -> Seen:
     """What was covered of a keyword's time."""
-    created_s, until = row.created_at // US, span.asked[1]
-    first = max(created_s - created_s % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - 2 * HOUR)
+    began, until = coverage.known_from(row.created_at, row.keep_days, now_us()) // US, span.asked[1]
+    first = max(began - began % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - 2 * HOUR)
     first -= first % HOUR  # a span may begin at any minute
     whole = coverage.of_keyword(engine, row.id, min(first, span.asked[0]) * US, until * US)
     return Seen(

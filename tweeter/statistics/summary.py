@@ -7,9 +7,10 @@ from typing import TypeVar
 import msgspec
 from sqlalchemy import Engine
 
+from tweeter.records import now_us
 from tweeter.statistics import spikes, unseen
 from tweeter.statistics.spans import WEEK
-from tweeter.store import coverages, demo, figures, sums
+from tweeter.store import coverage, coverages, demo, figures, sums
 from tweeter.store.cells import DAY, HOUR, US
 from tweeter.store.coverage import Coverage
 from tweeter.store.figures import Figure
@@ -130,7 +131,10 @@ def _usual(
 
     covered: of `_weeks_before`.
     """
-    old = [row for row in rows if row.created_at // US <= hour - spikes.LEARNED_DAYS * DAY]
+    known_from = {
+        row.id: coverage.known_from(row.created_at, row.keep_days, now_us()) // US for row in rows
+    }
+    old = [row for row in rows if known_from[row.id] <= hour - spikes.LEARNED_DAYS * DAY]
     starts = spikes.hours_like(hour)
     counted = sums.at_hours(engine, [row.id for row in old], starts)
     untaught = _each_once(unseen.untaught)
@@ -140,7 +144,7 @@ def _usual(
         known = {
             start: counted.get((row.id, start), 0)
             for start in starts
-            if start >= row.created_at // US
+            if start >= known_from[row.id]
         }
         normal = spikes.usual(known, hour, skip)
         if normal.hours:

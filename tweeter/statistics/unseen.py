@@ -136,9 +136,11 @@ def _both(one: Sequence[Times], other: Sequence[Times]) -> list[Times]:
 
 
 def pauses(found: Sequence[Coverage]) -> list[Band]:
-    """Where a person had the keyword paused or removed, on all of its streams."""
+    """Where a person had the keyword paused or removed, or its posts were deleted, on all of its
+    streams.
+    """
     first, *rest = [
-        [stretch for stretch in one.stretches if stretch.state in ("paused", "removed")]
+        [stretch for stretch in one.stretches if stretch.state in ("paused", "removed", "deleted")]
         for one in found
     ] or [[]]
     return [

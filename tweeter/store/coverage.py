@@ -3,7 +3,8 @@
 A stretch is one of:
     covered    the stream was live and the keyword followed, or what was missed was had later
     missed     down, limited, waiting or out of the window, and not repaired (yet)
-    not_followed   before the keyword (or the stream) began, or while it was paused
+    not_followed   before the keyword (or the stream) began, while it was paused, or so long ago
+               that its posts of then were deleted
 It is put together from the streams' ledger, the keywords' own, and finished look-backs.
 """
 
@@ -26,12 +27,12 @@ from sqlalchemy import (
 )
 
 from tweeter.store import keyword_ledger, known, ledger
-from tweeter.store.cells import MINUTE, TOTAL_SIZES, US
+from tweeter.store.cells import DAY, MINUTE, TOTAL_SIZES, US
 from tweeter.store.engine import once, reading
 from tweeter.store.keyword_ledger import Pause
 from tweeter.store.ledger import Interval
 from tweeter.store.schema import jobs, streams, totals, volumes
-from tweeter.texts import say
+from tweeter.texts import counted, say
 
 HAD_LATER = ("replayed", "repaired")
 WITHOUT_TIME = ("replay", "demo")  # a file and an invention have no minutes to cover
@@ -72,6 +73,7 @@ class _Row(msgspec.Struct, frozen=True):
     id: int
     networks: tuple[str, ...]
     created_at: int
+    deleted: list[Stretch]
 
 
 def of_keyword(engine: Engine, keyword_id: int, since: int = 0, until: int = 0) -> list[Coverage]:
@@ -80,8 +82,9 @@ def of_keyword(engine: Engine, keyword_id: int, since: int = 0, until: int = 0) 
         found = known.keyword(connection, keyword_id)
         if found is None:
             return []
-        row = _Row(found["id"], tuple(found["networks"].split()), found["created_at"])
         now = known.now(connection)
+        gone = deleted(found["created_at"], found["keep_days"], now)
+        row = _Row(found["id"], tuple(found["networks"].split()), found["created_at"], gone)
         until = min(until or now, now)
         return [
             _coverage(connection, stream, row, since or row.created_at, until)
@@ -128,6 +131,7 @@ def _coverage(
         line = over(line, of_pauses(pauses, stream["network"], keyword.created_at, until))
         had = look_backs(connection, stream["id"])
         line = over(line, [stretch for ids, stretch in had if keyword.id in ids])
+        line = over(line, keyword.deleted)
     return _summed(stream["name"], stream["network"], line)
 
 
@@ -201,6 +205,25 @@ def of_pauses(pauses: Sequence[Pause], network: str, created_at: int, until: int
         until=created_at,
     )
     return [*found, before]
+
+
+def known_from(created_at: int, keep_days: int, now: int) -> int:
+    """Since when a keyword's posts can be here: its own days delete those of before."""
+    return max(created_at, now - keep_days * DAY * US) if keep_days else created_at
+
+
+def deleted(created_at: int, keep_days: int, now: int) -> list[Stretch]:
+    """The time of a keyword whose posts its own days have deleted: it lies over all else."""
+    until = known_from(created_at, keep_days, now)
+    if until == created_at:
+        return []
+    words = counted(
+        "The keyword's posts of then were deleted: they are kept for %(count)s day.",
+        "The keyword's posts of then were deleted: they are kept for %(count)s days.",
+        keep_days,
+    )
+    gone = _unfollowed(created_at, until)
+    return [msgspec.structs.replace(gone, state="deleted", words=words)]
 
 
 def look_backs(connection: Connection, stream_id: int) -> list[tuple[set[int], Stretch]]:

@@ -12,7 +12,16 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from tweeter.store import keyword_ledger, known
-from tweeter.store.coverage import Coverage, Stretch, counts, line_of, look_backs, of_pauses, over
+from tweeter.store.coverage import (
+    Coverage,
+    Stretch,
+    counts,
+    deleted,
+    line_of,
+    look_backs,
+    of_pauses,
+    over,
+)
 from tweeter.store.engine import chunks, reading
 from tweeter.store.keyword_ledger import Pause
 from tweeter.store.schema import keywords
@@ -116,7 +125,8 @@ def of_keywords(
     found = {}
     for row in rows:
         begin = since or row["created_at"]
-        found[row["id"]] = _figure(row, begin, until, lines, pauses.get(row["id"], []))
+        gone = deleted(row["created_at"], row["keep_days"], now)
+        found[row["id"]] = _figure(row, (begin, until), lines, pauses.get(row["id"], []), gone)
     return found
 
 
@@ -131,19 +141,24 @@ def _rows(connection: Connection, keyword_ids: Sequence[int]) -> list[Mapping[An
         return [one] if one is not None else []
     found: list[Mapping[Any, Any]] = []
     for some in chunks(keyword_ids):
-        statement = select(keywords.c.id, keywords.c.networks, keywords.c.created_at)
+        names = "id", "networks", "created_at", "keep_days"
+        statement = select(*(keywords.c[name] for name in names))
         found += connection.execute(statement.where(keywords.c.id.in_(some))).mappings().all()
     return found
 
 
 def _figure(
-    row: Mapping[Any, Any], since: int, until: int, lines: Sequence[_Line], pauses: Sequence[Pause]
+    row: Mapping[Any, Any],
+    times: tuple[int, int],
+    lines: Sequence[_Line],
+    pauses: Sequence[Pause],
+    gone: Sequence[Stretch],
 ) -> Figure:
     networks, covered, missed = row["networks"].split(), 0, 0
     for line in lines:
         if networks and line.network not in networks:
             continue
-        for piece in _own(row, line, since, until, pauses):
+        for piece in over(_own(row, line, times, pauses), gone):
             if piece.state == _THE_STREAMS:
                 more = line.between(piece.since, piece.until)
             else:
@@ -158,9 +173,10 @@ _THE_STREAMS = "as the stream was"
 
 
 def _own(
-    row: Mapping[Any, Any], line: _Line, since: int, until: int, pauses: Sequence[Pause]
+    row: Mapping[Any, Any], line: _Line, times: tuple[int, int], pauses: Sequence[Pause]
 ) -> list[Stretch]:
     """What the keyword's own ledger says of the range: a few pieces, the rest is the stream's."""
+    since, until = times
     rest = Stretch(verdict="", state=_THE_STREAMS, outcome="", words="", since=since, until=until)
     own = over(
         [rest] if until > since else [],
