@@ -145,19 +145,25 @@ def test_what_is_usual_is_no_spike_after_a_pause(engine: Engine) -> None:
     assert page(engine, row, NOW - DAY).rate.usual == 25
 
 
+@pytest.mark.parametrize("days", ["the keyword's", "the network's"])
 @pytest.mark.parametrize(("keep_days", "usual"), [(40, 25), (9, None)])
 def test_time_whose_posts_were_deleted_is_no_time_without_posts(
-    engine: Engine, keep_days: int, usual: int | None
+    engine: Engine, keep_days: int, usual: int | None, days: str
 ) -> None:
-    """A keyword's own days delete its posts: nothing is usual by that, and nothing was zero."""
+    """Neither is it usual then that nothing is said."""
     begin = NOW - NOW % HOUR
     gap = (begin - 60 * DAY, begin - 50 * DAY)
     lease, row = live(engine, "b", "bluesky", [gap]), added(engine, "storm")
     hours = [begin - week * WEEK - n * HOUR for week in range(10) for n in range(7)]
     times = [hour * US + n for hour in hours for n in range(25)]
     store(engine, lease, *(post(n, occurred_at=at) for n, at in enumerate(times)))
-    keywords.edit(engine, row.id, "storm", Options(keep_days=keep_days))
-    assert retention.run(engine, {}) == (25 * sum(at < NOW - keep_days * DAY for at in hours), True)
+    of_network = {"bluesky": keep_days, "x": 3} if days == "the network's" else {}
+    own = Options(keep_days=0 if of_network else keep_days)
+    keywords.edit(engine, row.id, "storm", own)
+    assert retention.run(engine, of_network) == (
+        25 * sum(at < NOW - keep_days * DAY for at in hours),
+        True,
+    )
     row = keywords.get(engine, row.id)
     (line,) = summary.of_keywords(engine, [row], NOW).lines
     found = page(engine, row, begin - 63 * DAY)

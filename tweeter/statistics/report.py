@@ -8,7 +8,6 @@ import msgspec
 from sqlalchemy import Engine
 
 from tweeter import texts
-from tweeter.records import now_us
 from tweeter.statistics import narrowed, spans, spikes
 from tweeter.statistics.keeping import Keeper
 from tweeter.statistics.narrowed import Narrowed
@@ -25,9 +24,10 @@ from tweeter.statistics.spike_cards import SpikeCard, spike_cards
 from tweeter.statistics.unseen import untaught
 from tweeter.statistics.voice import Voice
 from tweeter.statistics.volume import Question, Volume, by_hour, volume
-from tweeter.store import coverage, sums
+from tweeter.store import coverage, known, sums
 from tweeter.store.cells import HOUR, US
 from tweeter.store.coverage import Coverage
+from tweeter.store.engine import reading
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.sums import SERIES, Narrow
 
@@ -61,7 +61,10 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 def seen(engine: Engine, row: KeywordRow, span: Span) -> Seen:
     """What was covered of a keyword's time."""
-    began, until = coverage.known_from(row.created_at, row.keep_days, now_us()) // US, span.asked[1]
+    with reading(engine) as connection:
+        kept = known.kept(connection)
+    began = kept.since(row.created_at, row.keep_days, row.networks.split()) // US
+    until = span.asked[1]
     first = max(began - began % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - 2 * HOUR)
     first -= first % HOUR  # a span may begin at any minute
     whole = coverage.of_keyword(engine, row.id, min(first, span.asked[0]) * US, until * US)

@@ -7,12 +7,12 @@ from typing import TypeVar
 import msgspec
 from sqlalchemy import Engine
 
-from tweeter.records import now_us
 from tweeter.statistics import spikes, unseen
 from tweeter.statistics.spans import WEEK
-from tweeter.store import coverage, coverages, demo, figures, sums
+from tweeter.store import coverages, demo, figures, known, sums
 from tweeter.store.cells import DAY, HOUR, US
 from tweeter.store.coverage import Coverage
+from tweeter.store.engine import reading
 from tweeter.store.figures import Figure
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.sums import Cell, Times
@@ -131,8 +131,11 @@ def _usual(
 
     covered: of `_weeks_before`.
     """
+    with reading(engine) as connection:
+        kept = known.kept(connection)
     known_from = {
-        row.id: coverage.known_from(row.created_at, row.keep_days, now_us()) // US for row in rows
+        row.id: kept.since(row.created_at, row.keep_days, row.networks.split()) // US
+        for row in rows
     }
     old = [row for row in rows if known_from[row.id] <= hour - spikes.LEARNED_DAYS * DAY]
     starts = spikes.hours_like(hour)
@@ -141,12 +144,12 @@ def _usual(
     found = {}
     for row in old:
         skip = frozenset[int]().union(*(untaught(of_week[row.id]) for of_week in covered))
-        known = {
+        hours = {
             start: counted.get((row.id, start), 0)
             for start in starts
             if start >= known_from[row.id]
         }
-        normal = spikes.usual(known, hour, skip)
+        normal = spikes.usual(hours, hour, skip)
         if normal.hours:
             found[row.id] = normal
     return found

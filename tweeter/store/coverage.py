@@ -27,12 +27,13 @@ from sqlalchemy import (
 )
 
 from tweeter.store import keyword_ledger, known, ledger
-from tweeter.store.cells import DAY, MINUTE, TOTAL_SIZES, US
+from tweeter.store.cells import MINUTE, TOTAL_SIZES, US
 from tweeter.store.engine import once, reading
 from tweeter.store.keyword_ledger import Pause
+from tweeter.store.known import Kept
 from tweeter.store.ledger import Interval
 from tweeter.store.schema import jobs, streams, totals, volumes
-from tweeter.texts import counted, say
+from tweeter.texts import say
 
 HAD_LATER = ("replayed", "repaired")
 WITHOUT_TIME = ("replay", "demo")  # a file and an invention have no minutes to cover
@@ -73,7 +74,7 @@ class _Row(msgspec.Struct, frozen=True):
     id: int
     networks: tuple[str, ...]
     created_at: int
-    deleted: list[Stretch]
+    keep_days: int
 
 
 def of_keyword(engine: Engine, keyword_id: int, since: int = 0, until: int = 0) -> list[Coverage]:
@@ -82,9 +83,9 @@ def of_keyword(engine: Engine, keyword_id: int, since: int = 0, until: int = 0) 
         found = known.keyword(connection, keyword_id)
         if found is None:
             return []
+        times = found["created_at"], found["keep_days"]
+        row = _Row(found["id"], tuple(found["networks"].split()), *times)
         now = known.now(connection)
-        gone = deleted(found["created_at"], found["keep_days"], now)
-        row = _Row(found["id"], tuple(found["networks"].split()), found["created_at"], gone)
         until = min(until or now, now)
         return [
             _coverage(connection, stream, row, since or row.created_at, until)
@@ -131,7 +132,8 @@ def _coverage(
         line = over(line, of_pauses(pauses, stream["network"], keyword.created_at, until))
         had = look_backs(connection, stream["id"])
         line = over(line, [stretch for ids, stretch in had if keyword.id in ids])
-        line = over(line, keyword.deleted)
+        kept, times = known.kept(connection), (keyword.created_at, keyword.keep_days)
+        line = over(line, deleted(kept, *times, stream["network"]))
     return _summed(stream["name"], stream["network"], line)
 
 
@@ -207,21 +209,12 @@ def of_pauses(pauses: Sequence[Pause], network: str, created_at: int, until: int
     return [*found, before]
 
 
-def known_from(created_at: int, keep_days: int, now: int) -> int:
-    """Since when a keyword's posts can be here: its own days delete those of before."""
-    return max(created_at, now - keep_days * DAY * US) if keep_days else created_at
-
-
-def deleted(created_at: int, keep_days: int, now: int) -> list[Stretch]:
-    """The time of a keyword whose posts its own days have deleted: it lies over all else."""
-    until = known_from(created_at, keep_days, now)
+def deleted(kept: Kept, created_at: int, keep_days: int, network: str) -> list[Stretch]:
+    """The time of which a keyword's posts on a network are deleted: it lies over all else."""
+    until = kept.since(created_at, keep_days, (network,))
     if until == created_at:
         return []
-    words = counted(
-        "The keyword's posts of then were deleted: they are kept for %(count)s day.",
-        "The keyword's posts of then were deleted: they are kept for %(count)s days.",
-        keep_days,
-    )
+    words = say("Posts of then were deleted, as old as they are.")
     gone = _unfollowed(created_at, until)
     return [msgspec.structs.replace(gone, state="deleted", words=words)]
 

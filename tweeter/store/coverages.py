@@ -26,13 +26,14 @@ def of_keywords(
     with reading(engine) as connection:
         ids = {row["name"]: row["id"] for row in known.streams(connection)}
         had = {one.stream: coverage.look_backs(connection, ids[one.stream]) for one in streams}
-        now = known.now(connection)
         pauses = keyword_ledger.of_keywords(connection, [row.id for row in rows], since, until)
+        kept = known.kept(connection)
 
     def laid_over(row: KeywordRow, one: Coverage) -> list[Stretch]:
         its = [stretch for ids_of, stretch in had[one.stream] if row.id in ids_of]
         held = coverage.of_pauses(pauses.get(row.id, []), one.network, row.created_at, until)
-        return [*held, *its, *coverage.deleted(row.created_at, row.keep_days, now)]
+        gone = coverage.deleted(kept, row.created_at, row.keep_days, one.network)
+        return [*held, *its, *gone]
 
     found: list[Found] = [{} for _ in stretches]
     inside = [coverage.between(streams, *times) for times in stretches]

@@ -24,6 +24,7 @@ from tweeter.store.coverage import (
 )
 from tweeter.store.engine import chunks, reading
 from tweeter.store.keyword_ledger import Pause
+from tweeter.store.known import Kept
 from tweeter.store.schema import keywords
 from tweeter.texts import counted
 
@@ -122,11 +123,11 @@ def of_keywords(
             if counts(stream)
         ]
         pauses = keyword_ledger.of_keywords(connection, keyword_ids, first, until)
+        kept = known.kept(connection)
     found = {}
     for row in rows:
         begin = since or row["created_at"]
-        gone = deleted(row["created_at"], row["keep_days"], now)
-        found[row["id"]] = _figure(row, (begin, until), lines, pauses.get(row["id"], []), gone)
+        found[row["id"]] = _figure(row, (begin, until), lines, pauses.get(row["id"], []), kept)
     return found
 
 
@@ -152,12 +153,13 @@ def _figure(
     times: tuple[int, int],
     lines: Sequence[_Line],
     pauses: Sequence[Pause],
-    gone: Sequence[Stretch],
+    kept: Kept,
 ) -> Figure:
     networks, covered, missed = row["networks"].split(), 0, 0
     for line in lines:
         if networks and line.network not in networks:
             continue
+        gone = deleted(kept, row["created_at"], row["keep_days"], line.network)
         for piece in over(_own(row, line, times, pauses), gone):
             if piece.state == _THE_STREAMS:
                 more = line.between(piece.since, piece.until)

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, RowMapping, Select, bindparam, select
 
+from tweeter.store.cells import DAY, US
 from tweeter.store.engine import db_now, once
-from tweeter.store.schema import keywords
+from tweeter.store.schema import DELETED, keywords, positions
 from tweeter.store.schema import streams as stream_table
 
 
@@ -15,6 +17,36 @@ def now(connection: Connection) -> int:
     return once(
         connection, "now", lambda: int(connection.execute(select(db_now(connection))).scalar_one())
     )
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What is deleted by now as too old. gone: by network, posts of before that moment."""
+
+    now: int
+    gone: Mapping[str, int]
+
+    def since(self, created_at: int, keep_days: int, networks: Sequence[str] = ()) -> int:
+        """The moment from which a keyword has all posts that came, on these networks (none: all).
+
+        Its own days delete those of before, and the days of the networks.
+        """
+        theirs = [at for name, at in self.gone.items() if not networks or name in networks]
+        own = [self.now - keep_days * DAY * US] if keep_days else []
+        return max([created_at, *own, *theirs])
+
+
+def kept(connection: Connection) -> Kept:
+    """What was deleted as too old."""
+
+    def read() -> Kept:
+        rows = connection.execute(_deleted)
+        gone = {row.name.removeprefix(DELETED): int(row.value) for row in rows}
+        return Kept(now=now(connection), gone=gone)
+
+    return once(connection, "kept", read)
+
+
+_deleted = select(positions).where(positions.c.name.startswith(DELETED))
 
 
 def streams(connection: Connection) -> Sequence[RowMapping]:

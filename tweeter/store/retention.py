@@ -9,13 +9,13 @@ import time
 from collections.abc import Mapping
 
 import msgspec
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, update
 
 from tweeter.moments import DAY_US
 from tweeter.store import feed, jobs, rollups
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
 from tweeter.store.keywords import KeywordRow
-from tweeter.store.schema import keywords, matches, posts
+from tweeter.store.schema import DELETED, keywords, matches, positions, posts
 
 STEP_POSTS = 500  # a transaction's length: a few hundredths of a second
 RUN_S = 3.0
@@ -85,8 +85,18 @@ def _step_of_network(engine: Engine, network: str, days: int) -> int:
         ids = rollups.hold(connection, connection.execute(old).scalars())
         if not ids:
             return 0
-        feed.publish(connection, jobs.forget(connection, ids), now)
+        gone = jobs.forget(connection, ids)
+        _note(connection, network, now - days * DAY_US)
+        feed.publish(connection, gone, now)
         return len(ids)
+
+
+def _note(connection: Connection, network: str, until: int) -> None:
+    """Statistics are to know that posts of before are not all that came."""
+    name = f"{DELETED}{network}"
+    insert_new(connection, positions, [{"name": name, "value": 0}], unique=("name",))
+    mine = positions.c.name == name, positions.c.value < until
+    connection.execute(update(positions).where(*mine).values(value=until))
 
 
 @repeated

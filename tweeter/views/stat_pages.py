@@ -1,5 +1,6 @@
 """The statistics on a keyword's page: what the address asks, and the pictures of the answer."""
 
+from collections.abc import Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from tweeter.statistics.spans import PRESETS, Span
 from tweeter.statistics.volume import Question, Volume
 from tweeter.store import expressions
 from tweeter.store.cells import MINUTE, US
+from tweeter.store.coverage import Coverage
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.posts import StoredPost
 from tweeter.store.sums import SERIES
@@ -45,8 +47,13 @@ def of_keyword(row: KeywordRow, wrong: TweeterError | None) -> dict[str, Any]:
         "only": asked.only,
         "only_of": asked.only_of,
         "carried": cache(asked.carried),  # the same keywords stand under many posts
-        "choices": _choices(row, question, found) | {"wrong": wrong},
+        "choices": _choices(row, question, found)
+        | {"wrong": wrong, "is_deleted": _is_deleted(covered.asked)},
     }
+
+
+def _is_deleted(covered: Sequence[Coverage]) -> bool:
+    return any(stretch.state == "deleted" for one in covered for stretch in one.stretches)
 
 
 def examples(found: Report) -> list[StoredPost]:
