@@ -103,6 +103,22 @@ def test_compared_series_are_indexed_to_their_own_means(
     assert "no post to compare with" in empty.text
 
 
+def test_indexes_are_as_exact_in_the_table_for_spreadsheets(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm, since = keywords.add(engine, "storm").id, (AT // HOUR_US + 1) * HOUR_US
+    moments = [since + n * 60 * US for n in (*range(4), *[7] * 7)]
+    store(engine, follow(engine), *(post(n, occurred_at=at) for n, at in enumerate(moments)))
+    asked = f"from={iso(since)}&to={iso(since + 24 * HOUR_US)}&bucket=60&scale=index&by=nothing"
+    (one,) = client.get(f"/api/v1/keywords/{storm}/statistics?{asked}").json["statistics"][
+        "volume"
+    ]["indexes"]
+    data = client.get(f"/api/v1/keywords/{storm}/chart.csv?{asked}").text.splitlines()
+    told = [float(line.split(",")[2] or 0) for line in data[1:]]
+    assert told == one["values"]
+    assert max(told) == 91_636.36
+
+
 def test_a_network_and_a_kind_keep_their_colour_whatever_is_shown(
     engine: Engine, client: FlaskClient
 ) -> None:

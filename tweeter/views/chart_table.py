@@ -92,7 +92,7 @@ def as_csv(found: Volume, names: Mapping[str, str]) -> Iterator[str]:
     yield _line(["from", *called, *indexes, "not covered", "notes"])
     for row in rows(found):
         notes = cell(" | ".join(_words(one) for one in row.notes))
-        index = ["" if value is None else f"{value:g}" for value in row.index]
+        index = ["" if value is None else f"{value:.15g}" for value in row.index]
         posts = ["" if value is None else str(value) for value in row.posts]
         yield _line([iso(row.start * US), *posts, *index, row.missed, notes])
 
