@@ -1,5 +1,7 @@
 """Share of voice: only where every keyword was covered, and said where not."""
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, update
@@ -159,3 +161,13 @@ def test_what_cannot_be_shared_is_said(client: FlaskClient, three: list[int]) ->
     assert client.get(f"/api/v1/overview/shares?{asked([1, 99])}").status_code == 404
     assert client.get(f"/?{asked([1, 99])}").status_code == 404
     assert "Choose two keywords or more" in client.get("/").text
+
+
+def test_the_first_row_begins_where_the_time_shown_does(
+    client: FlaskClient, three: list[int]
+) -> None:
+    since = iso((START + 20 * 60) * US)
+    query = asked(three[:2]).replace(iso(START * US), since)
+    table = client.get(f"/?{query}").text.partition('<section id="shares"')[2]
+    first, second = re.findall(r'<th scope="row">[^<]*?(\d\d:\d\d:\d\d)</th>', table)[:2]
+    assert (first, second) == (since[11:19], iso((START + HOUR) * US)[11:19])

@@ -58,13 +58,13 @@ def _numbers(given: Sequence[str]) -> list[int]:
 
 
 def _table(found: Voice) -> list[dict[str, Any]]:
-    """A row a bucket: when it begins, whether it counts, and (share, posts) of each keyword."""
+    """A row a bucket: from when on, whether it counts, and (share, posts) of each keyword."""
     shares = found.shares()
     return [
         {
-            "start": start,
+            "start": found.span.inside(bucket)[0],
             "counts": found.counted[bucket],
             "cells": [(shares[n][bucket], one.posts[bucket]) for n, one in enumerate(found.series)],
         }
-        for bucket, start in enumerate(found.span.starts())
+        for bucket in range(found.span.count)
     ]
