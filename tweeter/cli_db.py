@@ -10,13 +10,15 @@ from tweeter.cli_ground import JSON, data, print_lines, say, set_up
 from tweeter.errors import ConfigError, StoreError
 from tweeter.store import migrate, move, revisions, search_texts, workers
 from tweeter.store.engine import make_engine
+from tweeter.texts import counted, joined, say
 
 
 def _refuse_beside_workers(engine: Engine) -> None:
     # Tables of another revision have no workers of this program.
     running = workers.alive(engine) if revisions.version(engine) == revisions.newest() else []
     if running:
-        raise StoreError(f"{len(running)} workers are running. Stop tweeter first.")
+        those = counted("%(count)s worker runs.", "%(count)s workers run.", len(running))
+        raise StoreError(joined(those, say("Stop tweeter first.")))
 
 
 @click.group()

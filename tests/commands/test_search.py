@@ -71,4 +71,4 @@ def test_the_index_is_deleted_only_where_it_is_off(
     assert len(found.stdout.splitlines()) == 2
     workers.beat(person.engine, owner(), "worker1@here")
     wrong = person.run("db", "drop-index", "--yes")
-    assert (wrong.exit_code, "1 workers are running" in wrong.stderr) == (2, True)
+    assert (wrong.exit_code, "1 worker runs. Stop tweeter first." in wrong.stderr) == (2, True)
