@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, update
 
 from tests.store.posts import AT, post, removal, store, take
 from tweeter import columns
@@ -200,6 +201,24 @@ def test_decks_are_kept_by_name(engine: Engine) -> None:
     assert decks.remove(engine, deck.id).columns == (Column(),)
     with pytest.raises(decks.DeckNotFound):
         decks.get(engine, deck.id)
+
+
+def test_two_changes_of_a_deck_at_once_do_not_undo_each_other(engine: Engine) -> None:
+    deck = decks.add(engine, "Floods", [Column()])
+    two = [Column(), Column(of="keyword:2")]
+    with ThreadPoolExecutor(2) as pool:
+        with writing(engine) as connection:
+            connection.execute(update(deck_table).values(changed_at=deck_table.c.changed_at))
+            changes = [
+                pool.submit(decks.change, engine, deck.id, name="Storms", seen_at=deck.changed_at),
+                pool.submit(decks.change, engine, deck.id, columns=two, seen_at=deck.changed_at),
+            ]
+            time.sleep(0.3)
+        errors = [change.exception(timeout=20) for change in changes]
+    assert sorted(type(error) for error in errors if error) == [decks.DeckChanged]
+    found = decks.get(engine, deck.id)
+    assert (found.name == "Storms") == (errors[0] is None)
+    assert (len(found.columns) == 2) == (errors[1] is None)
 
 
 def test_the_backlog_and_the_stream_show_the_same_posts_whatever_is_asked(engine: Engine) -> None:

@@ -88,8 +88,7 @@ def _changed(engine: Engine, row: KeywordRow, as_json: bool) -> None:
 def add(expression: str, networks: tuple[str, ...], as_json: bool, **numbers: int | None) -> None:
     """Follow EXPRESSION, such as '(storm OR flood) NOT sale'."""
     config, engine = set_up()
-    given = {name: value or 0 for name, value in numbers.items()}
-    options = Options(networks=_chosen(networks), **given)
+    options = Options(networks=_chosen(networks), **numbers)
     with pointing_at(expression):
         row = names.add(engine, config, expression, options)
     _changed(engine, row, as_json)
@@ -123,11 +122,9 @@ def edit(
     row = keywords.get(engine, keyword_id)
     if expression is None and not networks and all(n is None for n in numbers.values()):
         raise ConfigError(["Nothing to change: give an EXPRESSION or one of the options."])
-    kept = {name: getattr(row, name) if n is None else n for name, n in numbers.items()}
-    chosen = _chosen(networks) if networks else tuple(row.networks.split())
-    expression = row.expression if expression is None else expression
-    with pointing_at(expression):
-        row = names.edit(engine, config, keyword_id, expression, Options(networks=chosen, **kept))
+    options = Options(networks=_chosen(networks) if networks else None, **numbers)
+    with pointing_at(row.expression if expression is None else expression):
+        row = names.edit(engine, config, keyword_id, expression, options)
     _changed(engine, row, as_json)
     _say_names(engine, row)
 

@@ -33,7 +33,7 @@ def add(
     options: Options = Options(),  # noqa: B008 (frozen)
 ) -> KeywordRow:
     """`keywords.add`, with its accounts looked up; raises the same, at a name that is none's."""
-    answers = look_up(engine, config, expression, options.networks)
+    answers = look_up(engine, config, expression, options.networks or ())
     return keywords.add(
         engine, expression, options, max_keywords=config.max_keywords, answers=answers
     )
@@ -43,13 +43,14 @@ def edit(
     engine: Engine,
     config: Config,
     keyword_id: int,
-    expression: str,
-    options: Options | None = None,
+    expression: str | None,
+    options: Options = Options(),  # noqa: B008 (frozen)
 ) -> KeywordRow:
     """`keywords.edit`, likewise; names that the keyword has already keep their accounts."""
     row = keywords.get(engine, keyword_id)
-    networks = options.networks if options else row.networks.split()
-    answers = look_up(engine, config, expression, networks, keyword_id=keyword_id)
+    asked = row.expression if expression is None else expression
+    networks = row.networks.split() if options.networks is None else options.networks
+    answers = look_up(engine, config, asked, networks, keyword_id=keyword_id)
     return keywords.edit(engine, keyword_id, expression, options, answers)
 
 

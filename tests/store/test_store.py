@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -536,6 +537,21 @@ def test_a_demo_keyword_follows_no_network_and_stays_if_a_person_changed_it(
         (flood, False),
         (harbour, False),
     ]
+
+
+def test_a_demo_keyword_that_is_changed_while_the_demo_goes_stays(engine: Engine) -> None:
+    (harbour,) = demo.start(engine, ["harbour"])
+    kept: list[dict[int, str]] = []
+    edited = []
+
+    def edit() -> None:
+        with suppress(keywords.KeywordNotFound):  # SQLite lets in whom it likes
+            edited.append(keywords.edit(engine, harbour, "harbour OR port"))
+
+    at_once(engine, edit, lambda: kept.append(demo.remove(engine).kept))
+    assert kept == [{row.id: row.expression for row in edited}]
+    assert edited or engine.dialect.name == "sqlite"
+    assert [row.version for row in keywords.list_all(engine)] == [2] * len(edited)
 
 
 def test_the_same_keyword_twice_is_refused_with_its_number(engine: Engine) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 
 from tests.commands.conftest import follow
 from tests.store.posts import AT, post, store
+from tests.store.test_store import at_once
 from tweeter import problems
 from tweeter.sources.demo_words import DEMO_KEYWORDS
 from tweeter.store import keywords
@@ -140,6 +141,22 @@ def test_a_keyword_from_its_first_to_its_last_day(client: FlaskClient) -> None:
     assert client.post("/api/v1/keywords/1/restore", json={}).json["keyword"]["state"] == "active"
     shown = client.get("/api/v1/keywords/1").json
     assert shown["held"][0]["state"] == "pending"
+
+
+def test_changes_at_once_do_not_undo_each_other(app: Flask, engine: Engine) -> None:
+    keywords.add(engine, "storm", keywords.Options(networks=("x",)))
+    bodies = [{"day_budget": 5}, {"month_budget": 70}, {"expression": "flood"}, {"keep_days": 3}]
+    bodies += [{"networks": ["bluesky"]}]
+
+    def change(body: dict[str, Any]) -> int:
+        return app.test_client().patch("/api/v1/keywords/1", json=body).status_code
+
+    answers: list[int] = []
+    at_once(engine, *(lambda body=body: answers.append(change(body)) for body in bodies))
+    assert answers == [200] * len(bodies)
+    row = keywords.get(engine, 1)
+    assert (row.day_budget, row.month_budget, row.keep_days) == (5, 70, 3)
+    assert (row.expression, row.networks, row.version) == ("flood", "bluesky", 3)
 
 
 def test_a_syntax_error_has_its_position_and_a_hint(client: FlaskClient) -> None:

@@ -53,8 +53,11 @@ def _deck(row: Row[tuple[object, ...]]) -> Deck:
     return Deck(id=row.id, name=row.name, columns=columns, changed_at=row.changed_at)
 
 
-def _get(connection: Connection, deck_id: int) -> Deck:
-    row = connection.execute(select(decks).where(decks.c.id == deck_id)).first()
+def _get(connection: Connection, deck_id: int, *, lock: bool = False) -> Deck:
+    statement = select(decks).where(decks.c.id == deck_id)
+    if lock:  # two changes at once: the second one sees the first (SQLite: the write lock does it)
+        statement = statement.with_for_update()
+    row = connection.execute(statement).first()
     if row is None:
         raise DeckNotFound(deck_id)
     return _deck(row)
@@ -114,7 +117,7 @@ def change(
     DeckNotFound, DeckExists and DeckChanged.
     """
     with writing(engine) as connection:
-        deck = _get(connection, deck_id)
+        deck = _get(connection, deck_id, lock=True)
         if seen_at not in (0, deck.changed_at):
             raise DeckChanged(deck.name)
         name = deck.name if name is None else _checked(name)

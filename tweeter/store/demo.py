@@ -57,8 +57,7 @@ def remove(engine: Engine) -> Removed:
             streams.remove(connection, stream_id)
     while gone := _remove_posts(engine):
         removed += gone
-    with writing(engine) as connection:
-        return Removed(posts=removed, kept=_remove_keywords(connection))
+    return Removed(posts=removed, kept=_remove_keywords(engine))
 
 
 @repeated
@@ -75,7 +74,14 @@ def _remove_posts(engine: Engine) -> int:
         return len(ids)
 
 
-def _remove_keywords(connection: Connection) -> dict[int, str]:
+@repeated
+def _remove_keywords(engine: Engine) -> dict[int, str]:
+    with writing(engine) as connection:
+        keywords.hold(connection)
+        return _forget_keywords(connection)
+
+
+def _forget_keywords(connection: Connection) -> dict[int, str]:
     for table in (tombstones, hidden_authors):
         connection.execute(delete(table).where(table.c.network == NAME))
     kept = {}

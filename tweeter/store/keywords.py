@@ -59,17 +59,19 @@ class KeywordRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person chooses beside the expression; the defaults are no choice at all."""
+    """What a person chooses beside the expression; None: it stays as it is, of a new keyword 0."""
 
-    networks: tuple[str, ...] = ()  # (): all
-    day_budget: int = 0  # posts read at X a UTC day; 0: no limit
-    month_budget: int = 0
-    keep_days: int = 0  # 0: for ever
+    networks: tuple[str, ...] | None = None  # (): all
+    day_budget: int | None = None  # posts read at X a UTC day; 0: no limit
+    month_budget: int | None = None
+    keep_days: int | None = None  # 0: for ever
 
     def values(self) -> dict[str, Any]:
-        """As columns of the row."""
+        """As columns of the row: those that are chosen."""
         named = msgspec.structs.asdict(self)
-        return named | {"networks": " ".join(sorted(set(self.networks)))}
+        if self.networks is not None:
+            named["networks"] = " ".join(sorted(set(self.networks)))
+        return {name: value for name, value in named.items() if value is not None}
 
 
 def _row(row: Mapping[Any, Any]) -> KeywordRow:
@@ -134,7 +136,7 @@ def add(
     text = canonical(expression)
     with writing(engine) as connection:
         bump(connection)
-        _refuse_twin(connection, text, options.values()["networks"])
+        _refuse_twin(connection, text, options.values().get("networks", ""))
         if max_keywords:
             living = select(keywords.c.id).where(keywords.c.state != "removed")
             if len(connection.execute(living).all()) >= max_keywords:
@@ -181,30 +183,31 @@ def insert_row(
 def edit(
     engine: Engine,
     keyword_id: int,
-    expression: str,
-    options: Options | None = None,
+    expression: str | None,
+    options: Options = Options(),  # noqa: B008 (frozen)
     answers: Answers = NONE,
 ) -> KeywordRow:
     """Give a keyword another expression or other networks: a new version, matched again.
 
-    options=None leaves them as they are. Budgets and days are no new version; what stays the
-    same changes nothing. Raises as `add` does, KeywordNotFound and KeywordRemoved.
+    None leaves what there is. Budgets and days are no new version; what stays the same changes
+    nothing. Raises as `add` does, KeywordNotFound and KeywordRemoved.
     """
-    expression = typed(expression)
-    text = canonical(expression)
     with writing(engine) as connection:
         hold(connection)
         row = _get(connection, keyword_id)
         if row.state == "removed":
             raise KeywordRemoved(row.id, row.expression)
-        chosen = options.values() if options else {"networks": row.networks}
-        if options is not None:
+        chosen = options.values()
+        if chosen:
             bump(connection)
             connection.execute(update(keywords).where(keywords.c.id == keyword_id).values(chosen))
-        if row.expression == expression and row.networks == chosen["networks"]:
+        expression = row.expression if expression is None else typed(expression)
+        networks = chosen.get("networks", row.networks)
+        if row.expression == expression and row.networks == networks:
             return _get(connection, keyword_id)
         bump(connection)
-        _refuse_twin(connection, text, chosen["networks"], but=keyword_id)
+        text = canonical(expression)
+        _refuse_twin(connection, text, networks, but=keyword_id)
         now = connection.execute(select(db_now(connection))).scalar_one()
         connection.execute(
             update(keywords)

@@ -133,15 +133,13 @@ def one_keyword(keyword_id: int) -> Response:
 def change_keyword(keyword_id: int) -> Response:
     """Change expression, networks, budgets or days; what is not named stays."""
     body = body_of(ChangedKeyword)
-    row = keywords.get(engine(), keyword_id)
-    numbers = {
-        name: getattr(row, name) if getattr(body, name) is None else getattr(body, name)
-        for name in ("day_budget", "month_budget", "keep_days")
-    }
-    networks = row.networks.split() if body.networks is None else body.networks
-    expression = row.expression if body.expression is None else body.expression
-    options = Options(networks=tuple(networks), **numbers)
-    return _one(names.edit(engine(), config(), keyword_id, expression, options))
+    options = Options(
+        networks=None if body.networks is None else tuple(body.networks),
+        day_budget=body.day_budget,
+        month_budget=body.month_budget,
+        keep_days=body.keep_days,
+    )
+    return _one(names.edit(engine(), config(), keyword_id, body.expression, options))
 
 
 @api.delete("/keywords/<int:keyword_id>")

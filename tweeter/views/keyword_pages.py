@@ -126,7 +126,7 @@ def _wrong(error: TweeterError, expression: str) -> dict[str, Any]:
 def _preview(form: KeywordForm, keyword_id: int | None) -> dict[str, Any]:
     if not form.validate():
         return {"error": first_error(form)}
-    expression, networks = form.expression.data, form.options().networks
+    expression, networks = form.expression.data, tuple(form.networks.data or ())
     try:
         answers = names.look_up(engine(), config(), expression, networks, keyword_id=keyword_id)
         found = preview(
