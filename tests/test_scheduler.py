@@ -1,8 +1,9 @@
 """What the scheduler does in a tick, and hands out between two."""
 
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from tests.store.posts import post, store, take
 from tests.store.test_scale import begin, loaded
@@ -116,3 +117,23 @@ def test_a_server_that_no_settings_name_any_more_is_off_and_comes_back(
     assert ticks("two") == (False, "off")
     assert ticks() == (False, "off")
     assert ticks("one") == (True, "waiting")
+
+
+def test_a_tick_asks_no_more_for_a_network_that_is_off(engine: Engine, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def count(**environ: str) -> int:
+        made = configuration.load({"TWEETER_DATA_DIR": str(tmp_path)} | environ)
+        scheduler = Scheduler(engine, made, lambda *_: None)
+        scheduler.tick(100.0)
+        event.listen(engine, "before_cursor_execute", note)
+        scheduler.tick(102.0)
+        event.remove(engine, "before_cursor_execute", note)
+        return sum("FROM streams" in one for one in asked)
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        asked.append(statement)
+
+    on = count()
+    asked.clear()
+    assert count(TWEETER_BLUESKY_URL="") == on

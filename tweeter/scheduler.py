@@ -76,6 +76,8 @@ class Scheduler:
         self._installation = self._installation or installation_id(self._engine)
         asked = wanted(self._config, self._installation)
         for name, network, options, off in asked:
+            if streams.is_ensured(self._engine, name, options, off=off):
+                continue
             if not (off and streams.is_followed(self._engine, network)):  # as others' settings say
                 streams.ensure(self._engine, name, network, options, off=off)
         if self._config.mastodon_servers:

@@ -142,6 +142,20 @@ def test_only_one_of_many_gets_a_stream(engine: Engine) -> None:
         assert sum(pool.map(claim, range(8))) == 1
 
 
+def test_workers_that_make_a_stream_at_once_make_one(engine: Engine) -> None:
+    """At the first start of an installation each worker's first tick does so."""
+
+    def make(name: str, together: threading.Barrier) -> int:
+        together.wait(10)
+        return streams.ensure(engine, name, "bluesky", {})
+
+    with ThreadPoolExecutor(4) as pool:
+        for name in ("one", "two", "three"):
+            made = pool.map(make, [name] * 4, [threading.Barrier(4)] * 4)
+            assert len(set(made)) == 1
+    assert [found.name for found in streams.list_all(engine)] == ["one", "two", "three"]
+
+
 def test_a_batch_matched_with_old_keywords_is_matched_again(engine: Engine) -> None:
     lease = take(engine)
     old = Batch(items=[(post(1), ())], counts=Counter(), rejected=[], revision=0)

@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, delete, func, select, update
 
 from tweeter.errors import LeaseLost
 from tweeter.store import job_rows, known, ledger
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, Lease, is_dead
 from tweeter.store.schema import COUNTS, intervals, jobs, journals, quarantine, streams
 
@@ -74,7 +74,7 @@ def ensure(
     Returns its id. A stream that has ended (a file read to its end) is left as it is, and one
     that somebody follows is not switched off: another host may have what is missing here.
     """
-    encoded = msgspec.json.encode(dict(options)).decode()
+    encoded = _encoded(options)
     with reading(engine) as connection:  # it is asked every few seconds: take no lock in vain
         row = _by_name(connection, name)
     if row is not None and _settled(row, encoded, off):
@@ -94,6 +94,17 @@ def ensure(
             values["since"] = now
         connection.execute(update(streams).where(streams.c.id == row["id"]).values(values))
         return int(row["id"])
+
+
+def is_ensured(engine: Engine, name: str, options: Mapping[str, Any], *, off: str = "") -> bool:
+    """Whether `ensure` would change nothing."""
+    with reading(engine) as connection:
+        row = _by_name(connection, name)
+        return row is not None and _settled(row, _encoded(options), off)
+
+
+def _encoded(options: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(dict(options)).decode()
 
 
 def is_followed(engine: Engine, network: str) -> bool:
@@ -160,8 +171,10 @@ def _create(connection: Connection, name: str, network: str, options: str, off: 
     values |= {"owner": "", "lease_until": 0, "epoch": 0, "heartbeat_at": 0, "cursor": ""}
     values |= {"covered_until": 0, "failures": 0, "retry_at": 0, "last_post_at": 0}
     values |= {"state": "off" if off else "waiting", "since": now, "created_at": now}
-    values |= {"reason": off or "Waiting for a worker."}
-    return int(connection.execute(insert(streams).values(values)).inserted_primary_key[0])  # type: ignore[index]
+    values |= {"reason": off or "Waiting for a worker.", "memory": ""}
+    insert_new(connection, streams, [values], unique=("name",))  # others may do it just now
+    made = connection.execute(select(streams.c.id).where(streams.c.name == name))
+    return int(made.scalar_one())
 
 
 def list_all(engine: Engine) -> list[Stream]:
