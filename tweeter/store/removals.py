@@ -6,7 +6,7 @@ So does one with a version over all older ones: an edit that matched nothing is 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
 
 from tweeter.records import AccountChange, Post, Removal
 from tweeter.store import identities, rollups, search_texts
@@ -48,21 +48,21 @@ def keep_edits(connection: Connection, edited: Mapping[tuple[str, str], str], no
         {"network": network, "key": key, "reason": "edited", "at": now, "version": version}
         for (network, key), version in sorted(edited.items())
     ]
-    older = (tombstones.c.version != "") & (tombstones.c.version < bindparam("now_version"))
-    _bury(connection, rows, older)
+    _bury(connection, rows)
 
 
-def _bury(
-    connection: Connection, rows: Sequence[dict[str, Any]], replaced: ColumnElement[bool]
-) -> None:
-    """Insert tombstones; of those that are there, the rows take the place of some."""
-    new = set(insert_new(connection, tombstones, rows, unique=("network", "key")))
-    old = [row for row in rows if (row["network"], row["key"]) not in new]
-    if old:
-        mine = [tombstones.c[name] == bindparam(f"now_{name}") for name in ("network", "key")]
-        values: dict[str, Any] = {n: bindparam(f"now_{n}") for n in ("reason", "at", "version")}
-        statement = update(tombstones).where(*mine, replaced).values(values)
-        connection.execute(statement, [{f"now_{n}": row[n] for n in row} for row in old])
+def _bury(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert tombstones; they take the place of those of older versions."""
+    wanted = {(row["network"], row["key"]): row for row in rows}
+    new = insert_new(connection, tombstones, rows, unique=("network", "key"))
+    for some in chunks(wanted.keys() - set(new)):
+        which = among(connection, (tombstones.c.network, tombstones.c.key), some)
+        edits = select(tombstones).where(which, tombstones.c.version != "").with_for_update()
+        for old in connection.execute(edits).all():
+            row = wanted[old.network, old.key]
+            if not row["version"] or row["version"] > old.version:
+                mine = tombstones.c.network == row["network"], tombstones.c.key == row["key"]
+                connection.execute(update(tombstones).where(*mine).values(row))
 
 
 def hidden_authors(
@@ -99,7 +99,7 @@ def apply(connection: Connection, removed: Sequence[Removal], now: int) -> list[
         for r in removed
     }
     rows = [graves[name] for name in sorted(graves)]
-    _bury(connection, rows, tombstones.c.version != "")
+    _bury(connection, rows)
     reasons = {(r.network, key): r.reason for r in removed for key in _keys(connection, r)}
     changes: list[tuple[str, int]] = []
     for some in chunks(reasons):
