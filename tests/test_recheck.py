@@ -95,6 +95,19 @@ def claim(engine: Engine, *, anew: bool = False) -> past.Past:
     return job
 
 
+def die_after_commits(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if killed at the next commit after so many."""
+    commit, left = batches.commit, [count]
+
+    def dies(*given: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return commit(*given)
+
+    monkeypatch.setattr(batches, "commit", dies)
+
+
 def state(engine: Engine) -> Any:
     with reading(engine) as connection:
         return connection.execute(select(jobs).where(jobs.c.kind == "recheck")).one()
@@ -241,15 +254,7 @@ def test_a_recheck_that_is_killed_in_the_middle_goes_on_where_it_was(
     for one in found[::50]:
         sim.reading.removed[one["data"]["id"]] = "deleted"
     rechecks.ask(engine, lease.stream_id)
-    true, left = batches.commit, [2]
-
-    def dies(*given: Any) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        return true(*given)
-
-    monkeypatch.setattr(batches, "commit", dies)
+    die_after_commits(2, monkeypatch)
     old = claim(engine)
     with pytest.raises(KeyboardInterrupt):
         recheck.work(engine, x_settings(tmp_path, sim), old)

@@ -13,6 +13,7 @@ from tests.store.test_hostile import forbid
 from tests.test_recheck import (
     DAY_US,
     claim,
+    die_after_commits,
     receive,
     settings,
     take,
@@ -27,7 +28,6 @@ from tweeter.moments import iso
 from tweeter.pipeline import REFUSED
 from tweeter.records import now_us
 from tweeter.store import (
-    batches,
     coverage,
     keywords,
     ledger,
@@ -130,15 +130,7 @@ def test_a_search_that_is_killed_goes_on_and_pays_a_page_twice_at_most(
     sim.reading.thin = 40  # X may give fewer than were asked for
     stream, gap, *_ = a_gap(engine, sim)
     x_past.ask_repair(engine, gap)
-    true, left = batches.commit, [3]
-
-    def dies(*given: Any) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        return true(*given)
-
-    monkeypatch.setattr(batches, "commit", dies)
+    die_after_commits(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         x_search.work(engine, x_settings(tmp_path, sim), claim(engine))
     monkeypatch.undo()

@@ -66,6 +66,15 @@ def watched(context: Any, url: str, allowed: tuple[str, ...] = ()) -> Iterator[A
     assert not faults, faults
 
 
+@contextmanager
+def window(browser: Any, url: str) -> Iterator[Any]:
+    """A page, `watched`, of the size of a small laptop's."""
+    context = browser.new_context(viewport={"width": 1100, "height": 800})
+    with watched(context, url) as page:
+        yield page
+    context.close()
+
+
 def shots() -> Path:
     """The folder of the pictures that are kept for who wants to look."""
     folder = ROOT / "build" / "screenshots"

@@ -1,4 +1,4 @@
-"""The browser that several tests share."""
+"""The browser and the network that several tests share."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import lacking
+from tests.simulators.jetstream import JetstreamSimulator
+from tests.simulators.served import Served
 
 CHROMIUM = Path("/usr/bin/chromium")
 # What drops from a window's address field is two pages, which nobody sees here: 0.7 s of a
@@ -35,6 +37,13 @@ ARGUMENTS = [
     "--disable-sync",
     f"--disable-features={','.join([*ADDRESS_FIELD, *PLAYWRIGHTS])}",
 ]
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Any]:
+    """A simulated Jetstream."""
+    with Served(JetstreamSimulator()) as simulator:
+        yield simulator
 
 
 @pytest.fixture(scope="module")

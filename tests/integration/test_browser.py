@@ -11,16 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.browsers import HOSTILE, shot, watched
+from tests.integration.browsers import HOSTILE, shot, window
 from tests.integration.running import Running, wait_for
 from tests.simulators import jetstream
-from tests.simulators.served import Served
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Any]:
-    with Served(jetstream.JetstreamSimulator()) as simulator:
-        yield simulator
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +26,8 @@ def tweeter(tmp_path_factory: pytest.TempPathFactory, served: Any) -> Iterator[R
 @pytest.fixture
 def page(browser: Any, tweeter: Running) -> Iterator[Any]:
     """A page that must not log an error, nor send anything to a foreign host."""
-    context = browser.new_context(viewport={"width": 1100, "height": 800})
-    with watched(context, tweeter.url) as made:
+    with window(browser, tweeter.url) as made:
         yield made
-    context.close()
 
 
 def publish(served: Any, *texts: str, **record: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.browsers import shot, watched
+from tests.integration.browsers import shot, watched, window
 from tests.integration.running import Running, wait_for
 from tests.simulators import jetstream, x
 from tests.simulators.served import Served
@@ -24,12 +24,6 @@ FOCUS_IS_SEEN = """
 
 
 @pytest.fixture(scope="module")
-def bluesky() -> Iterator[Any]:
-    with Served(jetstream.JetstreamSimulator()) as simulator:
-        yield simulator
-
-
-@pytest.fixture(scope="module")
 def limited_x() -> Iterator[Any]:
     with Served(x.XSimulator(TOKEN)) as simulator:
         reset = {"x-rate-limit-reset": str(int(time.time()) + 800)}
@@ -39,29 +33,27 @@ def limited_x() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def tweeter(
-    tmp_path_factory: pytest.TempPathFactory, bluesky: Any, limited_x: Any
+    tmp_path_factory: pytest.TempPathFactory, served: Any, limited_x: Any
 ) -> Iterator[Running]:
     settings = {
-        "BLUESKY_URL": bluesky.it.url,
+        "BLUESKY_URL": served.it.url,
         "X_API_BASE": limited_x.it.url,
         "X_BEARER_TOKEN": TOKEN,
     }
     with Running(tmp_path_factory.mktemp("forms"), **settings) as running:
-        wait_for(lambda: bluesky.it.clients, 30, "for Jetstream")
+        wait_for(lambda: served.it.clients, 30, "for Jetstream")
         running.add_all(["storm", LONG])
         time.sleep(2)  # the keyword reaches the stream
         events = [jetstream.post_event(text, number=n) for n, text in enumerate(TEXTS)]
-        bluesky.do(bluesky.it.publish([json.dumps(event).encode() for event in events]))
+        served.do(served.it.publish([json.dumps(event).encode() for event in events]))
         wait_for(lambda: running.sql("SELECT count(*) FROM posts")[0][0] >= len(TEXTS), 20)
         yield running
 
 
 @pytest.fixture
 def page(browser: Any, tweeter: Running) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1100, "height": 800})
-    with watched(context, tweeter.url) as made:
+    with window(browser, tweeter.url) as made:
         yield made
-    context.close()
 
 
 def field(page: Any) -> Any:

@@ -13,7 +13,6 @@ from tests.integration.conftest import ARGUMENTS, CHROMIUM
 from tests.integration.proxy import Proxy
 from tests.integration.running import Running, wait_for
 from tests.simulators import jetstream
-from tests.simulators.served import Served
 
 # Layout shifts that no one asked for, and where a card stands.
 WATCH_SHIFTS = """
@@ -27,12 +26,6 @@ new PerformanceObserver((list) => {
 """
 QUERY = "c1=all&c2=keyword:2&c2.title=Floods&c2.without=sale&c3=network:x"
 TOP = "node => node.getBoundingClientRect().top"
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Any]:
-    with Served(jetstream.JetstreamSimulator()) as simulator:
-        yield simulator
 
 
 @pytest.fixture(scope="module")

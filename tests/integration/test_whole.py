@@ -173,12 +173,8 @@ def test_any_process_may_be_killed_and_the_rows_are_the_same(
     with Running(tmp_path, **settings(jetstream_sim, x_served)) as tweeter:
         ids = start_following(tweeter, jetstream_sim, x_served)
         sending = [
-            asyncio.run_coroutine_threadsafe(
-                slowly(x_served.it.publish, x_posts, len(x_posts) / 40), x_served._loop
-            ),
-            asyncio.run_coroutine_threadsafe(
-                slowly(jetstream_sim.it.publish, events, len(events) / 40), jetstream_sim._loop
-            ),
+            x_served.begin(slowly(x_served.it.publish, x_posts, len(x_posts) / 40)),
+            jetstream_sim.begin(slowly(jetstream_sim.it.publish, events, len(events) / 40)),
         ]
         for victim in ("web", "broker", "server", "slot", "worker", "parent"):
             time.sleep(3)
@@ -336,9 +332,7 @@ def test_the_first_keyword_reaches_x_and_a_file_while_other_streams_are_busy(
     with Running(tmp_path, **settings(jetstream_sim, x_served), **more) as tweeter:
         wait_for(lambda: jetstream_sim.it.clients, 30, "for Jetstream")
         busy = [jetstream.post_event(f"sunshine {n}", n) for n in range(1000)]
-        sending = asyncio.run_coroutine_threadsafe(
-            slowly(jetstream_sim.it.publish, busy, 100), jetstream_sim._loop
-        )
+        sending = jetstream_sim.begin(slowly(jetstream_sim.it.publish, busy, 100))
         time.sleep(2)
         keyword = tweeter.add("storm")
         wait_for(lambda: x_served.it.connected == 1, 5, "for X")

@@ -3,15 +3,15 @@
 import json
 import os
 import signal
-import threading
 import time
 import urllib.request
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
 from tests.integration.running import Running, wait_for
+from tests.prove.beside import Beside
 from tests.prove.harness import Broken, Run
 from tests.prove.world import Said, World, intervals, twice, wrong_counts
 
@@ -19,29 +19,16 @@ TICK_S = 0.1
 EDGE_US = 100_000  # between a post's publication and our receiving it
 
 
-class Talk:
+class Talk(Beside):
     """`with Talk(world, {"bluesky": 50}) as talk`: so many posts a second, each in the ledger."""
 
     def __init__(self, world: World, rates: Mapping[str, float], words: str = "a storm") -> None:
+        super().__init__()
         self._world, self._rates, self._words = world, dict(rates), words
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._talk, name="talk", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """No more posts."""
-        self._stop.set()
-        self._thread.join(timeout=30)
-
-    def _talk(self) -> None:
+    def work(self) -> None:
         began_s, made = time.monotonic(), dict.fromkeys(self._rates, 0)
-        while not self._stop.wait(TICK_S):
+        while not self.ended.wait(TICK_S):
             for network, rate in self._rates.items():
                 due = int((time.monotonic() - began_s) * rate) - made[network]
                 if due > 0:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.integration.running import Running, wait_for
+from tests.prove.beside import Beside
 from tests.prove.flow import Flow, audit, audit_x, gaps_of_x
 from tests.prove.harness import Run
 from tests.prove.world import World, stored
@@ -69,25 +70,16 @@ def fill(folder: Path) -> None:
                     break
 
 
-class _X:
+class _X(Beside):
     """Posts of X in a thread: a simulator never holds one back, whoever listens."""
 
     def __init__(self, world: World) -> None:
+        super().__init__()
         self._world = world
-        self._stop = threading.Event()
         self.quiet = threading.Event()
-        self._thread = threading.Thread(target=self._talk, daemon=True)
 
-    def __enter__(self) -> "_X":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=30)
-
-    def _talk(self) -> None:
-        while not self._stop.wait(1 / X_POSTS_A_S):
+    def work(self) -> None:
+        while not self.ended.wait(1 / X_POSTS_A_S):
             if self.quiet.is_set():
                 continue
             said = self._world.prepare("x", "a storm on X")

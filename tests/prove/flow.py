@@ -1,10 +1,9 @@
 """Posts at a steady rate, in a thread of their own, each of them in the world's ledger."""
 
-import threading
 import time
-from typing import Self
 
 from tests.integration.running import Running, wait_for
+from tests.prove.beside import Beside
 from tests.prove.harness import Run
 from tests.prove.world import Said, World, intervals, stored, twice, wrong_counts
 from tests.simulators.jetstream import now_us, post_event
@@ -13,36 +12,23 @@ BURST_S = 0.1
 SLACK_US = 1_500_000  # between the script's clock and the ledger's moments
 
 
-class Flow:
+class Flow(Beside):
     """`with Flow(world, 300) as flow`: 300 posts a second on Bluesky until the end.
 
     keys holds what was said; late_s how far the script itself fell behind at most.
     """
 
     def __init__(self, world: World, posts_a_s: int, *, words: str = "a storm") -> None:
+        super().__init__()
         self._world = world
         self._rate = posts_a_s
         self._words = words
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._talk, name="flow", daemon=True)
         self.keys: set[str] = set()
         self.late_s = 0.0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """No more posts."""
-        self._stop.set()
-        self._thread.join(timeout=30)
-
-    def _talk(self) -> None:
+    def work(self) -> None:
         began_s, made = time.monotonic(), 0
-        while not self._stop.wait(BURST_S):
+        while not self.ended.wait(BURST_S):
             due = int((time.monotonic() - began_s) * self._rate)
             while made < due:
                 burst = [self._post(made + n) for n in range(min(due - made, 1_000))]

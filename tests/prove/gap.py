@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tests.integration.running import Running, wait_for
 from tests.prove import script
+from tests.prove.beside import Beside
 from tests.prove.flap import connects, stream_of, wait_until_connected
 from tests.prove.harness import Run
 from tests.prove.world import Said, World, twice, wrong_counts
@@ -36,27 +37,18 @@ class Fault(NamedTuple):
     outcomes: tuple[str, ...]
 
 
-class Story:
+class Story(Beside):
     """The posts and the faults of a run; posts go on in a thread of their own."""
 
     def __init__(self, run: Run, world: World) -> None:
+        super().__init__()
         self.run, self.world = run, world
         self.vocabulary = script.Vocabulary(run.dice)
         self.keywords = script.keywords(run.dice, self.vocabulary, KEYWORDS)
         self.facts: dict[str, tuple[Said, script.Facts]] = {}
         self.faults: list[Fault] = []
         self.deleted: set[str] = set()
-        self._stop = threading.Event()
         self._talking = threading.Event()
-        self._thread = threading.Thread(target=self._talk, daemon=True)
-
-    def __enter__(self) -> "Story":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
 
     def talk(self) -> None:
         """Posts from now on."""
@@ -67,10 +59,10 @@ class Story:
         self._talking.clear()
         time.sleep(1)
 
-    def _talk(self) -> None:
+    def work(self) -> None:
         networks = ("x", "bluesky", "mastodon")
         number = 0
-        while not self._stop.wait(1 / POSTS_A_S):
+        while not self.ended.wait(1 / POSTS_A_S):
             if not self._talking.wait(0.2):
                 continue
             number += 1

@@ -7,13 +7,13 @@ There is no writer process here: the writer is a thread of the process that hold
 import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from tests.integration.running import Running, wait_for
+from tests.prove.beside import Beside
 from tests.prove.crowd import Talk, audit, holder, slot_pids, worker_pids
 from tests.prove.flap import wait_until_connected
 from tests.prove.harness import Run
@@ -85,26 +85,17 @@ def _write_file(file: Path, lines: int) -> dict[str, tuple[str, str]]:
     return said
 
 
-class Watch:
+class Watch(Beside):
     """Notes each change of the Jetstream's epoch and cursor, by the monotonic clock."""
 
     def __init__(self, tweeter: Running) -> None:
+        super().__init__()
         self._tweeter = tweeter
         self.seen: list[tuple[float, int, str]] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=10)
-
-    def _watch(self) -> None:
+    def work(self) -> None:
         last: tuple[int, str] | None = None
-        while not self._stop.wait(0.1):
+        while not self.ended.wait(0.1):
             rows = self._tweeter.sql(
                 "SELECT s.epoch, s.cursor FROM streams s WHERE name = 'bluesky'"
             )

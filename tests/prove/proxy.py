@@ -9,20 +9,21 @@ import asyncio
 import contextlib
 import socket
 import struct
-import threading
-from typing import Self
+
+from tests.simulators.threaded import Threaded
 
 PIECE_BYTES = 64 * 1024
 LOOK_S = 0.02  # how often a hung line looks whether it may go on
 
 
-class Proxy:
+class Proxy(Threaded):
     """`with Proxy("127.0.0.1", 5432) as proxy`: connect to proxy.port instead.
 
     passed counts the bytes that went either way, accepted the connections.
     """
 
     def __init__(self, host: str, port: int) -> None:
+        super().__init__()
         self._target = host, port
         self.latency_s = 0.0
         self.bytes_a_s = 0
@@ -32,18 +33,6 @@ class Proxy:
         self.accepted = 0
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
 
     @property
     def connections(self) -> int:
@@ -52,13 +41,13 @@ class Proxy:
 
     def reset(self) -> int:
         """Cut every connection with RST; returns how many there were."""
-        return asyncio.run_coroutine_threadsafe(self._reset(), self._loop).result(10)
+        return self.do(self._reset())
 
-    async def _begin(self) -> None:
+    async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def _end(self) -> None:
+    async def stop(self) -> None:
         self._server.close()
         self.hung = False
         await self._reset()

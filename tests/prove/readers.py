@@ -4,17 +4,16 @@ import asyncio
 import contextlib
 import json
 import socket
-import threading
 import time
-from typing import Self
 from urllib.parse import urlsplit
 
 from tests.integration.running import Running
+from tests.simulators.threaded import Threaded
 
 LIVE = "/live/stream"
 
 
-class Readers:
+class Readers(Threaded):
     """`with Readers(tweeter, 50) as readers`: live streams, read on one thread.
 
     first_s: by a post's marker (the last word of its text), when each reader got it; a reader
@@ -22,6 +21,7 @@ class Readers:
     """
 
     def __init__(self, tweeter: Running, count: int) -> None:
+        super().__init__()
         parts = urlsplit(tweeter.url)
         self._host, self._port = parts.hostname, parts.port
         self._count = count
@@ -29,24 +29,12 @@ class Readers:
         self.doubled = 0
         self.connects = 0
         self.reloads = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
-
-    async def _begin(self) -> None:
+    async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._follow(n)) for n in range(self._count)]
 
-    async def _end(self) -> None:
+    async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from sqlalchemy import make_url
 
 from tests.integration.running import Running, wait_for
+from tests.prove.beside import Beside
 from tests.prove.flow import Flow, audit
 from tests.prove.harness import Run
 from tests.prove.poison import _Database
@@ -115,32 +115,26 @@ def _caught_up(tweeter: Running, flow: Flow) -> float:
     return time.monotonic() - began_s
 
 
-class _Memory:
+class _Memory(Beside):
     """Looks at the memory of every process of tweeter, twice a second."""
 
     def __init__(self, tweeter: Running) -> None:
+        super().__init__()
         self._tweeter = tweeter
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
         self.most = 0
         self._first = tweeter.slot_pid()
         self._last = self._first
 
-    def __enter__(self) -> "_Memory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5)
+    def end(self) -> None:
+        super().end()
         self._last = self._tweeter.slot_pid()
 
     def replaced(self) -> int:
         """1 if another process follows the streams than at the start."""
         return int(self._first != self._last)
 
-    def _look(self) -> None:
-        while not self._stop.wait(0.5):
+    def work(self) -> None:
+        while not self.ended.wait(0.5):
             for pid in self._tweeter.pids("."):
                 with contextlib.suppress(OSError):
                     self.most = max(self.most, rss_bytes(pid))

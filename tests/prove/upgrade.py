@@ -7,11 +7,11 @@ see it and end, and the streams move.
 
 import itertools
 import shutil
-import threading
 import time
 from pathlib import Path
 
 from tests.integration.running import Running, wait_for
+from tests.prove.beside import Beside
 from tests.prove.flow import Flow, audit
 from tests.prove.harness import Run
 from tests.prove.poison import _Database
@@ -68,26 +68,17 @@ def later_version(root: Path, target: Path) -> Path:
     return target
 
 
-class _Pauses:
+class _Pauses(Beside):
     """Notes when the number of posts grows, ten times a second."""
 
     def __init__(self, tweeter: Running) -> None:
+        super().__init__()
         self._tweeter = tweeter
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
         self.grown: list[float] = []
 
-    def __enter__(self) -> "_Pauses":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=20)
-
-    def _look(self) -> None:
+    def work(self) -> None:
         last = -1
-        while not self._stop.wait(0.1):
+        while not self.ended.wait(0.1):
             now = self._tweeter.sql("SELECT max(value) FROM positions WHERE name = 'feed'")[0][0]
             if now != last:
                 self.grown.append(time.monotonic())

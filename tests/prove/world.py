@@ -5,7 +5,6 @@ post, when, on which network, and which words are in it. Simulators never hold a
 client that is away.
 """
 
-import asyncio
 import threading
 import time
 from collections.abc import Iterable
@@ -130,7 +129,7 @@ class World:
 
     def begin(self, network: str, work: Any) -> Any:
         """Begin a coroutine on a simulator's loop; returns its future."""
-        return asyncio.run_coroutine_threadsafe(work, self.served[network]._loop)
+        return self.served[network].begin(work)
 
 
 def stored(tweeter: Running, network: str = "") -> dict[str, str]:
