@@ -29,7 +29,7 @@ LATE_US = 30_000_000
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """A job as a worker has it: what to ask for, and how far it is (position, us, 0: begin)."""
+    """A job as a worker has it: what to ask for, and how far it is (`schema`, jobs.position)."""
 
     lease: JobLease
     kind: str

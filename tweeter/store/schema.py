@@ -327,9 +327,12 @@ jobs = Table(
     Column("id", AutoId, primary_key=True, autoincrement=True),
     # rematch, purge, look_back, repair, recheck, names, import
     Column("kind", String(16), nullable=False),
-    Column("subject", BigInteger, nullable=False),  # keyword id, or stream id of the last three
+    # Keyword of a rematch or purge (0: all), stream of the others; 0 of names.
+    Column("subject", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),  # of the keyword
-    Column("position", BigInteger, nullable=False),  # posts.id reached, going down
+    # How far it is, 0: at the beginning. posts.id, going down; of the past that a network is asked
+    # for a moment, or an id of X; of an import a place in the file.
+    Column("position", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),  # waiting, done, failed
     Column("owner", KeyText, nullable=False),
     Column("lease_until", BigInteger, nullable=False),
