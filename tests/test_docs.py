@@ -27,9 +27,19 @@ def test_each_direct_dependency_is_explained() -> None:
 
 def test_links_of_the_pages_lead_somewhere() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
-        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            if "://" not in link:
-                assert (page.parent / link).exists(), f"{page.name}: {link}"
+        for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+            if "://" in link:
+                continue
+            path, _, anchor = link.partition("#")
+            there = page.parent / path if path else page
+            assert there.exists(), f"{page.name}: {link}"
+            assert not anchor or anchor in anchors(there.read_text()), f"{page.name}: {link}"
+
+
+def anchors(page: str) -> set[str]:
+    """What the headings of a page are called in addresses."""
+    headings = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", words.lower()).replace(" ", "-") for words in headings}
 
 
 def test_what_is_installed_on_alpine_is_all_but_what_has_no_wheel_there() -> None:
