@@ -170,6 +170,11 @@ def zoomed(page: Any, figure: Any) -> None:
     page.locator(f"#volume:not([data-size='{bucket}'])").wait_for()
     page.keyboard.press("c")
     assert page.evaluate("document.activeElement.name") == "compare"
+    page.locator("#keymap-open").click()
+    page.get_by_label("Keys are on").uncheck()
+    page.get_by_role("button", name="Close").click()
+    page.keyboard.press("-")
+    assert page.locator("#statistics[aria-busy]").count() == 0
 
 
 def narrowed(page: Any) -> None:

@@ -96,9 +96,6 @@ export class Column {
       this.scrolled = away;
       this.draw();
     }, { passive: true });
-    for (const kind of ["wheel", "touchmove"]) {
-      scroller.addEventListener(kind, () => { this.sliding = false; }, { passive: true });
-    }
     // A pointer that merely rests where a column appears reads nothing: it must move.
     scroller.addEventListener("pointermove", (event) => {
       const at = `${event.screenX} ${event.screenY}`;

@@ -1,9 +1,9 @@
 // The keys of the deck. Those without Ctrl can be switched off; Page Up and Down and Ctrl+Home
 // and End are the pattern of feeds and stay.
 
-const dialog = document.getElementById("keymap");
+import { isOn } from "./frame.js";
 
-const isOn = () => !document.cookie.includes("tweeter_keys=off"); // frame.js remembers it
+const dialog = document.getElementById("keymap");
 
 function writes(target) {
   return target.closest?.("input, textarea, select, [contenteditable]") !== null;

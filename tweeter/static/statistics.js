@@ -3,12 +3,14 @@
 
 import { ask } from "./ask.js";
 import { drawZones } from "./axes.js";
+import { isOn } from "./frame.js";
 import "./pick.js";
 import { clock, localise } from "./times.js";
 import { say } from "./words.js";
 
 const KEYS = { "[": "earlier", "]": "later", "-": "wider", "+": "closer" };
 const minute = clock({ dateStyle: "medium", timeStyle: "short" });
+const map = document.getElementById("keymap");
 
 let state = null; // of the chart that is in the page now
 let told = null; // the bucket that the words below it are of
@@ -258,7 +260,7 @@ document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
   const link = document.getElementById(KEYS[event.key] ?? "");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (document.documentElement.dataset.keys === "off" || event.defaultPrevented) return;
+  if (!isOn() || map.open || event.defaultPrevented) return;
   if (!link && event.key !== "c") return;
   event.preventDefault();
   if (!link) return compare();

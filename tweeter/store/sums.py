@@ -352,15 +352,15 @@ def edits(engine: Engine, keyword_id: int, times: Times) -> list[tuple[int, int,
     """(moment, version, expression) of a keyword's versions that began in a stretch."""
     with reading(engine) as connection:
         keyword = known.keyword(connection, keyword_id)
-        if keyword is None or keyword["changed_at"] < times[0] * 1_000_000:
+        if keyword is None or keyword["changed_at"] < times[0] * US:
             return []
         rows = connection.execute(
             select(keyword_versions)
             .where(
                 keyword_versions.c.keyword_id == keyword_id,
-                keyword_versions.c.at >= times[0] * 1_000_000,
-                keyword_versions.c.at < times[1] * 1_000_000,
+                keyword_versions.c.at >= times[0] * US,
+                keyword_versions.c.at < times[1] * US,
             )
             .order_by(keyword_versions.c.version)
         ).all()
-    return [(int(row.at) // 1_000_000, int(row.version), row.expression) for row in rows]
+    return [(int(row.at) // US, int(row.version), row.expression) for row in rows]
