@@ -17,6 +17,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.simulators.hosted import Hosted
+
 
 def iso(moment_s: float) -> str:
     return datetime.fromtimestamp(moment_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
@@ -56,7 +58,7 @@ def status(number: int, text: str, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
-class MastodonSimulator:
+class MastodonSimulator(Hosted):
     """`url` is there after `start`.
 
     mute: requests whose path ends so are taken and never answered;
@@ -73,8 +75,8 @@ class MastodonSimulator:
     """
 
     def __init__(self, token: str = "sim-token", *, port: int = 0) -> None:
+        super().__init__(port=port)
         self.token = token
-        self.port = port
         self.heartbeat_s = 15.0
         self.stalled = False
         self.mute = "-"
@@ -98,11 +100,6 @@ class MastodonSimulator:
         self.refusals = 0  # for too many calls
         self._outs: dict[int, tuple[Any, set[str], bool]] = {}  # (response, streams, is socket)
         self._kick = asyncio.Event()
-        self._runner: web.AppRunner | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def connected(self) -> int:
@@ -113,7 +110,7 @@ class MastodonSimulator:
         """Connections that follow something."""
         return sum(bool(wanted) for _, wanted, _ in self._outs.values())
 
-    async def start(self) -> None:
+    def app(self) -> web.Application:
         app = web.Application(middlewares=[self._outer])
         app.router.add_get("/api/v2/instance", self._instance)
         app.router.add_get("/api/v1/streaming/health", self._health)
@@ -124,22 +121,11 @@ class MastodonSimulator:
         app.router.add_get("/api/v1/timelines/tag/{tag}", self._timeline)
         app.router.add_get("/api/v1/statuses", self._statuses)
         app.router.add_get("/api/v1/statuses/{id}", self._status)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
-        self.port = self._runner.addresses[0][1]
+        return app
 
     async def stop(self) -> None:
         await self.drop()
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aenter__(self) -> "MastodonSimulator":
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        await super().stop()
 
     # Control, for tests.
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.simulators.hosted import Hosted
 from tests.simulators.x_language import BadRule, compile_rule, seen_by_rules
 from tests.simulators.x_reading import PROBLEM, XReading
 
@@ -28,7 +29,7 @@ RULE_PROBLEMS = {"DuplicateRule": "duplicate-rules", "InvalidRule": "invalid-rul
 RULE_PROBLEMS["RulesCapExceeded"] = "rule-cap"
 
 
-class XSimulator:
+class XSimulator(Hosted):
     """`url` is there after `start`.
 
     heartbeat_s: pause between line breaks; stalled: neither posts nor heartbeats,
@@ -42,8 +43,8 @@ class XSimulator:
     """
 
     def __init__(self, token: str = "sim-token", *, port: int = 0, deliver: str = "rules") -> None:
+        super().__init__(port=port)
         self.token = token
-        self.port = port
         self.deliver = deliver
         self.heartbeat_s = 20.0
         self.stalled = self.recovers = False
@@ -69,17 +70,12 @@ class XSimulator:
         self._clients: dict[str, web.StreamResponse] = {}
         self._connections: list[dict[str, Any]] = []
         self._kicks: dict[str, asyncio.Event] = {}
-        self._runner: web.AppRunner | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def connected(self) -> int:
         return len(self._clients)
 
-    async def start(self) -> None:
+    def app(self) -> web.Application:
         app = web.Application(middlewares=[self._outer], client_max_size=10_000_000)
         stream = "/2/tweets/search/stream"
         app.router.add_get(stream, self._stream)
@@ -90,23 +86,11 @@ class XSimulator:
         app.router.add_delete("/2/connections/{which}", self._end_connections)
         app.router.add_get("/2/tweets/search/recent", self.reading.search)
         app.router.add_get("/2/tweets", self.reading.look_up)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        return app
 
     async def stop(self) -> None:
         await self.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
-
-    async def __aenter__(self) -> "XSimulator":
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        await super().stop()
 
     # Control, for tests.
 
