@@ -10,7 +10,7 @@ from tweeter.cli_ground import JSON, data, print_lines, say, set_up
 from tweeter.errors import ConfigError, StoreError
 from tweeter.store import migrate, move, revisions, search_texts, workers
 from tweeter.store.engine import make_engine
-from tweeter.texts import counted, joined, say
+from tweeter.texts import counted
 
 
 def _refuse_beside_workers(engine: Engine) -> None:
@@ -18,7 +18,7 @@ def _refuse_beside_workers(engine: Engine) -> None:
     running = workers.alive(engine) if revisions.version(engine) == revisions.newest() else []
     if running:
         those = counted("%(count)s worker runs.", "%(count)s workers run.", len(running))
-        raise StoreError(joined(those, say("Stop tweeter first.")))
+        raise StoreError(f"{those} Stop tweeter first.")
 
 
 @click.group()

@@ -9,7 +9,7 @@ others only what they alone can see: their own settings, and the dead of their o
 import time
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from tweeter.config import Config, asks_bluesky, keep_days
 from tweeter.records import now_us
@@ -30,7 +30,7 @@ from tweeter.store import (
     search_texts,
     streams,
 )
-from tweeter.store.engine import db_now, repeated, writing
+from tweeter.store.engine import read_clock, repeated, writing
 from tweeter.store.installation import installation_id, lead
 from tweeter.store.leases import owner
 
@@ -142,7 +142,7 @@ class Scheduler:
 
     def _prune(self) -> None:
         with writing(self._engine) as connection:
-            now = int(connection.execute(select(db_now(connection))).scalar_one())
+            now = read_clock(connection)
             feed.prune(connection, now - self._config.feed_keep_hours * 3_600_000_000)
             removals.prune(connection, now - TOMBSTONES_KEPT_S * 1_000_000)
             quarantine.trim(

@@ -67,9 +67,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "cursor-before-posts": Mutant(
         "tweeter/store/batches.py",
-        "    now = int(connection.execute(select(db_now(connection))).scalar_one())\n"
-        "    outcome, changes = Outcome(), []",
-        "    now = int(connection.execute(select(db_now(connection))).scalar_one())\n"
+        "    now = read_clock(connection)\n    outcome, changes = Outcome(), []",
+        "    now = read_clock(connection)\n"
         "    outcome, changes = Outcome(), []\n"
         "    fences.advance(connection, lease, batch, outcome, now)\n"
         '    connection.exec_driver_sql("COMMIT")\n'

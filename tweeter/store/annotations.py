@@ -19,7 +19,7 @@ from sqlalchemy import (
 from tweeter.errors import TweeterError
 from tweeter.harmless import harmless, mend
 from tweeter.store import keywords
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import read_clock, reading, repeated, writing
 from tweeter.store.schema import annotations
 from tweeter.store.schema import keywords as keyword_table
 from tweeter.texts import say
@@ -114,7 +114,7 @@ def add(engine: Engine, keyword_id: int, text: str, since: int, until: int = 0) 
     words = _checked(text, since, until)
     with writing(engine) as connection:
         _make_room(connection, keyword_id)
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         values = {"words": words, "started_at": since, "ended_at": until or None}
         made = connection.execute(
             insert(annotations).values(
@@ -142,7 +142,7 @@ def change(
             _make_room(connection, keyword_id or EVERY)
         since = found.since if since is None else since
         until = found.until if until is None else until
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         values = {
             "keyword_id": found.keyword_id if keyword_id is None else keyword_id,
             "words": _checked(found.text if text is None else text, since, until),

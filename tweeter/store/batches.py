@@ -31,7 +31,7 @@ from tweeter.store import (
     rollups,
     search_texts,
 )
-from tweeter.store.engine import among, chunks, db_now, insert_new, repeated, writing
+from tweeter.store.engine import among, chunks, insert_new, read_clock, repeated, writing
 from tweeter.store.leases import JobLease, Lease
 from tweeter.store.schema import post_aliases, posts
 
@@ -164,7 +164,7 @@ def _commit(connection: Connection, lease: Lease | JobLease, batch: Batch, salt:
     fences.prove(connection, lease)
     if keywords.revision(connection, lock=True) != batch.revision:
         raise KeywordsChanged("The keywords changed while the batch was matched.")
-    now = int(connection.execute(select(db_now(connection))).scalar_one())
+    now = read_clock(connection)
     outcome, changes = Outcome(), []
     if batch.items:
         changes = _apply(connection, batch, outcome, salt, now)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select, update
 
 from tweeter.store import jobs, keywords
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import read_clock, reading, repeated, writing
 from tweeter.store.schema import followed_names
 from tweeter.store.schema import keywords as keyword_table
 
@@ -39,7 +39,7 @@ def due(engine: Engine, *, limit: int) -> list[Due]:
     """Names without an id whose time to be asked for has come, the longest due first."""
     table = followed_names
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         found = connection.execute(
             select(table.c.name, table.c.network, func.max(table.c.tries).label("tries"))
             .where(_due(now))
@@ -69,7 +69,7 @@ def bind(engine: Engine, network: str, name: str, author_id: str) -> int:
             return 0
     with writing(engine) as connection:
         keywords.bump(connection)  # first, as everywhere: one order of locks
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         ids = connection.execute(select(followed_names.c.keyword_id).where(*waiting)).scalars()
         numbers = list(ids)
         connection.execute(
@@ -101,7 +101,7 @@ def _begin_version(connection: Connection, row: Any, network: str, now: int) -> 
 def put_off(engine: Engine, network: str, name: str, words: str, wait_s: float) -> None:
     """The name is still not known: say why, and when it is tried again."""
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         connection.execute(
             update(followed_names)
             .where(

@@ -15,7 +15,7 @@ from tweeter.harmless import typed
 from tweeter.keywords import accounts, canonical
 from tweeter.records import PENDING_AT_X
 from tweeter.store import followed, jobs, keyword_ledger
-from tweeter.store.engine import chunks, db_now, reading, repeated, writing
+from tweeter.store.engine import chunks, read_clock, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.keywords import Options, bump, insert_row, pending_at_x
 from tweeter.store.schema import keyword_versions, keywords
@@ -225,7 +225,7 @@ def add(
         good = [v for v in verdicts if v.verdict == "good"]
         if not good or (all_or_none and any(v.verdict == "wrong" for v in verdicts)):
             return Imported(verdicts=verdicts, ids=[])
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         ids = [
             insert_row(connection, v.expression, v.canonical, Options(networks=v.networks), now)
             for v in good

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, Row, delete, select, update
 
 from tweeter.columns import COLUMNS, BadColumn, Column
 from tweeter.errors import TweeterError
-from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
+from tweeter.store.engine import insert_new, read_clock, reading, repeated, writing
 from tweeter.store.schema import decks
 from tweeter.texts import say
 
@@ -95,7 +95,7 @@ def add(engine: Engine, name: str, columns: Sequence[Column]) -> Deck:
     """Keep a deck; raises BadColumn and DeckExists."""
     name, text = _checked(name), _as_json(columns)
     with writing(engine) as connection:
-        row = {"name": name, "columns": text, "changed_at": _now(connection)}
+        row = {"name": name, "columns": text, "changed_at": read_clock(connection)}
         if not insert_new(connection, decks, [row], unique=("name",)):
             raise DeckExists(name)
         found = connection.execute(select(decks.c.id).where(decks.c.name == name))
@@ -127,7 +127,7 @@ def change(
         values = {
             "name": name,
             "columns": _as_json(deck.columns if columns is None else columns),
-            "changed_at": max(_now(connection), deck.changed_at + 1),
+            "changed_at": max(read_clock(connection), deck.changed_at + 1),
         }
         connection.execute(update(decks).where(decks.c.id == deck_id).values(values))
         return _get(connection, deck_id)
@@ -140,7 +140,3 @@ def remove(engine: Engine, deck_id: int) -> Deck:
         deck = _get(connection, deck_id)
         connection.execute(delete(decks).where(decks.c.id == deck_id))
         return deck
-
-
-def _now(connection: Connection) -> int:
-    return int(connection.execute(select(db_now(connection))).scalar_one())

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, select, update
 
 from tweeter.store import feed, jobs, keywords, known, rollups, streams
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import read_clock, reading, repeated, writing
 from tweeter.store.schema import hidden_authors, posts, tombstones
 from tweeter.store.schema import jobs as job_table
 from tweeter.store.schema import keywords as keyword_table
@@ -68,7 +68,7 @@ def _remove_posts(engine: Engine) -> int:
         ids = list(connection.execute(some).scalars())
         if not ids:
             return 0
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         rollups.hold(connection, ids)
         feed.publish(connection, jobs.forget(connection, ids), now)
         return len(ids)

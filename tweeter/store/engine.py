@@ -310,6 +310,11 @@ def db_now(connection: Connection) -> ColumnElement[int]:
     return literal_column("CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)")
 
 
+def read_clock(connection: Connection) -> int:
+    """The database's own clock, unix microseconds."""
+    return int(connection.execute(select(db_now(connection))).scalar_one())
+
+
 def insert_new(
     connection: Connection,
     table: Table,

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter.moments import DAY_US
 from tweeter.store import name_jobs, trouble, unindexed, workers
-from tweeter.store.engine import db_now, reading
+from tweeter.store.engine import read_clock, reading
 from tweeter.store.leases import is_dead
 from tweeter.store.ledger import LIVE
 from tweeter.store.overview import Overview, StreamState, overview
@@ -143,7 +143,7 @@ def _asked(engine: Engine, data_dir: Path, failing: list[str]) -> Health:
     living = workers.alive(engine)
     with reading(engine) as connection:
         before_us = time.time_ns() // 1000
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         took_us = time.time_ns() // 1000 - before_us
         off_s = (now - before_us - took_us // 2) / 1e6
         queue = _jobs(connection, now)

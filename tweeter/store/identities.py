@@ -11,7 +11,15 @@ from sqlalchemy import Connection, Engine, and_, delete, func, select, update
 
 from tweeter.moments import DAY_US
 from tweeter.records import NO_HANDLE, IdentityChange
-from tweeter.store.engine import among, chunks, db_now, insert_new, reading, repeated, writing
+from tweeter.store.engine import (
+    among,
+    chunks,
+    insert_new,
+    read_clock,
+    reading,
+    repeated,
+    writing,
+)
 from tweeter.store.schema import feed, followed_names, identities, posts
 
 NETWORK = "bluesky"  # whose posts carry no handle
@@ -155,7 +163,7 @@ def forget(connection: Connection, network: str, author_id: str) -> None:
 def remember(engine: Engine, asked: Sequence[str], answers: Mapping[str, Known]) -> None:
     """Keep what the network answered; an account that it did not name has no handle."""
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         rows = []
         for author_id in sorted(set(asked)):
             handle, name = answers.get(author_id, Known("", ""))
@@ -231,7 +239,7 @@ def unknown_before(engine: Engine, position: int, *, limit: int) -> Found:
 def stale(engine: Engine, *, limit: int) -> list[str]:
     """Accounts whose names are to be asked for again, the longest due first."""
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         return list(
             connection.execute(
                 select(identities.c.author_id)

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Engine, func, select, update
 
 from tweeter.store import job_rows, streams
-from tweeter.store.engine import db_now, reading, writing
+from tweeter.store.engine import db_now, read_clock, reading, writing
 from tweeter.store.leases import LEASE_S, JobLease, is_held
 from tweeter.store.schema import jobs
 from tweeter.store.schema import streams as stream_rows
@@ -39,7 +39,7 @@ def start(engine: Engine, path: Path, parts: Sequence[tuple[int, int]], now_us: 
     options = {"path": str(path), "speed": "max"}
     stream_id = streams.ensure(engine, name, "replay", options, off="Waiting for a worker.")
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         mine = stream_rows.c.id == stream_id
         connection.execute(select(stream_rows.c.id).where(mine).with_for_update())
         known = select(jobs.c.id).where(jobs.c.kind == KIND, jobs.c.subject == stream_id)
@@ -56,7 +56,7 @@ def start(engine: Engine, path: Path, parts: Sequence[tuple[int, int]], now_us: 
 def idle(engine: Engine) -> list[int]:
     """Ids of streams with parts of which nobody alive reads one: somebody must be sent."""
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         rows = connection.execute(
             select(jobs.c.subject, jobs.c.owner, jobs.c.lease_until)
             .where(jobs.c.kind == KIND, jobs.c.state == "waiting")
@@ -78,7 +78,7 @@ def others_wait(engine: Engine, stream_id: int) -> bool:
     """Whether another file, or a job over the past, waits: the same processes do both."""
     ours = (jobs.c.kind == KIND) & (jobs.c.subject == stream_id)
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         rows = connection.execute(
             select(jobs.c.owner, jobs.c.lease_until).where(
                 jobs.c.kind.in_((KIND, *job_rows.PAST)),
@@ -96,7 +96,7 @@ def claim(engine: Engine, stream_id: int, owner: str) -> tuple[FilePart | None, 
     Parts of a file that is not on this machine are left to others.
     """
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         rows = connection.execute(
             select(jobs)
             .where(jobs.c.kind == KIND, jobs.c.subject == stream_id, jobs.c.state == "waiting")
@@ -149,7 +149,7 @@ def end(engine: Engine, part: FilePart, failure: str = "") -> None:
     """A part is read, or cannot be; with the last of them the stream ends."""
     stream_id = part.lease.stream_id
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         # Two last parts may end at once: the stream's row lets one see the other.
         mine = stream_rows.c.id == stream_id
         connection.execute(select(stream_rows.c.id).where(mine).with_for_update())

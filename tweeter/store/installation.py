@@ -8,7 +8,7 @@ import secrets
 
 from sqlalchemy import Engine, or_, select, update
 
-from tweeter.store.engine import db_now, insert_new, reading, writing
+from tweeter.store.engine import db_now, insert_new, read_clock, reading, writing
 from tweeter.store.leases import is_held
 from tweeter.store.schema import installation, leaders
 
@@ -35,7 +35,7 @@ def lead(engine: Engine, name: str, owner: str) -> bool:
     Another takes over at once when the leader is seen dead on its own host, else after LEAD_S.
     """
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         row = connection.execute(select(leaders).where(leaders.c.name == name)).first()
     if row is None:
         with writing(engine) as connection:

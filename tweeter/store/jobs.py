@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, func, select, upda
 from tweeter.records import Match, Post
 from tweeter.store import feed, job_rows, rollups, search_texts
 from tweeter.store import matches as match_rows
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import db_now, read_clock, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, is_held
 from tweeter.store.posts import as_post
 from tweeter.store.schema import jobs, keywords, matches, positions, post_aliases, posts
@@ -78,7 +78,7 @@ def start_due_purges(engine: Engine) -> int:
             return 0
     with writing(engine) as connection:
         _hold_keywords(connection)  # else one that is restored at this moment is purged
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         due = connection.execute(
             select(keywords.c.id, keywords.c.version).where(
                 keywords.c.state == "removed", keywords.c.purge_at < now
@@ -111,7 +111,7 @@ def claim(engine: Engine, job_id: int, owner: str) -> Job | None:
         if state != "waiting":
             return None
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         row = connection.execute(
             select(jobs).where(jobs.c.id == job_id, jobs.c.state == "waiting").with_for_update()
         ).first()
@@ -171,7 +171,7 @@ def _step(engine: Engine, job: Job, does_match: Matches) -> int | None:
         done, position, changes = (_rematch if job.kind == "rematch" else _purge)(
             connection, job, row.position, does_match
         )
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         values = {
             "position": position,
             "done": row.done + done,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from tweeter.records import KeywordState
 from tweeter.store import fences
-from tweeter.store.engine import chunks, db_now, once, reading, repeated, writing
+from tweeter.store.engine import chunks, once, read_clock, reading, repeated, writing
 from tweeter.store.leases import Lease
 from tweeter.store.schema import keyword_intervals
 
@@ -104,7 +104,7 @@ def _set_some(
 ) -> None:
     with writing(engine) as connection:
         fences.prove(connection, lease)
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         turn_all(connection, states, min(since, now) if since else now, network)
 
 

@@ -16,7 +16,7 @@ from tweeter.harmless import typed
 from tweeter.keywords import canonical
 from tweeter.records import PENDING_AT_X, Keyword
 from tweeter.store import followed, jobs, keyword_ledger, known
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import read_clock, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.keyword_errors import (
     KeywordExists,
@@ -147,7 +147,7 @@ def add(
                         most=max_keywords,
                     )
                 )
-        now = connection.execute(select(db_now(connection))).scalar_one()
+        now = read_clock(connection)
         new_id = insert_row(connection, expression, text, options, int(now), demo=demo)
         return _begin(connection, _get(connection, new_id), int(now), answers)
 
@@ -208,7 +208,7 @@ def edit(
         bump(connection)
         text = canonical(expression)
         _refuse_twin(connection, text, networks, but=keyword_id)
-        now = connection.execute(select(db_now(connection))).scalar_one()
+        now = read_clock(connection)
         connection.execute(
             update(keywords)
             .where(keywords.c.id == keyword_id)
@@ -263,7 +263,7 @@ def set_state(
         if comes_back and not restore:
             raise KeywordRemoved(row.id, row.expression)
         bump(connection)
-        now = connection.execute(select(db_now(connection))).scalar_one()
+        now = read_clock(connection)
         values: dict[str, Any] = {"state": state, "changed_at": now, "purge_at": None}
         if state == "removed" and purge:
             values["purge_at"] = now + UNDO_S * 1_000_000

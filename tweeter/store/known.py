@@ -7,16 +7,14 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, Select, bindparam, select
 
 from tweeter.store.cells import DAY, US
-from tweeter.store.engine import db_now, once
+from tweeter.store.engine import db_now, once, read_clock
 from tweeter.store.schema import DELETED, keywords, positions
 from tweeter.store.schema import streams as stream_table
 
 
 def now(connection: Connection) -> int:
     """The database's clock, microseconds."""
-    return once(
-        connection, "now", lambda: int(connection.execute(select(db_now(connection))).scalar_one())
-    )
+    return once(connection, "now", lambda: read_clock(connection))
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

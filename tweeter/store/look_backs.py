@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from tweeter.moments import HOUR_US
 from tweeter.store import past
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import read_clock, reading, repeated, writing
 from tweeter.store.past import NETWORKS
 from tweeter.store.schema import jobs, keywords, streams
 
@@ -33,7 +33,7 @@ def ask_for_new_keywords(engine: Engine, hours: int) -> int:
         if not any(_due(connection)):
             return 0
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         due = _due(connection)
         for stream_id, ids in due.asked.items():
             _look_back(connection, stream_id, ids, now - hours * HOUR_US, now)

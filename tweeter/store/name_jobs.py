@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select, update
 
 from tweeter.store import binding, job_rows, keywords
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import read_clock, reading, repeated, writing
 from tweeter.store.leases import is_held
 from tweeter.store.schema import jobs, posts
 
@@ -36,7 +36,7 @@ class NameJob(msgspec.Struct, frozen=True, kw_only=True):
 def waiting(engine: Engine, *, asks_handles: bool) -> list[int]:
     """[id of the job] if it is due, nobody works on it and there is something to ask for."""
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         if not _has_work(connection, now, asks_handles):
             return []
         row = connection.execute(select(jobs).where(jobs.c.kind == KIND)).first()
@@ -60,7 +60,7 @@ def _make(engine: Engine) -> int:
         found = connection.execute(select(jobs.c.id).where(jobs.c.kind == KIND)).scalar()
         if found is not None:
             return int(found)
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         return job_rows.add(connection, KIND, 0, now)
 
 
@@ -68,7 +68,7 @@ def _make(engine: Engine) -> int:
 def claim(engine: Engine, job_id: int, owner: str) -> NameJob | None:
     """Take the job, or None if it is not due or somebody alive works on it."""
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         row = connection.execute(
             select(jobs).where(jobs.c.id == job_id, jobs.c.kind == KIND).with_for_update()
         ).first()

@@ -9,7 +9,16 @@ from sqlalchemy import Connection, Engine, select
 
 from tweeter.records import Removal
 from tweeter.store import feed, removals, rollups
-from tweeter.store.engine import IDLE_S, among, chunks, db_now, reading, repeated, there, writing
+from tweeter.store.engine import (
+    IDLE_S,
+    among,
+    chunks,
+    read_clock,
+    reading,
+    repeated,
+    there,
+    writing,
+)
 from tweeter.store.schema import feed as feed_rows
 from tweeter.store.schema import hidden_authors as authors
 from tweeter.store.schema import post_aliases, posts, tombstones
@@ -26,7 +35,7 @@ def settle(engine: Engine, since_us: int = 0) -> int:
     since_us: what the last call returned, 0: there was none. Doing it twice changes nothing.
     """
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         if connection.dialect.name == "sqlite":
             return now
         since = (since_us or now - FIRST_US) - SETTLED_US

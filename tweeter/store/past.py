@@ -15,7 +15,7 @@ from tweeter.decode import times
 from tweeter.errors import LONGEST_WAIT_US, SourceError
 from tweeter.records import now_us
 from tweeter.store import job_rows, ledger
-from tweeter.store.engine import chunks, db_now, reading, repeated, writing
+from tweeter.store.engine import chunks, read_clock, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, JobLease, is_held
 from tweeter.store.schema import intervals, jobs, keyword_intervals, keywords, streams
 
@@ -82,7 +82,7 @@ def start_repairs(engine: Engine) -> int:
         if not ledger.to_repair(connection):
             return 0
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         known = {
             msgspec.json.decode(options).get("interval")
             for options in connection.execute(
@@ -103,7 +103,7 @@ def start_repairs(engine: Engine) -> int:
 def waiting(engine: Engine) -> list[int]:
     """Ids of jobs to hand out: the oldest of each stream, unless one of it is under way."""
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         rows = connection.execute(
             select(jobs)
             .where(jobs.c.kind.in_(KINDS), jobs.c.state == "waiting")
@@ -122,7 +122,7 @@ def waiting(engine: Engine) -> list[int]:
 def claim(engine: Engine, job_id: int, owner: str) -> Past | None:
     """Take the job, or None if somebody alive works on it, it waits or it has ended."""
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         row = connection.execute(
             select(jobs).where(jobs.c.id == job_id, jobs.c.state == "waiting").with_for_update()
         ).first()
@@ -162,7 +162,7 @@ def _mine(past: Past) -> tuple[ColumnElement[bool], ...]:
 def renew(engine: Engine, past: Past) -> None:
     """Keep the job while nothing comes; whatever is stored for it keeps it too."""
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         connection.execute(
             update(jobs)
             .where(*_mine(past), jobs.c.owner != "")
@@ -176,7 +176,7 @@ def pause(
 ) -> None:
     """Put the job back, to be gone on with after wait_s; after TRIES failures it ends."""
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         mine = select(jobs.c.id).where(*_mine(past)).with_for_update()
         if connection.execute(mine).first() is None:
             return  # another works on it now
@@ -227,7 +227,7 @@ def clamped(engine: Engine, past: Past, began_us: int, why: str = "") -> None:
 def finish(engine: Engine, past: Past, words: str = "") -> None:
     """The network gave all that it had; a gap is repaired as far as that goes."""
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         row = connection.execute(
             select(jobs).where(*_mine(past), jobs.c.state == "waiting").with_for_update()
         ).first()

@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, func, select
 
 from tweeter.moments import DAY_US, HOUR_US
-from tweeter.store.engine import db_now, reading
+from tweeter.store.engine import read_clock, reading
 from tweeter.store.reads import EVERYTHING
 from tweeter.store.schema import keywords, matches, posts, reads
 
@@ -21,7 +21,7 @@ def kept(engine: Engine, network: str) -> int:
 def x_posts_an_hour(engine: Engine, keyword_id: int | None) -> float | None:
     """Posts of X an hour in the last DAYS, of a keyword or all reads; None if it is too soon."""
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         since = now - DAYS * DAY_US
         if keyword_id is None:
             found = connection.execute(

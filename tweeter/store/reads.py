@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from tweeter.moments import DAY_US
 from tweeter.records import Keyword
-from tweeter.store.engine import add_up, db_now, reading, repeated, writing
+from tweeter.store.engine import add_up, read_clock, reading, repeated, writing
 from tweeter.store.schema import reads
 
 EVERYTHING = 0
@@ -43,7 +43,7 @@ def add(connection: Connection, network: str, now: int, posts: Mapping[int, int]
 def used(engine: Engine, network: str) -> dict[int, Used]:
     """Posts read by keyword id, EVERYTHING for all."""
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         return _used(connection, network, now)
 
 
@@ -83,7 +83,7 @@ def reserve(
     much, never too little. Fewer than `least` are not granted.
     """
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         add(connection, network, now, {EVERYTHING: 0})  # makes the day's row, and holds it
         grant = _grant(_used(connection, network, now), wanted, budgets, now)
         if grant.posts < least:
@@ -103,7 +103,7 @@ def give_back(engine: Engine, network: str, grant: Grant, posts: int) -> None:
 def left(engine: Engine, network: str, budgets: Mapping[int, Budget]) -> int | None:
     """How many posts may still be read now; None: no limit."""
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         posts = _grant(_used(connection, network, now), _NO_LIMIT, budgets, now).posts
         return None if posts == _NO_LIMIT else posts
 

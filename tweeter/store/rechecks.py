@@ -14,7 +14,7 @@ from tweeter.choices import FOLLOWED
 from tweeter.errors import TweeterError
 from tweeter.moments import DAY_US
 from tweeter.store import deletions, past
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import read_clock, reading, repeated, writing
 from tweeter.store.past import Past
 from tweeter.store.schema import jobs, post_aliases, posts, streams
 
@@ -41,7 +41,7 @@ def ask(engine: Engine, stream_id: int) -> int:
     Raises TweeterError if its network cannot be asked.
     """
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         mine = select(streams).where(streams.c.id == stream_id)
         row = connection.execute(mine.with_for_update()).first()  # two clicks: one job
         if row is None or row.network not in FOLLOWED:
@@ -64,7 +64,7 @@ def start_due(engine: Engine, *, x_days: int, networks: Collection[str]) -> int:
         return 0
     started = 0
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         ids = [one.stream_id for one in unknown]
         mine = select(streams).where(streams.c.id.in_(ids), streams.c.wanted).order_by(streams.c.id)
         rows = connection.execute(mine.with_for_update())

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, func, select, update
 
 from tweeter.moments import DAY_US
 from tweeter.store import feed, jobs, rollups
-from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
+from tweeter.store.engine import insert_new, read_clock, reading, repeated, writing
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.schema import DELETED, keywords, matches, positions, posts
 
@@ -75,7 +75,7 @@ def _with_days(engine: Engine) -> list[tuple[int, int]]:
 def _step_of_network(engine: Engine, network: str, days: int) -> int:
     """The oldest posts of a network that are too old, whatever matches them."""
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         old = (
             select(posts.c.id)
             .where(posts.c.network == network, posts.c.occurred_at < now - days * DAY_US)
@@ -103,7 +103,7 @@ def _note(connection: Connection, network: str, until: int) -> None:
 def _step_of_keyword(engine: Engine, keyword_id: int, days: int) -> int:
     """A keyword's oldest matches that are too old, and the posts that no other keyword keeps."""
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         # The days again: a person may have changed them meanwhile.
         same = select(keywords.c.id).where(
             keywords.c.id == keyword_id, keywords.c.keep_days == days
@@ -140,7 +140,7 @@ def rules(engine: Engine, row: KeywordRow, days: Days) -> list[Rule]:
 
 def _soon(engine: Engine, keyword_id: int, network: str, days: int) -> tuple[int, int]:
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         mine = (
             select(matches.c.occurred_at)
             .join(posts, posts.c.id == matches.c.post_id)

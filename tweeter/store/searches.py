@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from tweeter.errors import TweeterError
 from tweeter.filters import Filter
-from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
+from tweeter.store.engine import insert_new, read_clock, reading, repeated, writing
 from tweeter.store.schema import positions, searches
 from tweeter.texts import say
 
@@ -82,7 +82,7 @@ def save(engine: Engine, name: str, chosen: Filter) -> SavedSearch:
         raise BadSearch(say("The search is too long to be kept."))
     with writing(engine) as connection:
         _refuse_twin(connection, values["name"])
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         more = _next_id(connection) | {"created_at": now, "changed_at": now}
         made = connection.execute(insert(searches).values(**values, **more))
         assert made.inserted_primary_key is not None  # noqa: S101
@@ -96,7 +96,7 @@ def rename(engine: Engine, search_id: int, name: str) -> SavedSearch:
     with writing(engine) as connection:
         _get(connection, search_id)
         _refuse_twin(connection, name, but=search_id)
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         mine = searches.c.id == search_id
         connection.execute(update(searches).where(mine).values(name=name, changed_at=now))
         return _get(connection, search_id)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine, select
 
-from tweeter.store.engine import db_now, reading
+from tweeter.store.engine import read_clock, reading
 from tweeter.store.leases import is_dead
 from tweeter.store.schema import slots, streams, workers
 
@@ -33,7 +33,7 @@ def look(engine: Engine, owner: str, can_follow: Callable[[str, Any], bool]) -> 
     can_follow is asked of a stream's network and options.
     """
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         since = now - int(BEATEN_S * 1e6)
         living = connection.execute(
             select(slots.c.owner)

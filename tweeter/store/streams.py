@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, RowMapping, delete, func, select, upd
 
 from tweeter.errors import LeaseLost
 from tweeter.store import job_rows, known, ledger
-from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
+from tweeter.store.engine import db_now, insert_new, read_clock, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, Lease, is_dead
 from tweeter.store.schema import COUNTS, intervals, jobs, journals, quarantine, streams
 
@@ -83,7 +83,7 @@ def ensure(
         row = _by_name(connection, name)
         if row is None:
             return _create(connection, name, network, encoded, off)
-        now = connection.execute(select(db_now(connection))).scalar_one()
+        now = read_clock(connection)
         if _settled(row, encoded, off) or (off and row["lease_until"] >= now):
             return int(row["id"])
         values: dict[str, Any] = {"options": encoded, "wanted": not off}
@@ -165,7 +165,7 @@ def _settled(row: RowMapping, options: str, off: str) -> bool:
 
 
 def _create(connection: Connection, name: str, network: str, options: str, off: str) -> int:
-    now = connection.execute(select(db_now(connection))).scalar_one()
+    now = read_clock(connection)
     values: dict[str, Any] = dict.fromkeys(COUNTS, 0)
     values |= {"name": name, "network": network, "options": options, "wanted": not off}
     values |= {"owner": "", "lease_until": 0, "epoch": 0, "heartbeat_at": 0, "cursor": ""}
@@ -287,7 +287,7 @@ def set_state(
 ) -> None:
     """Say how the stream is doing; raises LeaseLost if it is no longer ours."""
     with writing(engine) as connection:
-        now = connection.execute(select(db_now(connection))).scalar_one()
+        now = read_clock(connection)
         values: dict[str, Any] = {"state": state, "reason": reason, "retry_at": retry_at}
         if failures is not None:
             values["failures"] = failures
@@ -311,7 +311,7 @@ def remember(engine: Engine, lease: Lease, memory: Mapping[str, Any]) -> None:
 def finish(engine: Engine, lease: Lease, state: str, reason: str) -> None:
     """End a stream for good: "done" or "failed". It is never claimed again."""
     with writing(engine) as connection:
-        now = connection.execute(select(db_now(connection))).scalar_one()
+        now = read_clock(connection)
         changed = connection.execute(
             update(streams)
             .where(*_held(lease))

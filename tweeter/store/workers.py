@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Engine, bindparam, delete, insert, select, update
 
 from tweeter.store import known
-from tweeter.store.engine import db_now, insert_new, reading, repeated, writing
+from tweeter.store.engine import db_now, insert_new, read_clock, reading, repeated, writing
 from tweeter.store.leases import is_dead
 from tweeter.store.schema import slots, workers
 
@@ -86,7 +86,7 @@ _beating = (  # each as often as it holds slots
 def take_slot(engine: Engine, worker_id: str, count: int, owner: str) -> int | None:
     """Take one of a worker's `count` slots for a process; None if all are held by living ones."""
     with writing(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         rows = connection.execute(select(slots).where(slots.c.worker_id == worker_id)).all()
         held = {row.number: row.owner for row in rows}
         for number in range(count):

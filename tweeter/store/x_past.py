@@ -11,7 +11,7 @@ from tweeter.errors import TweeterError
 from tweeter.keywords.x_limits import SEARCH
 from tweeter.moments import DAY_US, HOUR_US
 from tweeter.store import coverage, ledger, past
-from tweeter.store.engine import db_now, reading, repeated, writing
+from tweeter.store.engine import read_clock, reading, repeated, writing
 from tweeter.store.schema import intervals, jobs, keywords, streams
 from tweeter.texts import say
 
@@ -41,7 +41,7 @@ def oldest_us(now: int) -> int:
 def look_back_window(engine: Engine, keyword_id: int, days: int) -> Window | None:
     """What of the last days X was not followed for this keyword; None if nothing."""
     with reading(engine) as connection:
-        now = int(connection.execute(select(db_now(connection))).scalar_one())
+        now = read_clock(connection)
         stream = connection.execute(select(streams).where(streams.c.network == "x")).first()
     if stream is None:
         return None
@@ -64,7 +64,7 @@ def gap_window(engine: Engine, interval_id: int) -> Window | None:
 
 
 def _gap_window(connection: Connection, interval_id: int) -> Window | None:
-    now = int(connection.execute(select(db_now(connection))).scalar_one())
+    now = read_clock(connection)
     row = connection.execute(
         select(intervals)
         .join(streams, streams.c.id == intervals.c.stream_id)
@@ -145,7 +145,7 @@ def too_old() -> str:
 
 
 def _start(connection: Connection, kind: str, window: Window, more: dict[str, object]) -> int:
-    now = int(connection.execute(select(db_now(connection))).scalar_one())
+    now = read_clock(connection)
     options = {"since_us": window.since_us, "began_us": window.since_us}
     options |= {"until_us": window.until_us}
     ready = window.until_us + BEHIND_US  # then X's search has it
