@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from tweeter.store import known, streams, trouble, workers
 from tweeter.store.engine import one_moment, reading
-from tweeter.store.leases import is_dead
+from tweeter.store.leases import is_held
 from tweeter.store.streams import Stream
 from tweeter.texts import joined, say
 
@@ -61,7 +61,7 @@ def _no_worker() -> str:
 def _state(stream: Stream, now: int, workers_since: int) -> StreamState:
     """workers_since: from when on a worker lives, 0 if none does."""
     state, words = stream.state, stream.reason
-    held = stream.lease_until >= now and not is_dead(stream.owner)
+    held = is_held(stream.owner, stream.lease_until, now)
     if stream.wanted and not held and state not in ("off", *streams.ENDED):
         free_us = now - max(stream.heartbeat_at, stream.since, workers_since)
         state, words = "waiting", say("Waiting for a worker.")
