@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, bindparam, select
 
 from tweeter.store.engine import chunks, once, reading
-from tweeter.store.keywords import revision
+from tweeter.store.keyword_revision import revision
 from tweeter.store.schema import keywords
 
 

@@ -14,9 +14,10 @@ from tweeter.records import Match, Post
 from tweeter.store import feed, job_rows, rollups, search_texts
 from tweeter.store import matches as match_rows
 from tweeter.store.engine import db_now, read_clock, reading, repeated, writing
+from tweeter.store.keyword_revision import revision
 from tweeter.store.leases import LEASE_S, is_held
 from tweeter.store.posts import as_post
-from tweeter.store.schema import jobs, keywords, matches, positions, post_aliases, posts
+from tweeter.store.schema import jobs, keywords, matches, post_aliases, posts
 
 ALL = 0  # as a job's subject: every keyword that is not complete
 KINDS = ("rematch", "purge")  # whose subject is a keyword
@@ -77,7 +78,8 @@ def start_due_purges(engine: Engine) -> int:
         if connection.execute(select(func.min(keywords.c.purge_at))).scalar() is None:
             return 0
     with writing(engine) as connection:
-        _hold_keywords(connection)  # else one that is restored at this moment is purged
+        # No keyword changes meanwhile: one that is restored at this moment would be purged.
+        revision(connection, lock=True)
         now = read_clock(connection)
         due = connection.execute(
             select(keywords.c.id, keywords.c.version).where(
@@ -163,7 +165,7 @@ def _step(engine: Engine, job: Job, does_match: Matches) -> int | None:
     Nobody edits, restores or removes the keyword meanwhile, or takes the job over.
     """
     with writing(engine) as connection:
-        _hold_keywords(connection)
+        revision(connection, lock=True)  # no keyword changes meanwhile
         mine = jobs.c.id == job.id, jobs.c.epoch == job.epoch, jobs.c.state == "waiting"
         row = connection.execute(select(jobs).where(*mine).with_for_update()).first()
         if row is None:
@@ -184,12 +186,6 @@ def _step(engine: Engine, job: Job, does_match: Matches) -> int | None:
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
         feed.publish(connection, changes, now)
         return position
-
-
-def _hold_keywords(connection: Connection) -> None:
-    """Hold changes of keywords back until the transaction ends, as a batch does."""
-    revision = select(positions.c.value).where(positions.c.name == "keywords")
-    connection.execute(revision.with_for_update(read=True))  # SQLite: the write lock does it
 
 
 def _mark_complete(connection: Connection, job: Job, now: int) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from tweeter.errors import KeywordSyntaxError
 from tweeter.harmless import typed
 from tweeter.keywords import canonical
 from tweeter.records import PENDING_AT_X, Keyword
@@ -24,13 +23,13 @@ from tweeter.store.keyword_errors import (
     KeywordRemoved,
     TooManyKeywords,
 )
+from tweeter.store.keyword_revision import bump, hold, revision
 from tweeter.store.schema import (
     annotations,
     followed_names,
     keyword_intervals,
     keyword_versions,
     keywords,
-    positions,
 )
 from tweeter.texts import say
 
@@ -83,18 +82,6 @@ def _get(connection: Connection, keyword_id: int) -> KeywordRow:
     if row is None:
         raise KeywordNotFound(keyword_id)
     return _row(row)
-
-
-def hold(connection: Connection) -> None:
-    """Wait for batches and other changes of keywords: what is read from here on is still so."""
-    connection.execute(_revision.with_for_update())  # SQLite: the write lock does it
-
-
-def bump(connection: Connection) -> None:
-    """Raise the revision; on databases with row locks this waits for batches under way."""
-    connection.execute(
-        update(positions).where(positions.c.name == "keywords").values(value=positions.c.value + 1)
-    )
 
 
 def _refuse_twin(connection: Connection, text: str, networks: str, but: int = 0) -> None:
@@ -316,17 +303,6 @@ def page(
     return rows[:limit], rows[limit - 1].id if len(rows) > limit else 0
 
 
-def revision(connection: Connection, *, lock: bool = False) -> int:
-    """The revision of all keywords; lock=True holds changes back until the transaction ends."""
-    statement = _revision
-    if lock:
-        statement = statement.with_for_update(read=True)  # SQLite: the write lock does it
-    return int(connection.execute(statement).scalar_one())
-
-
-_revision = select(positions.c.value).where(positions.c.name == "keywords")
-
-
 def active(
     engine: Engine, *, known: int = -1, had: Sequence[Keyword] = ()
 ) -> tuple[int, list[Keyword]]:
@@ -381,16 +357,12 @@ def forget(connection: Connection, keyword_id: int) -> None:
     bump(connection)
 
 
-__all__ = [
+__all__ = [  # of other modules, for who has `keywords`
     "KeywordExists",
     "KeywordNotFound",
     "KeywordRemoved",
-    "KeywordRow",
-    "KeywordSyntaxError",
     "TooManyKeywords",
-    "active",
-    "add",
-    "edit",
-    "get",
-    "list_all",
+    "bump",
+    "hold",
+    "revision",
 ]
