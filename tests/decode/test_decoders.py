@@ -320,6 +320,17 @@ def test_reasons_are_stable_words(body: bytes, reason: str) -> None:
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_what_x_says_of_a_stream_is_no_broken_post(wrapped: bool) -> None:
+    """Problems come in `errors`, and bare (docs.x.com, "handling disconnections")."""
+    for kind in ("usage-capped", "operational-disconnect", "streaming-connection"):
+        problem = {"title": "x", "detail": "y", "type": f"https://api.x.com/2/problems/{kind}"}
+        assert one({"errors": [problem]} if wrapped else problem, "x") == Ignored("notice")
+    for other in ({"title": "x", "type": "about:blank"}, {"title": "x", "type": 5}):
+        with pytest.raises(DecodeError):
+            one(other, "x")
+
+
 def test_jetstream_events_of_all_kinds() -> None:
     gone = post_event("", commit={"operation": "delete"})
     del gone["commit"]["record"]

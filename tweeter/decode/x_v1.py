@@ -37,7 +37,7 @@ def from_object(value: Object, raw: RawEvent) -> list[Event]:
         if not (key.isascii() and key.isdigit()):
             raise DecodeError("no id", "a deletion without an id")
         return [removal(network=NETWORK, key=key, occurred_at=raw.received_at)]
-    if any(name in value for name in NOTICES):
+    if any(name in value for name in NOTICES) or "/problems/" in text(value, "type"):
         return [Ignored("notice")]
     raise DecodeError("unknown shape", f"fields: {', '.join(sorted(value)[:8])}")
 
