@@ -113,7 +113,7 @@ def test_pages_of_other_sites_may_link_here_and_nothing_else(visiting: Visiting)
             for site in ("cross-site", "same-site"):
                 for how in (("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe")):
                     status, _, body = await visit(path, *sent(site, *how))
-                    assert (status, "Only pages of tweeter" in body) == (403, True), (path, how)
+                    assert (status, "its own pages only" in body) == (403, True), (path, how)
                 link = sent(site, "navigate", "document")
                 assert (await visit(path, *link))[0] == 200, path
                 assert (await visit(path, *link, "Content-Length: 0", method="POST"))[0] == 403

@@ -89,7 +89,7 @@ def refusal(asked: "HTTPServerRequest", port: int) -> str:
     if signs:
         return f"tweeter does not serve through a proxy until it has accounts ({signs[0]})."
     if not _is_ours(asked):
-        return "Only pages of tweeter itself may ask for this; others may link to it."
+        return "tweeter answers its own pages only; those of other sites may link to them."
     return ""
 
 
