@@ -223,6 +223,19 @@ def test_a_long_file_is_read_on_unless_another_one_waits(
     assert work(ids[0]) == 300
 
 
+def test_a_file_that_is_given_again_while_it_is_read_goes_on(
+    engine: Engine, tmp_path: Path
+) -> None:
+    file = tmp_path / "posts.jsonl"
+    file.write_text(post(1) + "\n")
+    stream_id = begin(engine, file, 10**6)
+    imports.claim(engine, stream_id, owner())
+    assert begin(engine, file, 10**6) == stream_id
+    stream = streams.get(engine, stream_id)
+    assert stream is not None
+    assert (stream.state, stream.reason) == ("live", "Reading posts.jsonl.")
+
+
 def test_a_damaged_file_says_so_when_the_rest_is_read(engine: Engine, tmp_path: Path) -> None:
     keywords.add(engine, "storm")
     file = tmp_path / "posts.jsonl.gz"

@@ -35,9 +35,7 @@ def start(engine: Engine, path: Path, parts: Sequence[tuple[int, int]], now_us: 
     begun = streams.unfinished_replay(engine, f"replay:{path}:")
     if begun is not None and begun.wanted:
         return begun.id  # a slot reads it
-    name = begun.name if begun else f"replay:{path}:{now_us}"
-    options = {"path": str(path), "speed": "max"}
-    stream_id = streams.ensure(engine, name, "replay", options, off="Waiting for a worker.")
+    stream_id = begun.id if begun else _new(engine, path, now_us)
     with writing(engine) as connection:
         now = read_clock(connection)
         mine = stream_rows.c.id == stream_id
@@ -51,6 +49,11 @@ def start(engine: Engine, path: Path, parts: Sequence[tuple[int, int]], now_us: 
             job_rows.add(connection, KIND, stream_id, now, options=part)
         connection.execute(update(stream_rows).where(mine).values(state="waiting"))
         return stream_id
+
+
+def _new(engine: Engine, path: Path, now_us: int) -> int:
+    name, options = f"replay:{path}:{now_us}", {"path": str(path), "speed": "max"}
+    return streams.ensure(engine, name, "replay", options, off="Waiting for a worker.")
 
 
 def idle(engine: Engine) -> list[int]:
