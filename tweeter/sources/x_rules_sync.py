@@ -99,11 +99,6 @@ class RuleKeeper:
             self._keywords = ours
             self._changed.set()
 
-    @property
-    def rules(self) -> int:
-        """On the account, with those of other programs."""
-        return self.ours + len(self.foreign)
-
     def idle(self) -> SourceError | None:
         """Why nothing is to be read: what others' rules alone find is theirs, and costs money."""
         if self._keywords and all(keyword.held for keyword in self._keywords):
@@ -160,7 +155,7 @@ class RuleKeeper:
 
     def words(self) -> str:
         """For the page, while connected."""
-        words = f"Live, with {self.rules} rules at X."
+        words = f"Live, with {self.ours + len(self.foreign)} rules at X."
         if self.foreign:
             words += f" {len(self.foreign)} of them belong to other programs and are left alone."
         return words + self._fit + self._gone
