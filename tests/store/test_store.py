@@ -19,11 +19,14 @@ from sqlalchemy import Engine, func, inspect, select, text
 
 from tests.store.posts import AT, post, removal, store, take
 from tests.store.sums import sums_are_a_recount
-from tweeter.errors import LeaseLost, StoreError
+from tweeter.columns import Column
+from tweeter.errors import LeaseLost, StoreError, TweeterError
+from tweeter.filters import Filter
 from tweeter.keywords import Matcher
 from tweeter.records import AccountChange, Keyword, Match, Media, now_us
 from tweeter.store import (
     batches,
+    decks,
     demo,
     feed,
     jobs,
@@ -33,6 +36,7 @@ from tweeter.store import (
     posts,
     quarantine,
     revisions,
+    searches,
     streams,
     sums,
 )
@@ -154,6 +158,35 @@ def test_workers_that_make_a_stream_at_once_make_one(engine: Engine) -> None:
             made = pool.map(make, [name] * 4, [threading.Barrier(4)] * 4)
             assert len(set(made)) == 1
     assert [found.name for found in streams.list_all(engine)] == ["one", "two", "three"]
+
+
+def test_a_name_that_two_take_at_once_is_refused_to_one_in_words(engine: Engine) -> None:
+    saved = [searches.save(engine, name, Filter(q="storm")).id for name in ("a", "b")]
+    kept = [decks.add(engine, name, [Column()]).id for name in ("a", "b")]
+    tries: list[list[Callable[[], object]]] = [
+        [partial(searches.save, engine, "mine", Filter(q="storm"))] * 2,
+        [partial(searches.rename, engine, number, "ours") for number in saved],
+        [partial(decks.change, engine, number, name="ours") for number in kept],
+    ]
+    together = threading.Barrier(2)
+
+    def begin(one: Callable[[], object]) -> None:
+        together.wait(10)
+        one()
+
+    with ThreadPoolExecutor(2) as pool:
+        for both in tries * 3:
+            begun = [pool.submit(begin, one) for one in both]
+            errors = [one.exception(20) for one in begun]
+            wrong = [e for e in errors if e and not isinstance(e, TweeterError)]
+            assert not wrong
+            for row in searches.list_all(engine):
+                if row.name == "mine":
+                    searches.remove(engine, row.id)
+            searches.rename(engine, saved[0], "a")
+            searches.rename(engine, saved[1], "b")
+            decks.change(engine, kept[0], name="a")
+            decks.change(engine, kept[1], name="b")
 
 
 def test_a_batch_matched_with_old_keywords_is_matched_again(engine: Engine) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from tweeter.columns import COLUMNS, BadColumn, Column
 from tweeter.errors import TweeterError
@@ -129,7 +130,10 @@ def change(
             "columns": _as_json(deck.columns if columns is None else columns),
             "changed_at": max(read_clock(connection), deck.changed_at + 1),
         }
-        connection.execute(update(decks).where(decks.c.id == deck_id).values(values))
+        try:
+            connection.execute(update(decks).where(decks.c.id == deck_id).values(values))
+        except IntegrityError as error:  # another was faster
+            raise DeckExists(name) from error
         return _get(connection, deck_id)
 
 

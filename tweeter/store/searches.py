@@ -1,10 +1,12 @@
 """Searches that a person keeps: a name, and the query of the page's address."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from tweeter.errors import TweeterError
 from tweeter.filters import Filter
@@ -23,6 +25,9 @@ class SearchNotFound(TweeterError):
 
 class SearchExists(TweeterError):
     """Another search has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(say("Another search is called “%(name)s”.", name=name))
 
 
 class BadSearch(TweeterError):
@@ -77,16 +82,17 @@ def save(engine: Engine, name: str, chosen: Filter) -> SavedSearch:
     Raises SearchExists, BadSearch, KeywordSyntaxError, BadMoment.
     """
     chosen.read()
-    values = {"name": _checked(name), "query": query_of(chosen)}
+    values: dict[str, Any] = {"name": _checked(name), "query": query_of(chosen)}
     if len(values["query"]) > QUERY_CHARACTERS:
         raise BadSearch(say("The search is too long to be kept."))
     with writing(engine) as connection:
         _refuse_twin(connection, values["name"])
         now = read_clock(connection)
-        more = _next_id(connection) | {"created_at": now, "changed_at": now}
-        made = connection.execute(insert(searches).values(**values, **more))
-        assert made.inserted_primary_key is not None  # noqa: S101
-        return _get(connection, made.inserted_primary_key[0])
+        row = values | _next_id(connection) | {"created_at": now, "changed_at": now}
+        if not insert_new(connection, searches, [row], unique=("name",)):
+            raise SearchExists(row["name"])  # another was faster
+        made = connection.execute(select(searches.c.id).where(searches.c.name == row["name"]))
+        return _get(connection, made.scalar_one())
 
 
 @repeated
@@ -98,7 +104,10 @@ def rename(engine: Engine, search_id: int, name: str) -> SavedSearch:
         _refuse_twin(connection, name, but=search_id)
         now = read_clock(connection)
         mine = searches.c.id == search_id
-        connection.execute(update(searches).where(mine).values(name=name, changed_at=now))
+        try:
+            connection.execute(update(searches).where(mine).values(name=name, changed_at=now))
+        except IntegrityError as error:  # another was faster
+            raise SearchExists(name) from error
         return _get(connection, search_id)
 
 
@@ -146,6 +155,6 @@ def _checked(name: str) -> str:
 def _refuse_twin(connection: Connection, name: str, but: int = 0) -> None:
     rows = connection.execute(select(searches.c.id, searches.c.name)).all()
     if any(row.name == name and row.id != but for row in rows):
-        raise SearchExists(say("Another search is called “%(name)s”.", name=name))
+        raise SearchExists(name)
     if not but and len(rows) >= MOST:
         raise BadSearch(say("%(most)s searches are kept already: delete one first.", most=MOST))
