@@ -332,6 +332,14 @@ def test_blocks_are_put_together_wherever_they_are_cut(cuts: list[int], end: str
     assert found == ["event: update\ndata: {'a': '猫'}".encode(), b"event:delete\ndata:7"]
 
 
+def test_a_block_without_an_end_is_looked_at_once() -> None:
+    blocks, chunk = Blocks(), b"data: x\n" * 181
+    began = time.process_time()
+    found = [one for _ in range(4_000) for one in blocks.feed(chunk)]
+    assert time.process_time() - began < 2
+    assert len(found) == 1
+
+
 def test_an_independent_client_agrees_with_the_simulator() -> None:
     heard: list[str] = []
 

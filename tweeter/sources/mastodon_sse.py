@@ -78,19 +78,22 @@ class Blocks:
     """Whole blocks out of chunks that are cut anywhere; heartbeats are left out."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()  # has no blank line
+        self._held = b""  # a CR that may be the half of a CRLF whose other half is still to come
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The blocks that end in this chunk."""
-        # A CR may be the half of a CRLF whose other half is still to come.
-        data = self._rest + chunk
-        held = data[-1:] if data.endswith(b"\r") else b""
-        data = data.removesuffix(b"\r").replace(b"\r\n", b"\n")
-        *blocks, rest = data.split(b"\n\n")
-        self._rest = rest + held
+        data = self._held + chunk
+        self._held = b"\r" if data.endswith(b"\r") else b""
+        seen = max(len(self._rest) - 1, 0)  # the rest of it was looked at
+        self._rest += data.removesuffix(b"\r").replace(b"\r\n", b"\n")
+        blocks: list[bytes] = []
+        if self._rest.find(b"\n\n", seen) >= 0:
+            *blocks, rest = bytes(self._rest).split(b"\n\n")
+            self._rest = bytearray(rest)
         if len(self._rest) > BLOCK_BYTES:
-            blocks.append(self._rest[:BLOCK_BYTES])
-            self._rest = b""
+            blocks.append(bytes(self._rest[:BLOCK_BYTES]))
+            self._rest.clear()
         found = (_without_comments(block) for block in blocks)
         return [block for block in found if block]
 
