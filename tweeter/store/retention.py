@@ -94,9 +94,9 @@ def _step_of_network(engine: Engine, network: str, days: int) -> int:
 def _note(connection: Connection, network: str, until: int) -> None:
     """Statistics are to know that posts of before are not all that came."""
     name = f"{DELETED}{network}"
-    insert_new(connection, positions, [{"name": name, "value": 0}], unique=("name",))
     mine = positions.c.name == name, positions.c.value < until
-    connection.execute(update(positions).where(*mine).values(value=until))
+    if not connection.execute(update(positions).where(*mine).values(value=until)).rowcount:
+        insert_new(connection, positions, [{"name": name, "value": until}], unique=("name",))
 
 
 @repeated
