@@ -41,6 +41,21 @@ def test_every_event_is_counted_in_one_place() -> None:
     assert (found.cursor, found.revision) == ("7", 3)
 
 
+def test_an_event_that_the_program_fails_at_is_in_quarantine_alone() -> None:
+    events = [event(post(n, "storm"), lines=1, cursor=str(n)) for n in range(1, 150)]
+    events[70] = event({}, shape="unheard of", lines=1, cursor="71")
+    found = digest(events, STORM, 3)
+    assert found.counts == {"lines": 149, "events": 149}
+    assert [item[0].key for item in found.items if isinstance(item, tuple)] == [
+        str(n) for n in range(1, 150) if n != 71
+    ]
+    assert [(r.reason, r.detail) for r in found.rejected] == [
+        ("not expected", "KeyError: 'unheard of'")
+    ]
+    assert (found.cursor, found.revision) == ("149", 3)
+    assert digest(events[70:71], STORM, 3).cursor == "71"
+
+
 def test_an_old_date_on_a_live_stream_is_not_believed_and_in_a_file_it_is() -> None:
     old = post(1, "storm", created_at="2020-01-01T00:00:00.000Z")
     for shape, believed in (("x", False), ("any", True)):

@@ -4,6 +4,7 @@ What costs time and needs no database is done here, so that a transaction is sho
 (`helper.py`) can do it beside the one who stores.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -38,6 +39,11 @@ IN_VAIN = 20  # first looks more than such as spared a decoding: then no more in
 # where for one event after the other each step throws those of the last one out.
 TOGETHER = 64
 OLD_US = 7 * DAY_US
+UNEXPECTED = "not expected"  # why an event is in quarantine that we fail at
+# What our code raises at an event that it was not written for.
+FAULTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+log = logging.getLogger("tweeter.digest")
 
 
 def digest(
@@ -51,8 +57,30 @@ def digest(
     """Decode and match: what the events mean for the store. Raises nothing for bad events.
 
     is_live=False: the events are asked for from the past, so old dates are right. indexed=False:
-    no words for the search are made.
+    no words for the search are made. One that we fail at is looked for by halves, and goes to
+    quarantine: a journal would bring it back for ever. raw_events may be gone through twice.
     """
+    try:
+        return _digest(raw_events, matcher, revision, is_live=is_live, indexed=indexed)
+    except FAULTS as error:
+        some = list(raw_events)
+        if len(some) == 1:
+            log.exception("event_not_expected shape=%s", some[0].shape)
+            return _unexpected(some[0], error, revision, indexed=indexed)
+        half = len(some) // 2
+        how = {"is_live": is_live, "indexed": indexed}
+        first, later = (digest(one, matcher, revision, **how) for one in (some[:half], some[half:]))
+        return first.joined(later)
+
+
+def _digest(
+    raw_events: Iterable[RawEvent],
+    matcher: Matcher,
+    revision: int,
+    *,
+    is_live: bool,
+    indexed: bool,
+) -> Batch:
     batch = Batch(items=[], counts=Counter(), rejected=[], revision=revision, indexed=indexed)
     first_look = _FirstLook(matcher)
     cursor = 0
@@ -79,6 +107,19 @@ def digest(
     if cursor and not batch.cursor:
         batch.cursor = str(cursor)
     return batch
+
+
+def _unexpected(raw: RawEvent, error: Exception, revision: int, *, indexed: bool) -> Batch:
+    """A batch with the event in quarantine."""
+    why = DecodeError(UNEXPECTED, f"{type(error).__name__}: {error}")
+    return Batch(
+        items=[],
+        counts=+Counter(events=1, lines=raw.lines),
+        rejected=[rejected(raw, why)],
+        revision=revision,
+        cursor=raw.cursor,
+        indexed=indexed,
+    )
 
 
 class _Post(NamedTuple):
