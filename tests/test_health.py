@@ -1,5 +1,7 @@
 """The health page and /healthz: the verdict, its reasons, and that they come when things fail."""
 
+import asyncio
+import json
 import re
 import time
 from pathlib import Path
@@ -12,9 +14,11 @@ from sqlalchemy import Engine, update
 from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 from tests.integration.running import free_port
+from tests.prove.proxy import Proxy
 from tests.store.posts import AT, post, store, take
+from tests.views.test_guard import serving
 from tests.views.test_statistics import asked_of
-from tweeter import config
+from tweeter import config, server
 from tweeter.records import now_us
 from tweeter.store import (
     job_rows,
@@ -242,6 +246,35 @@ def test_a_database_that_is_away_is_said_and_no_page_breaks(tmp_path: Path) -> N
         assert "OperationalError" not in text, path
     detail = client.get("/api/v1/keywords").get_json()["detail"]
     assert detail == "Streams go on and store as soon as it is back."
+
+
+def test_a_database_that_takes_questions_and_answers_none_is_said_in_time(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the pages' threads all wait for it."""
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no server")
+    monkeypatch.setattr(server, "HEALTH_S", 1.0)
+    monkeypatch.setattr(server, "STOP_S", 60.0)
+
+    async def work(proxy: Proxy, between: Engine) -> None:
+        async with serving(between, tmp_path) as visit:
+            assert (await visit("/healthz"))[0] == 200
+            proxy.hung = True
+            pages = [asyncio.create_task(visit("/")) for _ in range(2 * server.PAGE_THREADS)]
+            for _ in range(2):
+                status, headers, body = await asyncio.wait_for(visit("/healthz"), 10)
+                assert (status, headers["content-type"]) == (503, "application/json")
+                assert json.loads(body)["verdict"].startswith("The database does not answer.")
+            proxy.hung = False
+            assert {status for status, _, _ in await asyncio.gather(*pages)} == {200}
+            while (await visit("/healthz"))[0] != 200:
+                await asyncio.sleep(0.1)
+
+    url = engine.url
+    with Proxy(url.host or "127.0.0.1", url.port or 0) as proxy:
+        between = url.set(host="127.0.0.1", port=proxy.port)
+        asyncio.run(work(proxy, make_engine(between.render_as_string(hide_password=False))))
 
 
 def test_what_a_database_said_is_told_and_nothing_where_it_said_nothing() -> None:

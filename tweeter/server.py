@@ -26,7 +26,8 @@ from tweeter import hints, memory, problems
 from tweeter.broadcast import Broadcast
 from tweeter.config import Config
 from tweeter.errors import ConfigError, MustEnd
-from tweeter.store import revisions
+from tweeter.store import health, revisions, trouble
+from tweeter.texts import joined, plain
 from tweeter.views.api import PREFIX
 from tweeter.views.guard import HEADERS, refusal
 from tweeter.views.live import LiveHandler
@@ -35,6 +36,8 @@ from tweeter.web import create_app
 log = logging.getLogger("tweeter.server")
 
 PAGE_THREADS = 8
+HEALTH = "/healthz"
+HEALTH_S = 5.0  # for its answer
 UPLOAD_BYTES = 17 * 1024 * 1024  # a little more than web.IMPORT_BYTES
 STOP_S = 5.0
 WATCH_S = 3.0  # between looks whether the database is still the one we know
@@ -130,6 +133,26 @@ class PageHandler(RequestHandler):
             raise StreamClosedError from None
 
 
+class HealthHandler(PageHandler):
+    """Answers within HEALTH_S also while the database takes questions and answers none: then the
+    threads of all pages wait for it, so this one has a thread of its own.
+    """
+
+    async def _answer(self, *_: str) -> None:
+        try:
+            async with asyncio.timeout(HEALTH_S):
+                await super()._answer()
+        except TimeoutError:
+            self._gone = True  # for the thread, should it go on
+            words = plain(joined(trouble.SILENT, trouble.GOES_ON))
+            self.set_status(503)
+            self.set_header("Content-Type", "application/json")
+            found = {"status": health.FAILING, "verdict": words, "problems": [words]}
+            self.finish(msgspec.json.encode(found))
+
+    get = head = _answer
+
+
 class Server:
     """The web process: `run` serves until told to stop."""
 
@@ -137,6 +160,7 @@ class Server:
         self._config = config
         self._pages = ThreadPoolExecutor(PAGE_THREADS, "page")
         self._asking = ThreadPoolExecutor(2, "live")
+        self._health = ThreadPoolExecutor(1, "health")
         self._broadcast = Broadcast(engine, self._asking)
         self._stopping = asyncio.Event()
         self._engine = engine
@@ -145,11 +169,12 @@ class Server:
 
     def _application(self, port: int) -> Application:
         live = {"broadcast": self._broadcast, "stopping": self._stopping}
-        pages = {"container": self._container, "pool": self._pages}
+        pages = {"container": self._container}
         return Application(
             [
                 (r"/live/stream", LiveHandler, live),
-                (r".*", PageHandler, pages),
+                (HEALTH, HealthHandler, pages | {"pool": self._health}),
+                (r".*", PageHandler, pages | {"pool": self._pages}),
             ],
             port=port,
             log_function=_log_request,
@@ -173,7 +198,8 @@ class Server:
         async with asyncio.timeout(STOP_S):
             await asyncio.to_thread(self._pages.shutdown)
             await server.close_all_connections()
-        self._asking.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._asking, self._health):
+            pool.shutdown(wait=False, cancel_futures=True)
         if self._must_end is not None:
             raise self._must_end
 

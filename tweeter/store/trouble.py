@@ -18,6 +18,7 @@ FULL_BYTES = 4 * 1024 * 1024  # a disk with less free counts as full
 AGAIN_S = 30.0  # what is tried every second is in the log so often while it fails
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
+SILENT = say("The database does not answer.")
 GOES_ON = say("What comes is kept or waits, and tweeter goes on by itself.")
 FULL = say(
     "The disk is full, so nothing can be stored. Free some space. What comes is kept or waits, and"
@@ -100,7 +101,7 @@ def _no_answer(cause: BaseException | None) -> str:
     """With the driver's own words, where it said any; below its first line may stand values."""
     lines = str(cause.args[-1]).splitlines() if cause is not None and cause.args else []
     if not lines:
-        return say("The database does not answer.")
+        return SILENT
     return say("The database does not answer: %(error)s.", error=lines[0][:300].rstrip(". "))
 
 
