@@ -61,7 +61,7 @@ def test_large_messages_that_nobody_takes_stop_the_reading(client: ModuleType) -
             while server.sent != before:  # nothing goes out any more
                 before = server.sent
                 await asyncio.sleep(0.5)
-            assert server.sent < PAUSE_BYTES + UNREAD
+            assert server.sent < 2 * PAUSE_BYTES  # with what the sockets hold
             taken = 0
             while taken < 2 * PAUSE_BYTES:  # and it goes on
                 taken += sum(len(event.body) for event in await listener.next())
