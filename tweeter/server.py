@@ -26,8 +26,7 @@ from tweeter import hints, memory, problems
 from tweeter.broadcast import Broadcast
 from tweeter.config import Config
 from tweeter.errors import ConfigError, MustEnd
-from tweeter.store import health, revisions, trouble
-from tweeter.texts import joined, plain
+from tweeter.store import health, revisions
 from tweeter.views.api import PREFIX
 from tweeter.views.guard import HEADERS, refusal
 from tweeter.views.live import LiveHandler
@@ -144,11 +143,9 @@ class HealthHandler(PageHandler):
                 await super()._answer()
         except TimeoutError:
             self._gone = True  # for the thread, should it go on
-            words = plain(joined(trouble.SILENT, trouble.GOES_ON))
             self.set_status(503)
             self.set_header("Content-Type", "application/json")
-            found = {"status": health.FAILING, "verdict": words, "problems": [words]}
-            self.finish(msgspec.json.encode(found))
+            self.finish(msgspec.json.encode(health.silent()))
 
     get = head = _answer
 

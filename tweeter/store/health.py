@@ -6,6 +6,7 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, case, func, select, text
@@ -131,6 +132,12 @@ def health(engine: Engine, data_dir: Path) -> Health:
             overview=nothing,
             storage=_storage(engine, data_dir, 0),
         )
+
+
+def silent() -> dict[str, Any]:
+    """What there is to say while the database takes questions and answers none."""
+    words = str(joined(trouble.SILENT, trouble.GOES_ON))
+    return {"status": FAILING, "verdict": words, "problems": [words]}
 
 
 def _database_disk(engine: Engine, data_dir: Path) -> str:
