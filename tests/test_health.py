@@ -254,12 +254,12 @@ def test_a_database_that_takes_questions_and_answers_none_is_said_in_time(
     """Also when the pages' threads all wait for it."""
     if engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no server")
-    monkeypatch.setattr(server, "HEALTH_S", 1.0)
     monkeypatch.setattr(server, "STOP_S", 60.0)
 
     async def work(proxy: Proxy, between: Engine) -> None:
         async with serving(between, tmp_path) as visit:
             assert (await visit("/healthz"))[0] == 200
+            monkeypatch.setattr(server, "HEALTH_S", 1.0)
             proxy.hung = True
             pages = [asyncio.create_task(visit("/")) for _ in range(2 * server.PAGE_THREADS)]
             for _ in range(2):
@@ -267,6 +267,7 @@ def test_a_database_that_takes_questions_and_answers_none_is_said_in_time(
                 assert (status, headers["content-type"]) == (503, "application/json")
                 assert json.loads(body)["verdict"].startswith("The database does not answer.")
             proxy.hung = False
+            monkeypatch.setattr(server, "HEALTH_S", 30.0)
             assert {status for status, _, _ in await asyncio.gather(*pages)} == {200}
             while (await visit("/healthz"))[0] != 200:
                 await asyncio.sleep(0.1)
