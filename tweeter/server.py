@@ -28,7 +28,7 @@ from tweeter.config import Config
 from tweeter.errors import ConfigError, MustEnd
 from tweeter.store import health, revisions
 from tweeter.views.api import PREFIX
-from tweeter.views.guard import HEADERS, refusal
+from tweeter.views.guard import HEADERS, Guarded, refusal
 from tweeter.views.live import LiveHandler
 from tweeter.web import create_app
 
@@ -43,7 +43,7 @@ WATCH_S = 3.0  # between looks whether the database is still the one we know
 STALLED_S = 30.0  # for a client to take a chunk of a page
 
 
-class PageHandler(RequestHandler):
+class PageHandler(Guarded):
     """Hands a request to Flask in a thread, and its answer on, chunk by chunk."""
 
     SUPPORTED_METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
@@ -62,22 +62,15 @@ class PageHandler(RequestHandler):
     def on_connection_close(self) -> None:
         self._gone = True
 
-    def set_default_headers(self) -> None:
-        self.clear_header("Server")
-        for name, value in HEADERS.items():
-            self.set_header(name, value)
-
     def prepare(self) -> None:
         words = refusal(self.request, self.settings["port"])
-        if words:
+        if words and self.request.path.startswith(f"{PREFIX}/"):
             self.set_status(403)
-            if self.request.path.startswith(f"{PREFIX}/"):
-                self.set_header("Content-Type", problems.MEDIA_TYPE)
-                problem = problems.of_request("not_served", words)
-                self.finish(msgspec.json.encode(problem.document()))
-                return
-            self.set_header("Content-Type", "text/plain; charset=utf-8")
-            self.finish(words + "\n")
+            self.set_header("Content-Type", problems.MEDIA_TYPE)
+            problem = problems.of_request("not_served", words)
+            self.finish(msgspec.json.encode(problem.document()))
+        elif words:
+            self.say(403, words)
 
     async def _answer(self, *_: str) -> None:
         loop = asyncio.get_running_loop()

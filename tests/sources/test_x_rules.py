@@ -176,6 +176,11 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(x_rules_sync, "LOOK_S", 0.2)
 
 
+@pytest.fixture
+def tries_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(x_rules_sync, "_retry_s", lambda _: 0.1)
+
+
 def posts(sim: XSimulator) -> int:
     return sum(method == "POST" for _, method, _, _ in sim.log)
 
@@ -253,11 +258,8 @@ def test_a_rule_of_another_program_that_we_share_becomes_ours_when_it_goes() -> 
     run(work())
 
 
-def test_a_limit_of_changes_is_waited_for_as_x_says_and_what_is_there_is_followed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(x_rules_sync, "_retry_s", lambda _: 0.1)
-
+@pytest.mark.usefixtures("tries_often")
+def test_a_limit_of_changes_is_waited_for_as_x_says_and_what_is_there_is_followed() -> None:
     async def work() -> None:
         sink = Kept()
         async with XSimulator() as sim:
@@ -278,11 +280,8 @@ def test_a_limit_of_changes_is_waited_for_as_x_says_and_what_is_there_is_followe
     run(work())
 
 
-def test_rules_that_cannot_be_seen_do_not_keep_the_stream_away(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(x_rules_sync, "_retry_s", lambda _: 0.1)
-
+@pytest.mark.usefixtures("tries_often")
+def test_rules_that_cannot_be_seen_do_not_keep_the_stream_away() -> None:
     async def work() -> None:
         sink = Kept()
         async with XSimulator() as sim, streaming(sim, sink, STORM) as (source, task):

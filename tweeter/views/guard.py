@@ -8,10 +8,9 @@ learn from the time that it takes what is stored here.
 """
 
 import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPServerRequest
+from tornado.web import RequestHandler
 
 _HERE = ("127.0.0.1", "localhost", "[::1]")
 # What proxies add. nginx adds nothing unless it is told to, but speaks HTTP/1.0 (before 1.29.7).
@@ -73,7 +72,22 @@ HEADERS = {
 }
 
 
-def refusal(asked: "HTTPServerRequest", port: int) -> str:
+class Guarded(RequestHandler):
+    """A handler of Tornado's whose own answers have the headers, too."""
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+
+    def say(self, status: int, words: str) -> None:
+        """Answer with a sentence."""
+        self.set_status(status)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(words + "\n")
+
+
+def refusal(asked: HTTPServerRequest, port: int) -> str:
     """Why a request is not served, as a sentence; "" if it is."""
     hosts = {f"{name}:{port}" for name in _HERE}
     if port == 80:
@@ -93,7 +107,7 @@ def refusal(asked: "HTTPServerRequest", port: int) -> str:
     return ""
 
 
-def _is_ours(asked: "HTTPServerRequest") -> bool:
+def _is_ours(asked: HTTPServerRequest) -> bool:
     """Whether no page of another site asks, but by a link that a reader follows."""
     if asked.headers.get("Sec-Fetch-Site", "none") in _OURS or asked.path.startswith(_STATIC):
         return True

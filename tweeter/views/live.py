@@ -28,7 +28,6 @@ from urllib.parse import parse_qs
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from tornado.iostream import StreamClosedError
-from tornado.web import RequestHandler
 
 from tweeter import columns, packing
 from tweeter.broadcast import MEANING_S, Broadcast, Gap, Reader
@@ -36,7 +35,7 @@ from tweeter.changes import BATCH, OfColumns, OfKeyword, Wanted
 from tweeter.errors import TweeterError
 from tweeter.store import questions
 from tweeter.store.decks import DeckNotFound
-from tweeter.views.guard import HEADERS, refusal
+from tweeter.views.guard import HEADERS, Guarded, refusal
 
 STALLED_S = 20.0
 _HEAD = {
@@ -53,7 +52,7 @@ PACKED = b"Content-Encoding: gzip\r\n"
 log = logging.getLogger("tweeter.live")
 
 
-class LiveHandler(RequestHandler):
+class LiveHandler(Guarded):
     """GET /live/stream?after=SEQ&keyword=ID, or with columns in place of the keyword.
 
     Without `after` or Last-Event-ID: from now on.
@@ -64,25 +63,16 @@ class LiveHandler(RequestHandler):
         self._stopping = stopping
         self._packs = packing.is_taken(self.request.headers.get("Accept-Encoding", ""))
 
-    def set_default_headers(self) -> None:
-        self.clear_header("Server")
-        for name, value in HEADERS.items():
-            self.set_header(name, value)
-
     def prepare(self) -> None:
         words = refusal(self.request, self.settings["port"])
         if words:
-            self.set_status(403)
-            self.set_header("Content-Type", "text/plain; charset=utf-8")
-            self.finish(words + "\n")
+            self.say(403, words)
 
     async def get(self) -> None:
         try:
             await self._read_address()
         except TweeterError as error:
-            self.set_status(404 if isinstance(error, DeckNotFound) else 400)
-            self.set_header("Content-Type", "text/plain; charset=utf-8")
-            self.finish(f"{error}\n")
+            self.say(404 if isinstance(error, DeckNotFound) else 400, str(error))
             return
         last = _number(self.request.headers.get("Last-Event-ID", ""))
         after = self._number("after") if last is None else last
