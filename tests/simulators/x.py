@@ -58,6 +58,7 @@ class XSimulator(Hosted):
         self.clock_s = 0.0
         self.most_connected = 0  # at any one time
         self.refused_words: set[str] = set()
+        self.whole_400 = ""  # a POST with an invalid rule is refused whole: "named", or "bare"
         self.max_rules, self.max_length, self.page = 1000, 1024, 1000
         self.rules: dict[str, dict[str, str]] = {}
         self.log: list[tuple[float, str, str, int]] = []
@@ -293,15 +294,18 @@ class XSimulator(Hosted):
                 continue
             rule_id = str(self._next_rule)
             self._next_rule += 1
-            made.append({"id": rule_id, **rule})
-            if not dry:
-                self.rules[rule_id] = dict(rule)
-                self._compiled[rule_id] = compiled
+            made.append(({"id": rule_id, **rule}, compiled))
+        if self.whole_400 and any(error["title"] == "InvalidRule" for error in errors):
+            said = {"errors": errors} if self.whole_400 == "named" else {}
+            return _json({"title": "Invalid Request"} | said, 400)
+        for rule, compiled in () if dry else made:
+            self.rules[rule["id"]] = {key: value for key, value in rule.items() if key != "id"}
+            self._compiled[rule["id"]] = compiled
         summary = {"created": len(made), "not_created": len(errors)}
         summary |= {"valid": len(made), "invalid": len(errors)}
         answer: dict[str, Any] = {"meta": {"summary": summary}}
         if made:
-            answer["data"] = made
+            answer["data"] = [rule for rule, _ in made]
         if errors:
             answer["errors"] = errors
         return _json(answer, 201 if made else 200)

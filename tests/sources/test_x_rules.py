@@ -16,8 +16,9 @@ from tweeter.keywords import NotForX, compile_for_x, parse
 from tweeter.keywords.x_limits import PLANS
 from tweeter.keywords.x_pack import pack
 from tweeter.records import PENDING_AT_X, Keyword, now_us
-from tweeter.sources import x_rules_sync
-from tweeter.sources.x_rules_sync import RuleKeeper, Rules
+from tweeter.sources import x_rules, x_rules_sync
+from tweeter.sources.x_rules import Rules
+from tweeter.sources.x_rules_sync import RuleKeeper
 
 SMALL = PLANS["small"]
 
@@ -315,5 +316,43 @@ def test_a_look_that_fails_is_done_later_and_says_nothing() -> None:
             assert sink.words == ["Live, with 1 rules at X."]
             sim.rules.clear()
             await until(lambda: values(sim) == ["storm"])
+
+    run(work())
+
+
+@pytest.mark.parametrize("how", ["named", "bare"])
+def test_a_rule_for_which_x_refuses_all_of_a_request_costs_only_its_keyword(how: str) -> None:
+    async def work() -> None:
+        sink = Kept()
+        words = [kw(n, f"w{n}x") for n in range(3, 40)]
+        async with XSimulator() as sim:
+            sim.whole_400, sim.refused_words = how, {"forbidden"}
+            bad = kw(1, "forbidden fruit"), kw(2, "forbidden city")
+            async with streaming(sim, sink, *bad, *words):
+                assert with_state(sink, "refused") == [1, 2]
+                assert "X refuses its rule" in sink.states[1][1]
+                assert with_state(sink, "active") == [keyword.id for keyword in words]
+                assert posts(sim) < x_rules.POSTS_A_SEARCH
+
+    run(work())
+
+
+@pytest.mark.usefixtures("tries_often")
+def test_a_request_that_x_does_not_understand_does_not_keep_the_stream_away() -> None:
+    async def work() -> None:
+        sink = Kept()
+        async with XSimulator() as sim:
+            sim._add_rules([{"value": "storm", "tag": "tweeter:abcd1234"}], False)
+            sim.rule_answers = [(400, {}, {"detail": "No such parameter"})]
+            source = await source_for(sim, STORM, kw(2, "cat"))
+            with pytest.raises(SourceError, match="No such parameter") as caught:
+                await source.connect(sink)  # what is there is not known yet
+            assert caught.value.kind == "http"
+            sim.change_answers = [(400, {}, {"detail": "No such field"})] * 4
+            async with streaming(sim, sink, STORM, kw(2, "cat")):
+                await sim.publish([post(1, "storm")])
+                await until(lambda: len(sink.events) == 1)
+                await until(lambda: values(sim) == ["storm OR cat"])
+                await until(lambda: sink.states[2] == ("active", ""))
 
     run(work())

@@ -21,6 +21,14 @@ MONTH_CHECK_S = 6 * 3600  # out of credits: looked at again so often
 _limited_s = exponential(60, WINDOW_S)
 
 
+class NotUnderstood(SourceError):
+    """X answered 400. errors: what its body says of single rules; may be empty."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__("refused", f"X did not understand the request: {_detail(problem)}.")
+        self.errors = listed(problem)
+
+
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> SourceError:
     """The error for an answer that is not 200."""
     problem = problem_of(body)
@@ -44,11 +52,19 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> SourceError
     if status == 409:
         return waiting()
     if status == 400:
-        return SourceError("refused", f"X did not understand the request: {_detail(problem)}.")
+        return NotUnderstood(problem)
     words = f"X answered {status}: {_detail(problem)}."
     if _is(problem, "ProvisioningSubscription"):
         words = "X is still setting up this app's subscription (503)."
     return SourceError("http", words, retry_at=pause_until(headers))
+
+
+def listed(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The errors of an answer, also in one of 200."""
+    errors = answer.get("errors")
+    return (
+        [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    )
 
 
 def rule_refusal(error: Mapping[str, Any]) -> str:

@@ -9,8 +9,6 @@ of the app may remove any rule, of which X says nothing: every few minutes they 
 
 import asyncio
 import logging
-import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -23,14 +21,12 @@ from tweeter.keywords.x_limits import XPlan
 from tweeter.keywords.x_pack import TooManyRules, delivered, difference, pack
 from tweeter.records import PENDING_AT_X, Keyword, KeywordState, now_us
 from tweeter.sources.backoff import exponential
-from tweeter.sources.x_answers import WINDOW_S, limit_s, rule_refusal, waiting
-from tweeter.sources.x_client import StreamRule, XClient
+from tweeter.sources.x_answers import limit_s, waiting
+from tweeter.sources.x_client import XClient
+from tweeter.sources.x_rules import Account, Rules
 
-CHANGES = 90  # POSTs in WINDOW_S; X allows 100
-POSTS_A_SYNC = 4  # try, add, delete, and once again
 LOOK_S = 240.0  # between looks whether the rules are still there; X allows 450 pages in WINDOW_S
 GATHER_S = 0.5  # changes made together are sent together
-RULES_A_POST = 100
 NAMED = 3  # keywords without a rule that are named in the stream's words
 
 ACCEPTED = ("active", "")
@@ -42,18 +38,6 @@ _retry_s = exponential(5, 320)
 
 Meaning = tuple[str, tuple[tuple[str, str], ...]]  # a keyword's expression and its accounts
 States = dict[int, KeywordState]  # by the keyword's id
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """What is on the account: ours and the others', as value -> id."""
-
-    ours: dict[str, str]
-    foreign: dict[str, str]
-
-    @property
-    def ids(self) -> set[str]:
-        """Of all of them."""
-        return {*self.ours.values(), *self.foreign.values()}
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -75,11 +59,10 @@ class RuleKeeper:
     """
 
     def __init__(self, installation: str, plan: XPlan) -> None:
-        self._tag = f"tweeter:{installation}"
+        self._account = Account(f"tweeter:{installation}")
         self._plan = plan
         self._keywords: Sequence[Keyword] = ()
         self._changed = asyncio.Event()
-        self._posted_at: deque[float] = deque()
         self._accepted: dict[str, set[int]] = {}  # piece -> keywords, of the last sync
         self._relied: set[str] = set()  # ids of the rules that deliver them, also others' ones
         self._there_at = 0  # when they were last seen there (us)
@@ -133,7 +116,7 @@ class RuleKeeper:
                 if not await self._look(client):
                     continue
             await asyncio.sleep(GATHER_S)
-            wait_s = self._wait_s()
+            wait_s = self._account.wait_s()
             if wait_s > 0:
                 until = moments.clock(now_us() + int(wait_s * 1e6))
                 notice(f"Live. Changes of keywords are pending at X until {until}.")
@@ -163,7 +146,7 @@ class RuleKeeper:
     async def _look(self, client: XClient) -> bool:
         """Whether somebody else changed the account's rules; what cannot be seen now waits."""
         try:
-            found = await self._list(client)
+            found = await self._account.rules(client)
         except SourceError as error:
             log.info("rules_not_seen kind=%s", error.kind)
             return False
@@ -202,20 +185,11 @@ class RuleKeeper:
         )
         return True
 
-    def _wait_s(self) -> float:
-        """Seconds until X's limit of changes leaves room for a sync."""
-        now_s = time.monotonic()
-        while self._posted_at and now_s - self._posted_at[0] > WINDOW_S:
-            self._posted_at.popleft()
-        if len(self._posted_at) + POSTS_A_SYNC <= CHANGES:
-            return 0.0
-        return self._posted_at[0] + WINDOW_S - now_s
-
     async def sync(self, client: XClient) -> None:
         """Make the rules right once. Raises SourceError."""
         self._changed.clear()
         keywords = self._keywords
-        found = await self._list(client)
+        found = await self._account.rules(client)
         await self._miss(found)
         self.foreign, self.ours = tuple(found.foreign), len(found.ours)
         # In a thread: 10,000 keywords take half a second, and the streams share the event loop.
@@ -309,29 +283,13 @@ class RuleKeeper:
         new = (ids for piece, ids in pieces.items() if piece not in there)
         return {keyword_id: PENDING_AT_X for ids in new for keyword_id in ids}
 
-    async def _list(self, client: XClient) -> Rules:
-        ours: dict[str, str] = {}
-        foreign: dict[str, str] = {}
-        page: dict[str, str] = {}
-        while True:
-            answer = await client.list_rules(page)
-            for rule in answer.get("data") or []:
-                if str(rule.get("tag", "")).split(":")[:2] == self._tag.split(":"):
-                    ours[rule["value"]] = str(rule["id"])
-                else:
-                    foreign[rule["value"]] = str(rule["id"])
-            token = (answer.get("meta") or {}).get("next_token")
-            if not token:
-                return Rules(ours, foreign)
-            page = {"pagination_token": token}
-
     async def _try(self, client: XClient, values: Sequence[str]) -> bool:
         """Ask X whether it would take the rules; True if some piece of them is refused."""
-        refused = await self._add(client, values, dry_run=True)
+        refused = await self._account.tried(client, values)
         if not refused:
             return False
         suspects = [piece for value in refused for piece in pieces_of(value)]
-        found = await self._add(client, suspects, dry_run=True)
+        found = await self._account.tried(client, suspects)
         # A rule whose pieces are all fine is refused for another reason: the account is full.
         self._refused |= {piece: reason for piece, reason in found.items() if "cap" not in reason}
         return bool(found)
@@ -343,32 +301,13 @@ class RuleKeeper:
         self._relied = {rules[value] for value in wanted if value in rules}
         full = len(found.ours) + len(found.foreign) + len(new) > self._plan.rules
         if stale and full:  # no room for both: seconds without some rules
-            await self._delete(client, stale)
-        failed = await self._add(client, [v for v in new if v not in found.foreign])
+            await self._account.delete(client, stale)
+        missing = [value for value in new if value not in found.foreign]
+        failed, made = await self._account.add(client, missing)
+        self._relied |= made
         if stale and not full:
-            await self._delete(client, stale)
+            await self._account.delete(client, stale)
         return {piece: reason for value, reason in failed.items() for piece in pieces_of(value)}
-
-    async def _delete(self, client: XClient, rule_ids: Sequence[str]) -> None:
-        for start in range(0, len(rule_ids), RULES_A_POST):
-            self._posted_at.append(time.monotonic())
-            await client.delete_rules(list(rule_ids[start : start + RULES_A_POST]))
-
-    async def _add(
-        self, client: XClient, values: Sequence[str], *, dry_run: bool = False
-    ) -> dict[str, str]:
-        """Add rules; returns those that X refused, with its reason. A duplicate is no refusal."""
-        failed: dict[str, str] = {}
-        for start in range(0, len(values), RULES_A_POST):
-            rules = [StreamRule(value=v, tag=self._tag) for v in values[start:][:RULES_A_POST]]
-            self._posted_at.append(time.monotonic())
-            answer = await client.add_rules(rules, dry_run=dry_run)
-            if not dry_run:
-                self._relied |= {str(rule["id"]) for rule in answer.get("data") or []}
-            for error in answer.get("errors") or []:  # also in an answer of 200
-                if "duplicate" not in str(error.get("title", "")).lower():
-                    failed[str(error.get("value", ""))] = rule_refusal(error)
-        return {value: reason for value, reason in failed.items() if value in values}
 
 
 def _meaning(keyword: Keyword) -> Meaning:
