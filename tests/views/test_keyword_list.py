@@ -114,3 +114,10 @@ def test_a_list_of_a_thousand_is_one_question(sqlite_engine: Engine) -> None:
             found = keyword_lines.lines(sqlite_engine, asked, NOW, limit=100)
         assert len([text for text, _ in statements if "SELECT" in text]) == 1
         assert len(found.lines) == 100
+
+
+def test_other_addresses_lead_to_the_list(client: FlaskClient) -> None:
+    assert client.get("/add").headers["Location"].endswith("/add_keyword")
+    found = client.get("/keywords?find=storm&_anchor=x&_external=1&endpoint=/")
+    assert found.status_code == 302
+    assert found.headers["Location"] == "/add_keyword?find=storm#list"

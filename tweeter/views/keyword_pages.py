@@ -56,6 +56,13 @@ def old_add() -> Answer:
     return redirect(url_for("pages.add_keyword"), 301)
 
 
+@pages.get("/keywords")
+def keywords_shortened() -> Answer:
+    """What remains of a keyword's address without its number: the list of all."""
+    chosen = keyword_list.args(keyword_list.asked())
+    return redirect(url_for("pages.add_keyword", **chosen, _anchor="list"))
+
+
 @pages.route("/add_keyword", methods=["GET", "POST"])
 def add_keyword() -> Answer:
     """Add a keyword, or only try it; and the list of all."""
