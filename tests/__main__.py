@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 ROOT = Path(__file__).parent.parent
+PYTEST = [sys.executable, "-m", "pytest"]
 AT_ONCE = min((os.cpu_count() or 1) + 1, 5)  # the servers have their limits, too
 LONGEST_S = 75 * 60  # then something hangs: it is ended, and said where
 ENDING_S = 60  # for pytest to say where it was
@@ -66,7 +67,7 @@ def parts() -> list[list[str]]:
 
 def pytest_of(files: list[str], cache: Path, *options: str) -> list[str]:
     """The command that runs some files, with its notes in a folder of its own."""
-    return [sys.executable, "-m", "pytest", "-v", "-o", f"cache_dir={cache}", *options, *files]
+    return [*PYTEST, "-v", "--durations=3", "-o", f"cache_dir={cache}", *options, *files]
 
 
 def begin(number: int, files: list[str], notes: Path) -> Part:
@@ -165,7 +166,7 @@ def verdict(failures: list[Failure], hindered: str) -> int:
 def main() -> int:
     """Run what is asked; 0 if everything passed."""
     if sys.argv[1:]:
-        return subprocess.call([sys.executable, "-m", "pytest", *sys.argv[1:]], cwd=ROOT)
+        return subprocess.call([*PYTEST, *sys.argv[1:]], cwd=ROOT)
     with tempfile.TemporaryDirectory() as notes:
         return verdict(*run(parts(), Path(notes)))
 

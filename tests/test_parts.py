@@ -39,18 +39,25 @@ def test_what_passes_alone_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert last.endswith("test_once.py::test_once")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "def test_ill(): assert False",
-        "import a_module_that_is_not_there",
-        "import os\ndef test_died(): os._exit(1)",
-        "def test_none_is_here(): pass\ndel test_none_is_here",
-    ],
-)
-def test_what_fails_fails(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verdict(*run([file_of(tmp_path, "ill", text)], tmp_path / "notes")) == 1
-    assert "Failed" in capsys.readouterr().out.splitlines()[-1]
+def test_what_fails_alone_too_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [file_of(tmp_path, "ill", "def test_ill(): assert False")]
+    assert verdict(*run(files, tmp_path / "notes")) == 1
+    assert capsys.readouterr().out.splitlines()[-1].endswith("test_ill.py::test_ill")
+
+
+def test_a_part_that_ends_otherwise_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = {
+        "import": "import a_module_that_is_not_there",
+        "death": "import os\ndef test_death(): os._exit(1)",
+        "nothing": "def helper(): pass",
+    }
+    files = [file_of(tmp_path, name, text) for name, text in texts.items()]
+    assert verdict(*run(files, tmp_path / "notes")) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("Failed: ")
+    assert {word.strip(".,") for word in last.split()[1:]} == {"Part", "1", "2", "3"}
 
 
 def test_many_are_not_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,6 @@ def prefix(tweeter: Running) -> str:
     return f"tweeter-{tweeter.sql('SELECT value FROM installation')[0][0]}"
 
 
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("kind", ["embedded", "redis", "amqp"])
 def test_a_broker_away_stops_no_stream_and_work_resumes_without_a_restart(
     tmp_path: Path, kind: str
@@ -90,7 +89,6 @@ tasks.send_job("job", 1)
 """
 
 
-@pytest.mark.timeout(200)
 @pytest.mark.parametrize("kind", ["redis", "amqp"])
 def test_two_installations_on_one_broker_do_not_take_each_others_work(
     tmp_path: Path, kind: str

@@ -174,7 +174,6 @@ def test_everything_but_the_live_push_works_without_javascript(
     context.close()
 
 
-@pytest.mark.timeout(120)
 def test_the_demo_starts_with_one_click_and_goes_without_a_trace(
     browser: Any, tmp_path: Path
 ) -> None:

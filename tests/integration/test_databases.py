@@ -8,8 +8,6 @@ from tests.integration.running import Running, wait_for
 from tweeter.errors import MUST_END
 from tweeter.store import revisions
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 def running(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Running:

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.integration.browsers import shot, watched
 from tests.integration.running import Running, wait_for
 from tests.simulators import jetstream
@@ -19,7 +17,6 @@ def says(page: Any, number: int, words: str) -> str:
     return text
 
 
-@pytest.mark.timeout(180)
 def test_a_column_says_which_network_is_down_and_that_the_demo_is_gone(
     browser: Any, tmp_path: Path
 ) -> None:

@@ -127,7 +127,7 @@ def test_the_five_original_steps(terminal: Terminal, first: str) -> None:
     wait_for(lambda: posts().count(b"\n") > count, 30, "for the stream to go on")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_make_run_starts_everything_from_nothing(copy: Path, tmp_path: Path) -> None:
     """The README's first command: makes the environment, installs, starts, prints the address."""
     port = str(free_port())

@@ -28,7 +28,6 @@ def all_stored(tweeter: Running, keys: set[str]) -> None:
     wait_for(lambda: keys <= set(stored(tweeter)), 30, "for every post")
 
 
-@pytest.mark.timeout(240)
 def test_a_process_over_the_memory_cap_ends_in_order_and_another_goes_on(tmp_path: Path) -> None:
     """With a cap below what Python needs, and a copy that looks after 6 s, not 60."""
     program = tmp_path / "program"

@@ -47,7 +47,7 @@ def counts(run: Any, path: Path) -> dict[str, int]:
     return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_each_recorded_file_is_accounted_for(samples: Path, tweeter: Any) -> None:
     tweeter("keyword", "add", "the OR covid OR der OR love OR 香港 OR 日本 OR a")
     stored = 0

@@ -70,7 +70,7 @@ def faults(page: Any, rules: list[str]) -> list[str]:
     ]
 
 
-@pytest.mark.timeout(300)  # every page, twice
+@pytest.mark.timeout(600)  # every page, twice
 @pytest.mark.parametrize("width", [1280, 360])
 def test_axe_finds_nothing_on_any_page_in_either_theme(
     browser: Any, place: World, bare: World, width: int

@@ -5,8 +5,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.integration.running import Running, wait_for
 from tests.simulators.bluesky_api import BlueskyApiSimulator
 from tests.simulators.jetstream import JetstreamSimulator, now_us, post_event
@@ -22,7 +20,6 @@ def shown(tweeter: Running, keyword: int) -> dict[str, str]:
     return {post["text"]: post["author_handle"] for post in found}
 
 
-@pytest.mark.timeout(120)
 def test_an_account_is_followed_and_called_by_its_name(tmp_path: Path) -> None:
     handles = {"ann.example": DID}
     with (

@@ -5,8 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.integration.running import Running, wait_for
 from tests.simulators.jetstream import JetstreamSimulator, now_us, post_event
 from tests.simulators.mastodon import MastodonSimulator, status
@@ -19,7 +17,6 @@ def texts(tweeter: Running) -> list[str]:
     return sorted(row[0] for row in tweeter.sql("SELECT text FROM posts"))
 
 
-@pytest.mark.timeout(120)
 def test_a_new_keyword_gets_its_past_and_the_live_stream_goes_on(tmp_path: Path) -> None:
     begun = now_us() - 60 * MINUTE_US
     past = [post_event(f"storm {n}", n, time_us=begun + n * 1000) for n in range(3000)]
@@ -54,7 +51,6 @@ def looked_back(tweeter: Running, keyword: int) -> dict[str, Any] | None:
     return next((options for options in found if keyword in options["keywords"]), None)
 
 
-@pytest.mark.timeout(120)
 def test_mastodon_two_servers_one_post_and_a_gap_that_is_repaired(tmp_path: Path) -> None:
     with Served(MastodonSimulator()) as one, Served(MastodonSimulator()) as two:
         settings = {
@@ -88,7 +84,6 @@ def test_mastodon_two_servers_one_post_and_a_gap_that_is_repaired(tmp_path: Path
             assert not gaps(tweeter, "lost")
 
 
-@pytest.mark.timeout(120)
 def test_what_mastodon_says_before_its_subscription_works_is_not_lost(tmp_path: Path) -> None:
     with Served(MastodonSimulator()) as sim:
         settings = {"MASTODON_URL": sim.it.url, "MASTODON_TOKEN": sim.it.token}

@@ -12,8 +12,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.integration.running import Running, wait_for
 from tests.simulators.mastodon import MastodonSimulator, status
 from tests.simulators.served import Served
@@ -75,7 +73,6 @@ def shown(tweeter: Running) -> list[str]:
     return sorted(row[0] for row in rows)
 
 
-@pytest.mark.timeout(150)
 def test_a_post_deleted_at_x_is_gone_from_pages_api_and_feed_after_the_button(
     tmp_path: Path,
 ) -> None:
@@ -112,7 +109,6 @@ def test_a_post_deleted_at_x_is_gone_from_pages_api_and_feed_after_the_button(
             assert tweeter.sql("SELECT posts FROM reads WHERE keyword_id = 0") == [(6,)]
 
 
-@pytest.mark.timeout(150)
 def test_a_deletion_that_mastodon_told_during_an_outage_is_found_after_it(
     tmp_path: Path,
 ) -> None:
@@ -156,7 +152,6 @@ def done(tweeter: Running) -> bool:
     return bool(found) and all(row[0] == "done" for row in found)
 
 
-@pytest.mark.timeout(150)
 def test_a_gap_of_x_is_searched_for_only_when_a_person_asks_and_a_killed_one_goes_on(
     tmp_path: Path,
 ) -> None:

@@ -4,12 +4,9 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.integration.running import Running, alive, wait_for
 
 
-@pytest.mark.timeout(90)
 def test_a_process_that_follows_streams_gives_them_back_before_it_ends(tmp_path: Path) -> None:
     with Running(tmp_path) as tweeter:
         tweeter.cli("demo")

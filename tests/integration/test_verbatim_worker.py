@@ -32,7 +32,7 @@ def export_part(mark):
 """
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_six_streams_an_import_an_export_and_maintenance_side_by_side(tmp_path: Path) -> None:
     with Served(jetstream.JetstreamSimulator(ping_s=5)) as served:
         tweeter = Running(tmp_path, BLUESKY_URL=served.it.url, LOOK_BACK_HOURS="0")

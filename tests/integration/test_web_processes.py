@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
-
 from tests.integration.running import Running, wait_for
 from tests.simulators import jetstream
 from tests.simulators.served import Served
@@ -132,7 +130,6 @@ def _wait_until_matched(tweeter: Running, served: Served[Any]) -> None:
     wait_for(is_stored, 20, "for the keyword")
 
 
-@pytest.mark.timeout(150)
 def test_readers_and_forms_are_served_right_by_each_of_two_processes(tmp_path: Path) -> None:
     with Served(jetstream.JetstreamSimulator(ping_s=5)) as served:
         more = {"BLUESKY_URL": served.it.url, "WEB_PROCESSES": "2", "LOOK_BACK_HOURS": "0"}

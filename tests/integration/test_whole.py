@@ -141,7 +141,6 @@ def wait_until_quiet(tweeter: Running) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.timeout(180)
 def test_exactly_the_posts_that_match_are_stored_once_each(
     tmp_path: Path, samples: Path, jetstream_sim: Any, x_served: Any
 ) -> None:
@@ -165,7 +164,6 @@ async def slowly(publish: Any, items: list[Any], per_s: float) -> None:
         await asyncio.sleep(10 / per_s)
 
 
-@pytest.mark.timeout(240)
 def test_any_process_may_be_killed_and_the_rows_are_the_same(
     tmp_path: Path, samples: Path, jetstream_sim: Any, x_served: Any
 ) -> None:
@@ -226,7 +224,6 @@ def assert_only_recorded_gaps_are_missing(
         )
 
 
-@pytest.mark.timeout(120)
 def test_stopping_is_orderly_and_quick_and_starting_twice_is_refused(tmp_path: Path) -> None:
     with Running(tmp_path) as tweeter:
         wait_for(lambda: tweeter.health()["workers"] == 1, 20, "for the worker")
@@ -240,7 +237,6 @@ def test_stopping_is_orderly_and_quick_and_starting_twice_is_refused(tmp_path: P
         assert not any(map(alive, children))
 
 
-@pytest.mark.timeout(120)
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     import socket
 
@@ -252,7 +248,6 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert f"Port {tweeter.port} on 127.0.0.1 is taken by another program" in said
 
 
-@pytest.mark.timeout(120)
 def test_keywords_take_effect_within_five_seconds_on_running_streams(
     tmp_path: Path, jetstream_sim: Any, x_served: Any
 ) -> None:
@@ -296,7 +291,6 @@ def test_keywords_take_effect_within_five_seconds_on_running_streams(
         assert len(x_served.it.connects()) == 1
 
 
-@pytest.mark.timeout(120)
 def test_a_database_that_is_away_stops_nothing_and_loses_nothing(
     tmp_path: Path, jetstream_sim: Any, x_served: Any
 ) -> None:
@@ -322,7 +316,6 @@ def test_a_database_that_is_away_stops_nothing_and_loses_nothing(
         assert len(x_served.it.connects()) == 1
 
 
-@pytest.mark.timeout(120)
 def test_the_first_keyword_reaches_x_and_a_file_while_other_streams_are_busy(
     tmp_path: Path, jetstream_sim: Any, x_served: Any
 ) -> None:

@@ -182,7 +182,7 @@ def engine(sqlite_engine: Engine) -> Engine:
 X_IS_ON = {"TWEETER_X_BEARER_TOKEN": "A" * 80, "TWEETER_KEEP_DAYS_X": "30"}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "is_bare, settings", [(True, {}), (False, {}), (False, X_IS_ON)], ids=["bare", "full", "with X"]
 )
