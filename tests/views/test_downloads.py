@@ -32,7 +32,8 @@ def test_a_search_leads_to_files_of_all_that_it_finds(engine: Engine, client: Fl
     table, lines = (client.get(address) for address in files(page))
     assert table.mimetype == "text/csv"
     assert table.headers["Content-Disposition"] == "attachment; filename=search-all-14.csv"
-    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert table.data.startswith("\ufeffid,".encode())  # by which Excel knows that it is UTF-8
+    rows = list(csv.DictReader(io.StringIO(table.text.removeprefix("\ufeff"))))
     found = [json.loads(line) for line in lines.text.splitlines()]
     given = client.get("/api/v1/search?q=storm&lang=en&keyword=1&limit=50").json["posts"]
     assert found == given
@@ -53,7 +54,8 @@ def test_a_file_that_has_not_all_says_so_by_its_name(
     monkeypatch.setattr("tweeter.views.downloads.LIMIT_S", 0.0)
     answer = client.get("/api/v1/search.csv?q=storm")
     assert "search-newest-0.csv" in answer.headers["Content-Disposition"]
-    for query in ("q=(storm", "limit=3", "since=2026-11-24&until=2026-11-23"):
+    assert answer.text.startswith("id,")
+    for query in ("bom=2", "q=(storm", "limit=3", "since=2026-11-24&until=2026-11-23"):
         answer = client.get(f"/api/v1/search.csv?{query}")
         assert answer.status_code in (400, 422), query
     assert not files(client.get("/search?q=zzzz").text)

@@ -12,7 +12,18 @@ from tweeter.statistics.searched import seen
 from tweeter.store import searches
 from tweeter.store.search import Found, search
 from tweeter.views import downloads
-from tweeter.views.api import MOST, Nothing, answer, api, body_of, number, only, paging
+from tweeter.views.api import (
+    MOST,
+    Nothing,
+    answer,
+    api,
+    attachment,
+    body_of,
+    number,
+    only,
+    paging,
+    spreadsheet,
+)
 from tweeter.views.pages import engine
 
 PAGE = 50
@@ -53,24 +64,24 @@ def find() -> Response:
 @api.get("/search.csv")
 def find_csv() -> Response:
     """The newest posts that are looked for, as CSV."""
-    return _file("csv")
+    return spreadsheet(*_file("csv", "bom"))
 
 
 @api.get("/search.jsonl")
 def find_lines() -> Response:
     """The same as JSON lines."""
-    return _file("jsonl")
+    text, name = _file("jsonl")
+    return attachment(text, "application/x-ndjson", name)
 
 
-def _file(kind: str) -> Response:
-    """A file whose name says whether it has all that is found, and how many posts."""
-    only(*ONE, *MANY)
+def _file(kind: str, *more: str) -> tuple[str, str]:
+    """A file, and its name, which says whether it has all that is found, and how many posts."""
+    only(*ONE, *MANY, *more)
     chosen = Filter.from_args(request.args.to_dict(flat=False))
     chosen.read()
     found, is_all = downloads.newest(engine(), chosen)
     name = f"search-{'all' if is_all else 'newest'}-{len(found)}.{kind}"
-    headers = {"Content-Disposition": f"attachment; filename={name}"}
-    return Response(downloads.written(found, kind), mimetype=downloads.MEDIA[kind], headers=headers)
+    return downloads.written(found, kind), name
 
 
 def _coverage(chosen: Filter, found: Found) -> dict[str, Any] | None:

@@ -18,7 +18,6 @@ from tweeter.views.show import exact
 MOST = 5_000  # posts in a file that is asked for by a link
 LIMIT_S = 6.0  # for looking for them
 PAGE = 500
-MEDIA = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 _NAMES = (
     "id network occurred_at author_id author_handle author_name kind lang url text tags keywords"
 )
@@ -43,7 +42,7 @@ def newest(engine: Engine, chosen: Filter) -> tuple[list[StoredPost], bool]:
 
 
 def written(posts: Sequence[StoredPost], kind: str) -> str:
-    """Posts as the text of a file. kind: one of MEDIA."""
+    """Posts as the text of a file. kind: csv or jsonl."""
     if kind == "jsonl":
         return "".join(f"{msgspec.json.encode(value(post)).decode()}\n" for post in posts)
     text = io.StringIO()

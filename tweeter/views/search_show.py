@@ -235,9 +235,9 @@ def twins(chosen: Filter) -> Twins:
 
 def files(chosen: Filter) -> list[tuple[str, str]]:
     """What is found as a file: what each is called, and its address."""
-    query = urlencode(chosen.to_args())
-    ends = f"?{query}" if query else ""
+    asked = chosen.to_args()
+    table, lines = urlencode([*asked, ("bom", "1")]), urlencode(asked)
     return [
-        ("CSV", url_for("api.find_csv") + ends),
-        (say("JSON lines"), url_for("api.find_lines") + ends),
+        ("CSV", f"{url_for('api.find_csv')}?{table}"),
+        (say("JSON lines"), url_for("api.find_lines") + (f"?{lines}" if lines else "")),
     ]
