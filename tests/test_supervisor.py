@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
 STOP_S = 8.0
 
 
-def stopped(folder: Path, roles: list[Role], *, after_s: float) -> tuple[float, int]:
-    """Seconds from SIGTERM until the supervisor returned, and its exit code."""
+def stopped(folder: Path, role: Role, when: Callable[[], Any]) -> tuple[float, int]:
+    """Seconds from SIGTERM, sent once this holds, until the supervisor returned; its exit code."""
 
     async def run() -> tuple[float, int]:
         settings = config.load({"TWEETER_DATA_DIR": str(folder)})
-        running = asyncio.create_task(Supervisor(settings, roles).run())
-        await asyncio.sleep(after_s)
+        running = asyncio.create_task(Supervisor(settings, [role]).run())
+        async with asyncio.timeout(30):
+            while not when():
+                await asyncio.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
         began_s = time.monotonic()
         code = await asyncio.wait_for(running, 30)
@@ -40,13 +43,12 @@ def test_a_process_that_left_its_group_does_not_hold_the_stop(tmp_path: Path) ->
         "import pathlib, subprocess, sys, time\n"
         "its = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
         " start_new_session=True)\n"
-        f"pathlib.Path({str(pid)!r}).write_text(str(its.pid))\n"
+        f"pathlib.Path({str(pid)!r} + '.new').write_text(str(its.pid))\n"
+        f"pathlib.Path({str(pid)!r} + '.new').rename({str(pid)!r})\n"
         "time.sleep(60)\n"
     )
     try:
-        took_s, code = stopped(
-            tmp_path, [Role("one", [sys.executable, "-c", leaves], 0)], after_s=1.5
-        )
+        took_s, code = stopped(tmp_path, Role("one", [sys.executable, "-c", leaves], 0), pid.exists)
     finally:
         os.kill(int(pid.read_text()), signal.SIGKILL)
     assert code == 0
@@ -65,7 +67,7 @@ def test_a_child_that_begins_while_all_is_stopped_does_not_stay(
         return begun[-1]
 
     monkeypatch.setattr(supervisor.asyncio, "create_subprocess_exec", slow)
-    took_s, _ = stopped(tmp_path, [Role("one", SLEEPS, 0)], after_s=0.5)
+    took_s, _ = stopped(tmp_path, Role("one", SLEEPS, 0), lambda: begun)
     assert took_s < STOP_S
     assert not alive(begun[0].pid)
 
@@ -84,7 +86,7 @@ def test_a_child_that_cannot_be_started_is_tried_again(
 
     monkeypatch.setattr(supervisor.asyncio, "create_subprocess_exec", no_process_left)
     monkeypatch.setattr(supervisor, "FIRST_WAIT_S", 0.1)
-    stopped(tmp_path, [Role("one", SLEEPS, 0)], after_s=1.5)
+    stopped(tmp_path, Role("one", SLEEPS, 0), lambda: len(tries) == 2)
     assert len(tries) == 2
     assert "cannot be started: [Errno 11]" in capfd.readouterr().err
 
@@ -93,5 +95,11 @@ def test_what_a_child_prints_does_nothing_to_the_terminal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     says = [sys.executable, "-uc", "print('a\\x1b[31mb'); import time; time.sleep(60)"]
-    stopped(tmp_path, [Role("one", says, 0)], after_s=1.5)
-    assert "one | a\ufffd[31mb\n" in capfd.readouterr().err
+    said: list[str] = []
+
+    def anything() -> bool:
+        said.append(capfd.readouterr().err)
+        return "one |" in "".join(said)
+
+    stopped(tmp_path, Role("one", says, 0), anything)
+    assert "one | a\ufffd[31mb\n" in "".join(said)
