@@ -433,6 +433,8 @@ def test_mastodon_in_its_three_forms() -> None:
     edited = frame | {"event": "status.update"}
     edited["payload"] = json.dumps(STATUS | {"edited_at": "2026-11-24T05:01:00.000Z"})
     assert one(edited).operation == "update"
+    assert one(STATUS).operation == "create"
+    assert one(STATUS | {"edited_at": "2026-11-24T05:01:00.000Z"}).operation == "update"
     assert one({"event": "delete", "payload": "1"}).alias == "a.example:1"
     assert one(STATUS | {"visibility": "private"}) == Ignored("not public")
 

@@ -1,13 +1,17 @@
 """Versions of a post that come in the wrong order, where the newest of them matches nothing."""
 
+import json
+import time
 from collections import Counter
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select
 
+from tests.simulators.mastodon import iso, status
 from tests.store.posts import post, removal, store, take
-from tweeter.records import Post
+from tweeter.decode import DECODERS
+from tweeter.records import Post, RawEvent, now_us
 from tweeter.store import batches, keywords, overtaken, posts, removals
 from tweeter.store.batches import Batch, Outcome
 from tweeter.store.engine import reading, writing
@@ -48,6 +52,24 @@ def test_an_edit_that_matched_nothing_wins_over_an_older_version_that_comes_late
     assert shown(engine) == ["a storm", "it matches now", "newer"]
     store(engine, lease, edit(2, "2.5", "between"), edit(2, "4", "newest"))
     assert shown(engine) == ["a storm", "it matches now", "newest"]
+
+
+def test_a_page_of_statuses_brings_the_edit_of_one_that_is_stored(engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    lease = take(engine, "m", "mastodon")
+    live = status(1, "a storm")
+    newer = live | {"content": "<p>a storm, corrected</p>", "edited_at": iso(time.time() + 60)}
+    store(engine, lease, *asked(live))
+    assert store(engine, lease, *asked(newer)).applied == 1
+    store(engine, lease, *asked(live))
+    assert shown(engine) == ["a storm, corrected"]
+
+
+def asked(one: dict[str, Any]) -> list[Any]:
+    """A status as the API answers it."""
+    body = json.dumps(one).encode()
+    raw = RawEvent(shape="mastodon", body=body, received_at=now_us(), origin="sim.example")
+    return DECODERS["mastodon"](raw)
 
 
 def test_of_edits_that_matched_nothing_the_newest_is_kept(engine: Engine) -> None:

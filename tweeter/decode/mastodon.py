@@ -104,7 +104,8 @@ def _post(value: Object, raw: RawEvent, operation: str) -> Event:
         occurred_at=min(created_at, raw.received_at),
         received_at=raw.received_at,
         sort_us=created_at,
-        operation=operation,
+        # A page of statuses has the newest text of each: what is stored may be older.
+        operation="update" if edited_at else operation,
         version=f"{edited_at:020d}" if edited_at else "",
         edited_at=edited_at,
         alias=f"{raw.origin}:{post_id}",
