@@ -63,7 +63,7 @@ def seen(engine: Engine, row: KeywordRow, span: Span) -> Seen:
     """What was covered of a keyword's time."""
     with reading(engine) as connection:
         kept = known.kept(connection)
-    began = kept.since(row.created_at, row.keep_days, row.networks.split()) // US
+    began = kept.since(row.id, row.created_at, row.keep_days, row.networks.split()) // US
     until = span.asked[1]
     first = max(began - began % HOUR + HOUR, span.since - spikes.WEEKS * WEEK - 2 * HOUR)
     first -= first % HOUR  # a span may begin at any minute

@@ -134,7 +134,7 @@ def _usual(
     with reading(engine) as connection:
         kept = known.kept(connection)
     known_from = {
-        row.id: kept.since(row.created_at, row.keep_days, row.networks.split()) // US
+        row.id: kept.since(row.id, row.created_at, row.keep_days, row.networks.split()) // US
         for row in rows
     }
     old = [row for row in rows if known_from[row.id] <= hour - spikes.LEARNED_DAYS * DAY]

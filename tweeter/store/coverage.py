@@ -132,7 +132,7 @@ def _coverage(
         line = over(line, of_pauses(pauses, stream["network"], keyword.created_at, until))
         had = look_backs(connection, stream["id"])
         line = over(line, [stretch for ids, stretch in had if keyword.id in ids])
-        kept, times = known.kept(connection), (keyword.created_at, keyword.keep_days)
+        kept, times = known.kept(connection), (keyword.id, keyword.created_at, keyword.keep_days)
         line = over(line, deleted(kept, *times, stream["network"]))
     return _summed(stream["name"], stream["network"], line)
 
@@ -209,9 +209,11 @@ def of_pauses(pauses: Sequence[Pause], network: str, created_at: int, until: int
     return [*found, before]
 
 
-def deleted(kept: Kept, created_at: int, keep_days: int, network: str) -> list[Stretch]:
+def deleted(
+    kept: Kept, keyword_id: int, created_at: int, keep_days: int, network: str
+) -> list[Stretch]:
     """The time of which a keyword's posts on a network are deleted: it lies over all else."""
-    until = kept.since(created_at, keep_days, (network,))
+    until = kept.since(keyword_id, created_at, keep_days, (network,))
     if until == created_at:
         return []
     words = say("Posts of then were deleted, as old as they are.")

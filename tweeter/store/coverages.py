@@ -32,7 +32,7 @@ def of_keywords(
     def laid_over(row: KeywordRow, one: Coverage) -> list[Stretch]:
         its = [stretch for ids_of, stretch in had[one.stream] if row.id in ids_of]
         held = coverage.of_pauses(pauses.get(row.id, []), one.network, row.created_at, until)
-        gone = coverage.deleted(kept, row.created_at, row.keep_days, one.network)
+        gone = coverage.deleted(kept, row.id, row.created_at, row.keep_days, one.network)
         return [*held, *its, *gone]
 
     found: list[Found] = [{} for _ in stretches]

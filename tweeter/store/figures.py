@@ -159,7 +159,7 @@ def _figure(
     for line in lines:
         if networks and line.network not in networks:
             continue
-        gone = deleted(kept, row["created_at"], row["keep_days"], line.network)
+        gone = deleted(kept, row["id"], row["created_at"], row["keep_days"], line.network)
         for piece in over(_own(row, line, times, pauses), gone):
             if piece.state == _THE_STREAMS:
                 more = line.between(piece.since, piece.until)

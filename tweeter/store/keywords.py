@@ -25,11 +25,13 @@ from tweeter.store.keyword_errors import (
 )
 from tweeter.store.keyword_revision import bump, hold, revision
 from tweeter.store.schema import (
+    DELETED,
     annotations,
     followed_names,
     keyword_intervals,
     keyword_versions,
     keywords,
+    positions,
 )
 from tweeter.texts import say
 
@@ -354,6 +356,7 @@ def forget(connection: Connection, keyword_id: int) -> None:
     for table in (keyword_versions, keyword_intervals, followed_names, annotations):
         connection.execute(delete(table).where(table.c.keyword_id == keyword_id))
     connection.execute(delete(keywords).where(keywords.c.id == keyword_id))
+    connection.execute(delete(positions).where(positions.c.name == f"{DELETED}#{keyword_id}"))
     bump(connection)
 
 

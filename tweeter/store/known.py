@@ -18,19 +18,25 @@ def now(connection: Connection) -> int:
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What is deleted by now as too old. gone: by network, posts of before that moment."""
+    """What is deleted by now as too old: posts of before a moment, by network.
+
+    by_keyword: by a keyword's own days, by its id; these may be more now than they were then.
+    """
 
     now: int
-    gone: Mapping[str, int]
+    by_network: Mapping[str, int]
+    by_keyword: Mapping[int, int]
 
-    def since(self, created_at: int, keep_days: int, networks: Sequence[str] = ()) -> int:
+    def since(
+        self, keyword_id: int, created_at: int, keep_days: int, networks: Sequence[str] = ()
+    ) -> int:
         """The moment from which a keyword has all posts that came, on these networks (none: all).
 
         Its own days delete those of before, and the days of the networks.
         """
-        theirs = [at for name, at in self.gone.items() if not networks or name in networks]
+        theirs = [at for name, at in self.by_network.items() if not networks or name in networks]
         own = [self.now - keep_days * DAY * US] if keep_days else []
-        return max([created_at, *own, *theirs])
+        return max([created_at, self.by_keyword.get(keyword_id, 0), *own, *theirs])
 
 
 def kept(connection: Connection) -> Kept:
@@ -39,7 +45,9 @@ def kept(connection: Connection) -> Kept:
     def read() -> Kept:
         rows = connection.execute(_deleted)
         gone = {row.name.removeprefix(DELETED): int(row.value) for row in rows}
-        return Kept(now=now(connection), gone=gone)
+        own = {int(name[1:]): at for name, at in gone.items() if name.startswith("#")}
+        networks = {name: at for name, at in gone.items() if not name.startswith("#")}
+        return Kept(now=now(connection), by_network=networks, by_keyword=own)
 
     return once(connection, "kept", read)
 

@@ -86,14 +86,13 @@ def _step_of_network(engine: Engine, network: str, days: int) -> int:
         if not ids:
             return 0
         gone = jobs.forget(connection, ids)
-        _note(connection, network, now - days * DAY_US)
+        _note(connection, f"{DELETED}{network}", now - days * DAY_US)
         feed.publish(connection, gone, now)
         return len(ids)
 
 
-def _note(connection: Connection, network: str, until: int) -> None:
+def _note(connection: Connection, name: str, until: int) -> None:
     """Statistics are to know that posts of before are not all that came."""
-    name = f"{DELETED}{network}"
     mine = positions.c.name == name, positions.c.value < until
     if not connection.execute(update(positions).where(*mine).values(value=until)).rowcount:
         insert_new(connection, positions, [{"name": name, "value": until}], unique=("name",))
@@ -120,7 +119,9 @@ def _step_of_keyword(engine: Engine, keyword_id: int, days: int) -> int:
         if not ids:
             return 0
         rollups.hold(connection, ids)
-        feed.publish(connection, jobs.forget(connection, ids, keyword_id), now)
+        gone = jobs.forget(connection, ids, keyword_id)
+        _note(connection, f"{DELETED}#{keyword_id}", now - days * DAY_US)
+        feed.publish(connection, gone, now)
         return len(ids)
 
 
