@@ -42,12 +42,10 @@ class Part(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A part that failed."""
+    """A part that failed. tests: none where it ended otherwise than by failed tests."""
 
-    name: str
-    files: list[str]
-    cache: Path
-    tests: list[str]  # none where it ended otherwise than by failed tests
+    part: Part
+    tests: list[str]
 
 
 def parts() -> list[list[str]]:
@@ -72,12 +70,11 @@ def pytest_of(files: list[str], cache: Path, *options: str) -> list[str]:
 
 def begin(number: int, files: list[str], notes: Path) -> Part:
     """Start a part; what it says is kept until it has ended."""
-    name = f"Part {number}"
     output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
     cache = notes / str(number)
     command = pytest_of(files, cache)
     process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
-    return Part(name, files, cache, process, output, time.monotonic())
+    return Part(f"Part {number}", files, cache, process, output, time.monotonic())
 
 
 def end(part: Part) -> Failure | None:
@@ -91,7 +88,7 @@ def end(part: Part) -> Failure | None:
     if code == 0:
         return None
     tests = failed_tests(part.cache) if code == TESTS_FAILED else []
-    return Failure(part.name, part.files, part.cache, tests)
+    return Failure(part, tests)
 
 
 def failed_tests(cache: Path) -> list[str]:
@@ -139,11 +136,10 @@ def run(waiting: list[list[str]], notes: Path) -> tuple[list[Failure], str]:
 def again(failures: list[Failure]) -> list[str]:
     """Run what failed once more, with nothing beside it; the tests that fail alone, too."""
     failed = []
-    for failure in failures:
-        print(f"[{failure.name}: what failed, alone]", flush=True)
-        command = pytest_of(failure.files, failure.cache, "--last-failed")
-        if subprocess.call(command, cwd=ROOT):
-            failed += failed_tests(failure.cache) or [failure.name]
+    for part, _ in failures:
+        print(f"[{part.name}: what failed, alone]", flush=True)
+        if subprocess.call(pytest_of(part.files, part.cache, "--last-failed"), cwd=ROOT):
+            failed += failed_tests(part.cache) or [part.name]
     return failed
 
 
@@ -151,7 +147,7 @@ def verdict(failures: list[Failure], hindered: str) -> int:
     """Say at the very end what failed; 0 if everything passed, some of it alone."""
     tests = [test for failure in failures for test in failure.tests]
     if hindered or len(tests) > MOST_AGAIN or not all(failure.tests for failure in failures):
-        names = ", ".join(failure.name for failure in failures)
+        names = ", ".join(failure.part.name for failure in failures)
         lines = [*(f"Failed: {test}" for test in tests), f"Failed: {names}. {hindered}"]
         code = 1
     else:

@@ -28,6 +28,7 @@ from tweeter.sources.clock import pause_until
 from tweeter.sources.mastodon_rest import Rest, error_of, open_rest, refusal
 from tweeter.sources.past import server_named
 from tweeter.sources.reaching import kind_of, parsed, whole
+from tweeter.sources.x_answers import listed
 from tweeter.sources.x_client import FIELDS, XClient, open_client
 
 TIMEOUT_S = 15.0
@@ -109,7 +110,7 @@ class XLooker:
             newest = max((str(i) for i in history if str(i).isdigit()), key=int, default="")
             if newest and newest not in authors and int(newest) > int(post["id"]):
                 found.newer.append(newest)
-        for error in answer.get("errors") or []:
+        for error in listed(answer):
             why = _why_gone(error)
             name = str(error.get("resource_id") or error.get("value") or "")
             if why and name in authors:

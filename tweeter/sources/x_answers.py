@@ -62,9 +62,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> SourceError
 def listed(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The errors of an answer, also in one of 200."""
     errors = answer.get("errors")
-    return (
-        [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    )
+    found = errors if isinstance(errors, list) else []
+    return [error for error in found if isinstance(error, dict)]
 
 
 def rule_refusal(error: Mapping[str, Any]) -> str:

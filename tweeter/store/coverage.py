@@ -132,8 +132,8 @@ def _coverage(
         line = over(line, of_pauses(pauses, stream["network"], keyword.created_at, until))
         had = look_backs(connection, stream["id"])
         line = over(line, [stretch for ids, stretch in had if keyword.id in ids])
-        kept, times = known.kept(connection), (keyword.id, keyword.created_at, keyword.keep_days)
-        line = over(line, deleted(kept, *times, stream["network"]))
+        kept, whose = known.kept(connection), (keyword.id, keyword.created_at, keyword.keep_days)
+        line = over(line, deleted(kept, *whose, stream["network"]))
     return _summed(stream["name"], stream["network"], line)
 
 

@@ -25,7 +25,7 @@ from tweeter.store.keyword_errors import (
 )
 from tweeter.store.keyword_revision import bump, hold, revision
 from tweeter.store.schema import (
-    DELETED,
+    DELETED_OF,
     annotations,
     followed_names,
     keyword_intervals,
@@ -356,7 +356,7 @@ def forget(connection: Connection, keyword_id: int) -> None:
     for table in (keyword_versions, keyword_intervals, followed_names, annotations):
         connection.execute(delete(table).where(table.c.keyword_id == keyword_id))
     connection.execute(delete(keywords).where(keywords.c.id == keyword_id))
-    connection.execute(delete(positions).where(positions.c.name == f"{DELETED}#{keyword_id}"))
+    connection.execute(delete(positions).where(positions.c.name == f"{DELETED_OF}{keyword_id}"))
     bump(connection)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, Select, bindparam, select
 
 from tweeter.store.cells import DAY, US
 from tweeter.store.engine import db_now, once, read_clock
-from tweeter.store.schema import DELETED, keywords, positions
+from tweeter.store.schema import DELETED, DELETED_OF, keywords, positions
 from tweeter.store.schema import streams as stream_table
 
 
@@ -43,10 +43,13 @@ def kept(connection: Connection) -> Kept:
     """What was deleted as too old."""
 
     def read() -> Kept:
-        rows = connection.execute(_deleted)
-        gone = {row.name.removeprefix(DELETED): int(row.value) for row in rows}
-        own = {int(name[1:]): at for name, at in gone.items() if name.startswith("#")}
-        networks = {name: at for name, at in gone.items() if not name.startswith("#")}
+        networks: dict[str, int] = {}
+        own: dict[int, int] = {}
+        for name, at in connection.execute(_deleted):
+            if name.startswith(DELETED_OF):
+                own[int(name.removeprefix(DELETED_OF))] = int(at)
+            else:
+                networks[name.removeprefix(DELETED)] = int(at)
         return Kept(now=now(connection), by_network=networks, by_keyword=own)
 
     return once(connection, "kept", read)

@@ -15,7 +15,7 @@ from tweeter.moments import DAY_US
 from tweeter.store import feed, jobs, rollups
 from tweeter.store.engine import insert_new, read_clock, reading, repeated, writing
 from tweeter.store.keywords import KeywordRow
-from tweeter.store.schema import DELETED, keywords, matches, positions, posts
+from tweeter.store.schema import DELETED, DELETED_OF, keywords, matches, positions, posts
 
 STEP_POSTS = 500  # a transaction's length: a few hundredths of a second
 RUN_S = 3.0
@@ -120,7 +120,7 @@ def _step_of_keyword(engine: Engine, keyword_id: int, days: int) -> int:
             return 0
         rollups.hold(connection, ids)
         gone = jobs.forget(connection, ids, keyword_id)
-        _note(connection, f"{DELETED}#{keyword_id}", now - days * DAY_US)
+        _note(connection, f"{DELETED_OF}{keyword_id}", now - days * DAY_US)
         feed.publish(connection, gone, now)
         return len(ids)
 

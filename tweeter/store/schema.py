@@ -165,13 +165,14 @@ feed = Table(
 )
 
 DELETED = "deleted:"
+DELETED_OF = f"{DELETED}#"
 positions = Table(
     "positions",
     metadata,
     # "feed": last published seq; "keywords": revision of all keywords; "searches": the highest id
     # of one that was deleted (SQLite); "unindexed_since" and "_until": see unindexed.py;
-    # "words_n": see search_texts.renew; DELETED and a network, or "#" and a keyword's id: posts of
-    # before that moment were deleted as too old.
+    # "words_n": see search_texts.renew; DELETED and a network, DELETED_OF and a keyword's id:
+    # posts of before that moment were deleted as too old.
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )

@@ -19,10 +19,10 @@ from tweeter.views.api import (
     api,
     attachment,
     body_of,
+    byte_order_mark,
     number,
     only,
     paging,
-    spreadsheet,
 )
 from tweeter.views.pages import engine
 
@@ -64,7 +64,9 @@ def find() -> Response:
 @api.get("/search.csv")
 def find_csv() -> Response:
     """The newest posts that are looked for, as CSV."""
-    return spreadsheet(*_file("csv", "bom"))
+    mark = byte_order_mark()
+    text, name = _file("csv", "bom")
+    return attachment(mark + text, "text/csv", name)
 
 
 @api.get("/search.jsonl")

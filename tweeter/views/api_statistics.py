@@ -15,7 +15,7 @@ from tweeter.store import keywords
 from tweeter.store.cells import US
 from tweeter.store.engine import one_moment
 from tweeter.views import asked, chart_table, pills
-from tweeter.views.api import answer, api, number, only, spreadsheet
+from tweeter.views.api import answer, api, attachment, byte_order_mark, number, only
 from tweeter.views.pages import engine
 
 PAGE = 100
@@ -65,7 +65,7 @@ def keyword_statistics(keyword_id: int) -> Response:
 @api.get("/keywords/<int:keyword_id>/chart.csv")
 def keyword_chart(keyword_id: int) -> Response:
     """The chart of the same address as CSV: a line a bucket, with what was missed and the notes."""
-    question = _asked("bom")
+    question, mark = _asked("bom"), byte_order_mark()
     row = keywords.get(engine(), keyword_id)
     covered = reports.seen(engine(), row, question.span).asked
     found = volume(engine(), row.id, row.created_at // US, question, covered)
@@ -73,4 +73,4 @@ def keyword_chart(keyword_id: int) -> Response:
     if question.scale and found.others:
         names[""] = row.expression
     text = "".join(chart_table.as_csv(found, names))
-    return spreadsheet(text, f"keyword-{row.id}.csv")
+    return attachment(mark + text, "text/csv", f"keyword-{row.id}.csv")

@@ -59,8 +59,7 @@ def old_add() -> Answer:
 @pages.get("/keywords")
 def keywords_shortened() -> Answer:
     """What remains of a keyword's address without its number: the list of all."""
-    chosen = keyword_list.args(keyword_list.asked())
-    return redirect(url_for("pages.add_keyword", **chosen, _anchor="list"))
+    return redirect(f"{keyword_list.back()}#list")
 
 
 @pages.route("/add_keyword", methods=["GET", "POST"])
