@@ -25,7 +25,6 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.exc import DBAPIError
 
 from tweeter.errors import TweeterError
@@ -84,6 +83,8 @@ _vector: ColumnElement[str] = literal_column(
 
 def _has(tsquery: str) -> ColumnElement[bool]:
     """PostgreSQL: as the index was made, or it is not used."""
+    from sqlalchemy.dialects.postgresql import TSQUERY  # not where another database is used
+
     return _vector.op("@@", is_comparison=True)(cast(tsquery, TSQUERY))
 
 
