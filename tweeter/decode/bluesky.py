@@ -5,6 +5,7 @@ is `time_us`; `createdAt` is whatever a client wrote.
 """
 
 import re
+from collections.abc import Sequence
 
 from tweeter.decode import times
 from tweeter.decode.build import (
@@ -36,10 +37,10 @@ POSTS = "app.bsky.feed.post"
 _HIDING = ("deleted", "takendown", "suspended", "deactivated")
 FACETS = 500  # that are looked at
 HANDLE_CHARACTERS = 190  # as long as a key of the store; DNS allows 253
-_ADULT = ("porn", "sexual", "nudity", "graphic-media", "gore")
+ADULT = frozenset({"porn", "sexual", "nudity", "graphic-media", "gore"})
 # Labels that say how a post is shown (atproto.com/guides/labels); others are names of lists.
-_LABELS = (*_ADULT, "!hide", "!warn", "!no-unauthenticated")
-_MEDIA = ("images", "video", "gallery")
+_LABELS = (*ADULT, "!hide", "!warn", "!no-unauthenticated")
+MEDIA = ("images", "video", "gallery")
 _DID = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]{1,170}")
 _HANDLE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _KINDS = {"com": "commit", "id": "identity", "acc": "account"}
@@ -147,7 +148,7 @@ def _post(
     also += [text(image, "alt") for image in items(shown, "images", "items")]
     also.append(text(shown, "alt"))  # of a video
     langs = texts(record, "langs")
-    labels = _labels(record)
+    said = labels([text(label, "val") for label in items(inner(record, "labels"), "values")])
     a_day_on = raw.received_at + DAY_US
     return build(
         network=NETWORK,
@@ -166,21 +167,20 @@ def _post(
         received_at=raw.received_at,
         sort_us=times.tid(rkey, a_day_on) or fields["occurred_at"],
         media=_media(shown, did),
-        warning=", ".join(labels),
-        sensitive=not set(labels).isdisjoint(_ADULT),
+        warning=", ".join(said),
+        sensitive=not ADULT.isdisjoint(said),
         **fields,
     )
 
 
-def _labels(record: Object) -> list[str]:
-    """The author's own labels, each once, as far as they say how the post is shown."""
-    found = [text(label, "val") for label in items(inner(record, "labels"), "values")]
+def labels(found: Sequence[str]) -> list[str]:
+    """Of the author's own labels, each once, those that say how the post is shown."""
     return [label for label in dict.fromkeys(found) if label in _LABELS]
 
 
 def _media(shown: Object, did: str) -> list[Media]:
     found = [
-        media("image", text(image, "alt"), _thumbnail(did, inner(image, "image")))
+        media("image", text(image, "alt"), thumbnail(did, _cid(inner(image, "image"))))
         for image in items(shown, "images", "items")
     ]
     if text(shown, "$type").endswith("video"):
@@ -188,13 +188,17 @@ def _media(shown: Object, did: str) -> list[Media]:
     return found
 
 
-def _thumbnail(did: str, blob: Object) -> str:
+def _cid(blob: Object) -> str:
+    """The name of a blob; old events say it otherwise."""
+    return text(inner(blob, "ref"), "$link") or text(blob, "cid")
+
+
+def thumbnail(did: str, cid: str) -> str:
     """Where Bluesky's own app loads a small picture from; "" if the blob cannot be named.
 
-    An event says a blob's name only (`ref.$link`, in old ones `cid`). The address is from memory
-    and from what other programs do: no specification has it, and other apps may have no copy there.
+    An event says a blob's name only. The address is from memory and from what other programs do: no
+    specification has it, and other apps may have no copy there.
     """
-    cid = text(inner(blob, "ref"), "$link") or text(blob, "cid")
     if not (_DID.fullmatch(did) and cid.isascii() and cid.isalnum()):
         return ""
     return f"https://cdn.bsky.app/img/feed_thumbnail/plain/{did}/{cid}@jpeg"
@@ -208,7 +212,7 @@ def _kind(record: Object, embed: Object) -> Kind:
 
 def _traits(record: Object, embed: Object, shown: Object) -> list[str]:
     found = {"reply": bool(inner(record, "reply")), "quote": _is_quote(embed)}
-    found["media"] = text(shown, "$type").endswith(_MEDIA)
+    found["media"] = text(shown, "$type").endswith(MEDIA)
     return [name for name, holds in found.items() if holds]
 
 
@@ -216,6 +220,11 @@ def _is_quote(embed: Object) -> bool:
     """Whether a post is embedded; feeds, lists and starter packs are embedded likewise."""
     record = inner(embed, "record")
     uri = text(inner(record, "record") or record, "uri")  # the first is of one with media
+    return is_post(uri)
+
+
+def is_post(uri: str) -> bool:
+    """Whether an at-uri names a post."""
     return uri.split("/")[3:4] == [POSTS]
 
 
