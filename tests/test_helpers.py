@@ -3,6 +3,9 @@
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +93,15 @@ def test_without_it_the_slot_digests_by_itself_and_a_new_one_comes(
     assert child.digest(EVENTS, 1, STORM) is None
     assert asked(child, 1, STORM).items
     assert not set(child.pids()) & set(first)
+
+
+def test_one_whose_parent_died_before_it_had_begun_leaves_without_a_word() -> None:
+    ours, its = socket.socketpair()
+    ours.close()
+    with its:
+        words = [sys.executable, "-m", "tweeter.helper", str(its.fileno()), "0"]
+        done = subprocess.run(words, pass_fds=[its.fileno()], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_with_no_helpers_nothing_is_begun() -> None:

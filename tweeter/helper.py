@@ -262,9 +262,9 @@ class Desk:
 
 def serve(line: socket.socket) -> None:
     """The child: do what is asked until the line ends."""
-    line.sendall(_READY)
     desk = Desk()
     with contextlib.suppress(EOFError, ConnectionError):
+        line.sendall(_READY)
         while True:
             match _asked(_receive(line)):
                 case Learn() as learn:
