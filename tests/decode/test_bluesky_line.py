@@ -118,7 +118,7 @@ Odd = st.sampled_from(
         [{}],
         {"a": 1},
     ]
-)
+).map(deepcopy)  # a list that one change puts there is not to be changed by the next
 
 
 @given(st.data(), st.sampled_from([None, *EMBEDS]))
