@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "tweeter"
 ROWS = [
     {"texts"},
     {"errors", "records", "settings"},
-    {"checks", "harmless", "hints", "jsonlines", "moments", "packing"},
+    {"arrivals", "checks", "harmless", "hints", "jsonlines", "moments", "packing"},
     {"config", "recordings"},
     {"keywords", "decode", "links"},
     {"choices"},

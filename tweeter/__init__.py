@@ -7,6 +7,7 @@ A post travels through these rooms, top to bottom; a module imports only from ro
     errors  records  settings         nouns and the operator's form; import nothing of ours
     checks  harmless  moments         one check a setting; texts tamed; times as people write them
     hints  packing                    a word between processes; gzip for an answer without end
+    arrivals                          messages as they come out of a queue: only ours
     config                            settings.py + TWEETER_* -> one checked, frozen Config
     keywords/  decode/                pure: the keyword language; bytes in, records out
     links                             addresses in posts as they are compared

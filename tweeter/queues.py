@@ -12,6 +12,9 @@ from typing import Any
 
 from kombu.connection import Connection as KombuConnection
 from kombu.entity import Exchange, Queue
+from kombu.transport import redis
+
+from tweeter import arrivals
 
 INGEST = "ingest"  # look-backs, repairs, imports
 MAINTENANCE = "maintenance"  # rematch, purge, retention, names, re-checks: also the default
@@ -37,6 +40,7 @@ PART = {
 
 SETTINGS: dict[str, Any] = {
     "accept_content": ["json"],
+    "worker_consumer": "tweeter.arrivals:Consumer",
     "task_serializer": "json",
     "result_backend": None,
     "task_ignore_result": True,
@@ -85,6 +89,11 @@ class Connection(KombuConnection):
         """As kombu's, but looks for the broker every RECONNECT_S; its own wait grows to 30 s."""
         how = {"interval_max": RECONNECT_S} | kwargs
         return super().ensure_connection(*args, **how)  # type: ignore[no-untyped-call]
+
+    def get_transport_cls(self) -> Any:
+        """As kombu's, but no message of Redis that is none ends a worker."""
+        found = super().get_transport_cls()  # type: ignore[no-untyped-call]
+        return arrivals.RedisTransport if found is redis.Transport else found
 
     def _do_close_transport(self) -> None:
         """As kombu's, but what is closed goes on to know its address.

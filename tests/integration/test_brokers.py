@@ -1,11 +1,13 @@
 """Each broker by its URL, and away for 20 s: streams store on, and work resumes by itself."""
 
+import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import kombu
 import pytest
 
 from tests.integration.brokers import broker, forget_queues
@@ -77,6 +79,57 @@ def test_a_broker_away_stops_no_stream_and_work_resumes_without_a_restart(
             assert all(name.startswith(prefix(tweeter)) for name in its.names() if name != MARK)
             name = prefix(tweeter)
         if kind == "amqp":
+            forget_queues(its.direct, name)
+
+
+OURS = [[1], {}, {}]
+# (body, content type, headers): many of them ended a worker, the others told a traceback
+STRANGE: list[tuple[bytes, str, dict[str, Any]]] = [
+    (b"hello", "text/plain", {}),
+    (b"{x", "application/json", {}),
+    (b"{x", "application/json", {"task": "tweeter.names_part", "id": "1"}),
+    (b"5", "application/json", {"task": "tweeter.names_part", "id": "1"}),
+    (json.dumps(OURS).encode(), "application/json", {"task": "nobody.knows", "id": "1"}),
+    (json.dumps(OURS).encode(), "application/json", {"task": "tweeter.names_part"}),
+    (json.dumps(OURS).encode(), "application/x-nonsense", {"task": "tweeter.names_part"}),
+    (json.dumps([["a"], {}, {}]).encode(), "application/json", {"task": "x", "id": "1"}),
+    (b"{}", "application/json", {"task": "tweeter.names_part", "id": "1", "compression": "x"}),
+    (
+        json.dumps(OURS).encode(),
+        "application/json",
+        {"task": "tweeter.names_part", "id": "1", "stamped_headers": 5},
+    ),
+    (b"x" * 5_000_000, "application/json", {"task": "tweeter.names_part", "id": "1"}),
+]
+
+
+@pytest.mark.parametrize("kind", ["embedded", "redis", "amqp"])
+def test_what_is_no_message_of_ours_is_refused_in_a_line_and_the_worker_goes_on(
+    tmp_path: Path, kind: str
+) -> None:
+    with broker(kind) as its, Running(tmp_path, BROKER_URL=its.url) as tweeter:
+        wait_for(lambda: tweeter.health()["workers"] == 1, 30, "for a worker")
+        (worker, *_) = tweeter.pids(r"celery .*worker1@")
+        queue, count = f"{prefix(tweeter)}.maintenance", len(STRANGE)
+        direct = its.direct or f"redis+socket://{tweeter.folder}/data/broker.sock"
+        options = {"global_keyprefix": f"{prefix(tweeter)}:"} if kind != "amqp" else {}
+        with kombu.Connection(direct, transport_options=options) as connection:
+            channel = connection.channel()
+            for body, content, headers in STRANGE:
+                how = {"content_type": content, "content_encoding": "utf-8", "headers": headers}
+                sent = channel.prepare_message(body, **how)
+                channel.basic_publish(sent, exchange=queue, routing_key=queue)
+            if kind != "amqp":
+                channel.client.lpush(queue, b"hello", b"[]", b'{"properties": null}')
+                count += 3
+        wait_for(lambda: tweeter.log_text().count("message_refused") == count, 20, "for all")
+        added = tweeter.add("flood")
+        wait_for(lambda: complete(tweeter, added), 20, "for a job")
+        assert tweeter.pids(r"celery .*worker1@")[0] == worker
+        assert "Traceback" not in tweeter.log_text()
+        name = prefix(tweeter)
+        if kind == "amqp":
+            assert its.waiting(name, "maintenance") == 0
             forget_queues(its.direct, name)
 
 
