@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 from kombu import Connection
 from kombu.simple import SimpleQueue
 
@@ -93,35 +94,77 @@ def test_each_queue_carries_the_installation() -> None:
     assert queues.settings("redis://x", "a")["broker_transport_options"]["global_keyprefix"] == "a:"
 
 
-@pytest.mark.parametrize("wrong", ["password", "host"])
-def test_a_worker_that_rabbitmq_refuses_ends_with_the_setting_and_the_reason(
+REFUSALS = {
+    "amqp password": "ACCESS_REFUSED",
+    "amqp host": "vhost nowhere not found",
+    "redis password": "invalid username-password pair",
+    "no redis password": "Authentication required",
+    "redis database": "DB index is out of range",
+}
+
+
+def refused_url(wrong: str) -> str:
+    """A broker's URL that it refuses, after others that it does not."""
+    if wrong.startswith("amqp"):
+        url = os.environ.get("TWEETER_TEST_AMQP_URL") or lacking("no TWEETER_TEST_AMQP_URL")
+        away, other = f"amqp://127.0.0.1:{free_port()}//", "guest:wrong"
+    else:
+        url = os.environ.get("TWEETER_TEST_REDIS_URL") or lacking("no TWEETER_TEST_REDIS_URL")
+        away, other = f"redis://127.0.0.1:{free_port()}/0", "nobody:wrong"
+    assert queues.refusal(Connection(url)) == ""
+    assert queues.refusal(Connection(away)) == "", "it is away"
+    parts = urlsplit(url)
+    if wrong.endswith("password"):
+        place = parts.netloc.rpartition("@")[2]
+        return parts._replace(netloc=f"{other}@{place}").geturl()
+    return parts._replace(path="/nowhere" if wrong == "amqp host" else "/9999").geturl()
+
+
+@pytest.mark.parametrize("wrong", [name for name in REFUSALS if not name.startswith("no ")])
+def test_a_worker_that_its_broker_refuses_ends_with_the_setting_and_the_reason(
     tmp_path: Path, wrong: str
 ) -> None:
-    url = os.environ.get("TWEETER_TEST_AMQP_URL") or lacking("no amqp: set TWEETER_TEST_AMQP_URL")
-    assert queues.refusal(Connection(url)) == ""
-    assert queues.refusal(Connection(f"amqp://127.0.0.1:{free_port()}//")) == "", "it is away"
-    parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    its = {
-        "password": (parts._replace(netloc=f"guest:wrong@{place}"), "ACCESS_REFUSED"),
-        "host": (parts._replace(path="/nowhere"), "vhost nowhere not found"),
-    }
-    refused, reason = its[wrong]
     env = {k: v for k, v in os.environ.items() if not k.startswith("TWEETER_")}
     env |= {"TWEETER_DATA_DIR": str(tmp_path), "TWEETER_BLUESKY_URL": ""}
-    env |= {"TWEETER_BROKER_URL": refused.geturl()}
+    env |= {"TWEETER_BROKER_URL": refused_url(wrong)}
     subprocess.run([sys.executable, "-m", "tweeter", "init"], env=env, check=True, timeout=60)
     worker = [sys.executable, "-m", "celery", "-A", "tweeter.views.flask_tasks", "worker"]
     done = subprocess.run(worker, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == MUST_END
     assert "The broker refuses TWEETER_BROKER_URL" in done.stderr
-    assert reason in done.stderr
+    assert REFUSALS[wrong] in done.stderr
     assert "Traceback" not in done.stderr
     everything = [sys.executable, "-m", "tweeter", "up"]
     env["TWEETER_PORT"] = str(free_port())
     done = subprocess.run(everything, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == MUST_END
     assert done.stderr.count("The broker refuses TWEETER_BROKER_URL") == 1
+
+
+def test_a_redis_that_wants_a_password_refuses_who_has_none(embedded: Config) -> None:
+    path = configuration.broker_socket(embedded)
+    redis.Redis(unix_socket_path=str(path)).config_set("requirepass", "secret")
+    found = queues.refusal(Connection(f"redis+socket://{path}"))
+    assert REFUSALS["no redis password"] in found
+    assert queues.refusal(Connection(f"redis+socket://:secret@{path}")) == ""
+
+
+def test_what_lasts_is_told_rarely_and_what_is_new_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, str]] = []
+    now_s = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    tell = queues.rarely(lambda error, _: told.append((now_s - 1000, str(error))))
+    for _ in range(0, 600, 5):
+        tell(OSError("away"), 5)
+        now_s += 5
+    tell(OSError("wrong password"), 5)
+    assert told == [
+        (0, "away"),
+        (60, "away"),
+        (180, "away"),
+        (420, "away"),
+        (600, "wrong password"),
+    ]
 
 
 def test_ingest_leaves_a_process_free_and_a_killed_one_frees_its_lane() -> None:

@@ -88,8 +88,9 @@ def prepare(instance: Any, **_: Any) -> None:
     await_ours(tasks.config)
     if reason := queues.refusal(tasks.app.connection_for_write()):
         sys.stderr.write(
-            f"tweeter's worker cannot start. The broker refuses TWEETER_BROKER_URL: {reason}"
-            " Look at its user, password and virtual host, then start again.\n"
+            f"tweeter's worker cannot start. The broker refuses TWEETER_BROKER_URL:"
+            f" {reason.rstrip('.')}. Look at its user, password and virtual host (Redis: the"
+            " number of its database), then start again.\n"
         )
         raise SystemExit(MUST_END)
     memory.keep()  # so that no child looks through it, and thereby copies it

@@ -6,13 +6,15 @@ may share one broker and never take each other's work.
 
 import fcntl
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from kombu.connection import Connection as KombuConnection
 from kombu.entity import Exchange, Queue
 from kombu.transport import redis
+from redis import exceptions
 
 from tweeter import arrivals
 
@@ -79,15 +81,29 @@ AMQP_TRANSPORT: dict[str, Any] = {"write_timeout": 10.0, "confirm_publish": True
 # A message that cannot be sent at once is not waited for: the row stays, the scheduler comes back.
 PUBLISH = {"retry": True, "retry_policy": {"max_retries": 1, "interval_start": 0.1}}
 RECONNECT_S = 5.0
+FIRST_AGAIN_S, LAST_AGAIN_S = 60.0, 3600.0  # what lasts is said again so much later, doubled
 REFUSED = (403, 530)  # of AMQP: a wrong user or password; a virtual host that is not there or ours
+# Of Redis: a wrong user or password, one who may not do what we need; a database that is not there.
+REFUSED_BY_REDIS = (
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+    exceptions.AuthenticationWrongNumberOfArgsError,
+    exceptions.NoPermissionError,
+)
+NO_DATABASE = "DB index is out of range"
 
 
 class Connection(KombuConnection):
     """kombu's, for a broker that goes and comes back while a worker runs."""
 
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
-        """As kombu's, but looks for the broker every RECONNECT_S; its own wait grows to 30 s."""
+        """As kombu's, but looks for the broker every RECONNECT_S; its own wait grows to 30 s.
+
+        What is wrong is said once, and then rarely.
+        """
         how = {"interval_max": RECONNECT_S} | kwargs
+        if args and args[0] is not None:
+            args = (rarely(args[0]), *args[1:])
         return super().ensure_connection(*args, **how)  # type: ignore[no-untyped-call]
 
     def get_transport_cls(self) -> Any:
@@ -106,17 +122,39 @@ class Connection(KombuConnection):
         self._transport = None
 
 
-def refusal(connection: KombuConnection) -> str:
-    """Why RabbitMQ will not have us however long we wait; "" if it does, or is away.
+def rarely(tell: Callable[[Exception, float], object]) -> Callable[[Exception, float], None]:
+    """Tell of an error that comes every few seconds when it is another one, and then rarely."""
+    said, due_s, wait_s = "", 0.0, FIRST_AGAIN_S
 
-    Celery would say it five times a second, and stop in the middle with a traceback.
+    def told(error: Exception, interval: float) -> None:
+        nonlocal said, due_s, wait_s
+        now_s, words = time.monotonic(), str(error)
+        if words == said and now_s < due_s:
+            return
+        wait_s = min(wait_s * 2, LAST_AGAIN_S) if words == said else FIRST_AGAIN_S
+        said, due_s = words, now_s + wait_s
+        tell(error, interval)
+
+    return told
+
+
+def refusal(connection: KombuConnection) -> str:
+    """Why the broker will not have us however long we wait; "" if it does, or is away.
+
+    Of RabbitMQ Celery would say it five times a second, and stop in the middle with a traceback.
     """
     transport = connection.transport
     try:
         transport.close_connection(transport.establish_connection())
     except (*transport.connection_errors, *transport.channel_errors) as error:
-        return str(error) if getattr(error, "code", 0) in REFUSED else ""
+        return str(error) if _is_refused(error) else ""
     return ""
+
+
+def _is_refused(error: Exception) -> bool:
+    if isinstance(error, REFUSED_BY_REDIS) or NO_DATABASE in str(error):
+        return True
+    return getattr(error, "code", 0) in REFUSED
 
 
 def settings(
