@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tweeter.store import keywords, ledger, losses, streams
 from tweeter.store.engine import reading, writing
 from tweeter.store.leases import Lease
 from tweeter.store.ledger import Turn
+from tweeter.store.overview import overview
 from tweeter.store.schema import posts
 from tweeter.store.schema import streams as stream_table
 
@@ -175,5 +177,45 @@ def test_a_server_that_its_settings_do_not_name_is_left_to_others(
                 found = streams.get(engine, other)
                 assert found is not None
                 assert (found.state, found.epoch) == ("waiting", 0)
+
+    asyncio.run(story())
+
+
+def test_a_stream_that_cannot_start_rests_whoever_would_take_it(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two slots: neither takes it again before its time."""
+    monkeypatch.setattr(slot, "FAULT_WAIT_S", 4.0)
+    (tmp_path / "journal").write_text("This is no folder.")
+    stop = False
+
+    async def story() -> None:
+        nonlocal stop
+        server = {"url": "https://server.example", "token": "a"}
+        stream_id = streams.ensure(engine, NAME, "mastodon", server)
+        environ = {"TWEETER_DATA_DIR": str(tmp_path), "TWEETER_MASTODON_URL": server["url"]}
+        environ["TWEETER_MASTODON_TOKEN"] = server["token"]
+        owners = ("one", "two")
+        slots = [
+            Slot(engine, config.load(environ), owner=owner, should_stop=lambda: stop)
+            for owner in owners
+        ]
+        running = [asyncio.create_task(found.run()) for found in slots]
+        moments: list[int] = []
+        async with asyncio.timeout(30):
+            while len(moments) < 3:
+                found = streams.get(engine, stream_id)
+                assert found is not None
+                if found.epoch > len(moments):
+                    moments.append(now_us())
+                    assert found.epoch == len(moments)
+                await asyncio.sleep(0.02)
+        async with asyncio.timeout(10):
+            while "This stream could not start" not in overview(engine).streams[0].words:
+                await asyncio.sleep(0.02)
+        stop = True
+        await asyncio.gather(*running)
+        waits = [(later - at) / 1e6 for at, later in pairwise(moments)]
+        assert min(waits) > 3.5, waits
 
     asyncio.run(story())

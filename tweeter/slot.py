@@ -327,7 +327,7 @@ class Slot:
             streams.set_state(
                 self._engine, lease, "down", words, failures=stream.failures, retry_at=retry_at
             )
-            streams.release(self._engine, lease)
+            streams.release(self._engine, lease, rest_s=FAULT_WAIT_S)
 
         await self._aside(write)
 

@@ -61,7 +61,8 @@ def _no_worker() -> str:
 def _state(stream: Stream, now: int, workers_since: int) -> StreamState:
     """workers_since: from when on a worker lives, 0 if none does."""
     state, words = stream.state, stream.reason
-    held = is_held(stream.owner, stream.lease_until, now)
+    rests = not stream.owner and stream.lease_until >= now  # after a fault, which its words name
+    held = rests or is_held(stream.owner, stream.lease_until, now)
     if stream.wanted and not held and state not in ("off", *streams.ENDED):
         free_us = now - max(stream.heartbeat_at, stream.since, workers_since)
         state, words = "waiting", say("Waiting for a worker.")

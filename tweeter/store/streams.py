@@ -331,10 +331,14 @@ def finish(engine: Engine, lease: Lease, state: str, reason: str) -> None:
 
 
 @repeated
-def release(engine: Engine, lease: Lease) -> None:
-    """Give the stream back at once, for the next process to take; harmless if it is lost."""
+def release(engine: Engine, lease: Lease, *, rest_s: float = 0) -> None:
+    """Give the stream back, for the next process to take; harmless if it is lost.
+
+    rest_s: nobody takes it for so long (at most LEASE_S), for it would break again at once.
+    """
     with writing(engine) as connection:
-        connection.execute(update(streams).where(*_held(lease)).values(owner="", lease_until=0))
+        until = db_now(connection) + int(rest_s * 1e6) if rest_s else 0
+        connection.execute(update(streams).where(*_held(lease)).values(owner="", lease_until=until))
 
 
 @repeated
