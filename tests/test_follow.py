@@ -1,6 +1,7 @@
 """What the ledger says of a stream whose process ends at an unlucky moment."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -358,3 +359,31 @@ def test_a_change_that_leaves_x_its_rule_is_answered(engine: Engine, tmp_path: P
             assert [rule["value"] for rule in sim.rules.values()] == ["storm"]
 
     asyncio.run(story())
+
+
+def test_a_stream_that_waits_for_a_keyword_is_no_warning(
+    sqlite_engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with XSimulator() as sim:
+            streams.ensure(sqlite_engine, "x", "x", {})
+            ((stream, lease),) = streams.claim(sqlite_engine, "nobody", networks=["x"])
+            inbox = JournalInbox(Journal(tmp_path, shape="x", limit_bytes=1 << 20), 0)
+            source = XSource(sim.token, sim.url, "abcd1234")
+            pipeline = Pipeline(sqlite_engine, lease, KeywordBook(sqlite_engine))
+            with ThreadPoolExecutor(1) as executor:
+                writing = Writing(executor, 100, 0.05)
+                follow = Follow(stream, lease, source, inbox, pipeline, writing=writing)
+                task = asyncio.create_task(follow.run())
+                async with asyncio.timeout(20):
+                    while "kind=waiting" not in caplog.text:
+                        await asyncio.sleep(0.05)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            inbox.journal.close()
+
+    with caplog.at_level(logging.INFO, "tweeter.follow"):
+        asyncio.run(story())
+    (said,) = [record for record in caplog.records if "kind=waiting" in record.getMessage()]
+    assert said.levelno == logging.INFO
+    assert said.getMessage().startswith("source_waits network=x")

@@ -246,8 +246,10 @@ class Follow:
         words = error.state
         if state != "waiting":
             words += f" Trying again at {moments.clock(retry_at)}."
-        log.warning(
-            "source_failed network=%s kind=%s failures=%d wait_s=%.2f",
+        log.log(
+            logging.INFO if state == "waiting" else logging.WARNING,  # then nothing is wrong
+            "source_%s network=%s kind=%s failures=%d wait_s=%.2f",
+            "waits" if state == "waiting" else "failed",
             self.source.network,
             error.kind,
             self._failures,
