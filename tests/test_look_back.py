@@ -1,5 +1,6 @@
 """Look-backs over lines that are slow, silent or limited: done only when all was read."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, select, update
 
 from tests.simulators.jetstream import JetstreamSimulator, account_event, post_event
-from tests.simulators.mastodon import MastodonSimulator, iso
+from tests.simulators.mastodon import MastodonSimulator, iso, status
 from tests.simulators.served import Served
 from tests.test_recheck import claim, mastodon, receive, settings, take, texts
 from tweeter import look_back
@@ -181,6 +182,26 @@ def test_a_rate_limit_is_no_failure_of_a_look_back(engine: Engine, tmp_path: Pat
         silent = limited(config, engine, sim, 0)  # it does not say how long
         assert (silent.retry_at - now_us()) / 1e6 > past.LIMITED_S - 60
         assert silent.version == 0
+
+
+def test_the_page_with_which_a_limit_is_used_up_is_stored(engine: Engine, tmp_path: Path) -> None:
+    with Served(MastodonSimulator()) as served:
+        sim = served.it
+        said = [status(n, f"storm {n:02}", at_s=time.time() - 60 - n) for n in range(60)]
+        served.do(sim.publish(said))
+        config = settings(tmp_path, MASTODON_URL=sim.url, MASTODON_TOKEN=sim.token, HELPERS="0")
+        keywords.add(engine, "storm")
+        mastodon(sim, engine)
+        assert look_backs.ask_for_new_keywords(engine, 2) == 1
+        sim.pages_left = 1  # the first page brings the word that there is no other one now
+        look_back.work(engine, config, claim(engine, anew=True))
+        assert (row(engine).state, row(engine).version) == ("waiting", 0)
+        assert "limits our rate" in row(engine).words
+        assert texts(engine) == [f"storm {n:02}" for n in range(40)]
+        sim.pages_left = 300
+        look_back.work(engine, config, claim(engine, anew=True))
+        assert row(engine).state == "done", row(engine).words
+        assert len(texts(engine)) == 60
 
 
 def test_a_wrong_clock_of_a_network_puts_a_job_off_by_a_day_at_most(engine: Engine) -> None:

@@ -93,6 +93,7 @@ class Rest:
         if token:
             self.headers["Authorization"] = f"Bearer {token}"
         self.session = session
+        self._used_up: SourceError | None = None  # the server's limit of pages
 
     async def get(self, path: str, **params: str) -> tuple[Any, Mapping[str, str]]:
         """A JSON answer and its headers. Raises SourceError for all but 200."""
@@ -150,8 +151,12 @@ class Rest:
     async def timeline(self, stream: str, *, max_id: str = "") -> list[dict[str, Any]]:
         """A page of a stream's posts, newest first, those before max_id ("": from now on).
 
-        Raises SourceError "limited" before the server's limit of pages is used up.
+        Raises SourceError "limited", instead of asking, where the page before said that the
+        server's limit of pages is used up.
         """
+        if self._used_up is not None:
+            error, self._used_up = self._used_up, None
+            raise error
         name, _, rest = stream.partition(":")
         params = {"limit": str(PAGE_POSTS)} | ({"max_id": max_id} if max_id else {})
         if name == "hashtag":
@@ -161,8 +166,8 @@ class Rest:
             path = "/api/v1/timelines/public"
             params |= {rest: "true"} if rest else {}
         found, headers = await self.get(path, **params)
-        if str(headers.get("X-RateLimit-Remaining", "")) == "0" and found:
-            raise refusal(self.host, 429, headers, b"")
+        if str(headers.get("X-RateLimit-Remaining", "")) == "0":
+            self._used_up = refusal(self.host, 429, headers, b"")
         return [item for item in found if isinstance(item, dict)]
 
     async def account_url(self, acct: str) -> str | None:
