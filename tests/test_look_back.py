@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from tweeter.config import Config
 from tweeter.errors import LONGEST_WAIT_US, SourceError
 from tweeter.records import RawEvent, now_us
 from tweeter.sources import past as networks
-from tweeter.store import coverage, keywords, look_backs, past
+from tweeter.sources.opening import can_follow
+from tweeter.store import coverage, keywords, look_backs, past, streams
 from tweeter.store.engine import reading, writing
+from tweeter.store.leases import owner
 from tweeter.store.schema import jobs
 from tweeter.store.schema import keywords as keyword_table
+from tweeter.store.schema import streams as stream_table
 
 HOUR_US = 3_600_000_000
 POSTS = 400
@@ -202,6 +206,27 @@ def test_the_page_with_which_a_limit_is_used_up_is_stored(engine: Engine, tmp_pa
         look_back.work(engine, config, claim(engine, anew=True))
         assert row(engine).state == "done", row(engine).words
         assert len(texts(engine)) == 60
+
+
+def test_who_lacks_a_server_leaves_its_past_to_others(engine: Engine, tmp_path: Path) -> None:
+    keywords.add(engine, "storm")
+    server = {"url": "https://server.example"}
+    take(engine, "mastodon:server.example", "mastodon")
+    streams.ensure(engine, "mastodon:server.example", "mastodon", server)
+    assert look_backs.ask_for_new_keywords(engine, 2) == 1
+    before = row(engine)
+    its = settings(tmp_path, MASTODON_URL=server["url"], MASTODON_TOKEN="a")
+    other = settings(tmp_path, MASTODON_URL="https://other.example", MASTODON_TOKEN="a")
+    without = partial(can_follow, other)
+    assert past.claim(engine, before.id, owner(), can_follow=without) is None
+    assert row(engine) == before
+    found = past.claim(engine, before.id, owner(), can_follow=partial(can_follow, its))
+    assert found is not None
+    assert found.tries == 0
+    past.pause(engine, found, "Under way.")
+    with writing(engine) as connection:  # nobody has it: then the job ends, with the reason
+        connection.execute(update(stream_table).values(wanted=False))
+    assert past.claim(engine, before.id, owner(), can_follow=without) is not None
 
 
 def test_a_wrong_clock_of_a_network_puts_a_job_off_by_a_day_at_most(engine: Engine) -> None:

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from celery import Celery, signals
@@ -28,6 +29,7 @@ from tweeter.errors import ConfigError, Held, MustEnd
 from tweeter.keywords import Matcher
 from tweeter.memory import Cap
 from tweeter.slot import Slot
+from tweeter.sources.opening import can_follow
 from tweeter.store import jobs, keywords, name_jobs, past, workers
 from tweeter.store.engine import make_engine
 from tweeter.store.installation import installation_id
@@ -172,7 +174,8 @@ def past_part(job_id: int) -> None:
     """Work on a look-back, a repair or a re-check for a while; sends itself again if it is due."""
     engine = _own_engine()
     with lanes.take() as is_free:
-        job = past.claim(engine, job_id, owner()) if is_free else None
+        able = partial(can_follow, config)
+        job = past.claim(engine, job_id, owner(), can_follow=able) if is_free else None
         if job is None:
             return
         if job.kind == "recheck":

@@ -5,7 +5,7 @@ really still had, `why` says why it was not more. One at a time a stream; keywor
 together share one look-back; a re-check (`rechecks`) lets the others go first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -119,8 +119,18 @@ def waiting(engine: Engine) -> list[int]:
 
 
 @repeated
-def claim(engine: Engine, job_id: int, owner: str) -> Past | None:
-    """Take the job, or None if somebody alive works on it, it waits or it has ended."""
+def claim(
+    engine: Engine,
+    job_id: int,
+    owner: str,
+    *,
+    can_follow: Callable[[str, Any], bool] = lambda *_: True,
+) -> Past | None:
+    """Take the job, or None if somebody alive works on it, it waits or it has ended.
+
+    can_follow is asked of its stream's network and options: a stream that this worker lacks is left
+    to others, unless it is off everywhere.
+    """
     with writing(engine) as connection:
         now = read_clock(connection)
         row = connection.execute(
@@ -133,6 +143,8 @@ def claim(engine: Engine, job_id: int, owner: str) -> Past | None:
         stream = connection.execute(select(streams).where(streams.c.id == row.subject)).first()
         if stream is None:
             _end(connection, job_id, "failed", "Its stream was removed.", now)
+            return None
+        if stream.wanted and not can_follow(stream.network, msgspec.json.decode(stream.options)):
             return None
         connection.execute(
             update(jobs)
