@@ -9,7 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine, func, insert, inspect, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
 from tests.conftest import ROOT
@@ -377,6 +387,8 @@ def test_a_backup_needs_a_name(sqlite_engine: Engine) -> None:
         ("mysql+pymysql://root@127.0.0.1:9/d?connect_timeout=soon", "'soon'"),
         ("mysql+pymysql://root@127.0.0.1:9/d?ssl=1", "'str' object has no attribute"),
         ("mysql+pymysql://root@127.0.0.1:9/d?ssl_ca=/nowhere", "No such file"),
+        ("mysql+pymysql://root@127.0.0.1:9/d?plugin=x", "load plugin"),
+        ("postgresql+psycopg://root@127.0.0.1:9/d?port=x", "non-integer port"),
     ],
 )
 def test_an_option_that_a_driver_does_not_take_is_a_sentence(url: str, reason: str) -> None:
@@ -384,6 +396,14 @@ def test_an_option_that_a_driver_does_not_take_is_a_sentence(url: str, reason: s
         revisions.check(make_engine(url))
     assert reason in str(caught.value)
     assert "TWEETER_DATABASE_URL" in str(caught.value)
+    name = url.partition("?")[2].partition("=")[0]
+    assert str(caught.value).endswith(f" behind its ? too: {name}.")
+
+
+def test_a_number_that_pymysql_cannot_send_is_a_sentence(mariadb_server: str) -> None:
+    url = make_url(mariadb_server).update_query_dict({"client_flag": "9" * 20})
+    with pytest.raises(StoreError, match=r"cannot use its URL.*: client_flag"):
+        revisions.check(make_engine(url.render_as_string(hide_password=False)))
 
 
 @pytest.mark.parametrize("option", ["prepare_threshold=soon", "row_factory=dict"])

@@ -1,10 +1,12 @@
 """SQLAlchemy's engine for a URL, and a sentence where its driver cannot use that."""
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
 from tweeter.errors import StoreError
 from tweeter.texts import joined, say
@@ -20,11 +22,11 @@ def engine(url: str, args: Mapping[str, Any], begin: Begin, **how: Any) -> Engin
     Errors do not hold what was to be stored: logs would keep the texts of posts that are removed.
     """
     more = {"connect_args": dict(args), "max_overflow": MORE, "hide_parameters": True}
-    with _usable():
+    with _usable(url):
         made = create_engine(url, **more, **how)
 
     def connect(dialect: Any, _record: Any, args: Any, options: Any) -> Any:
-        with _usable():
+        with _usable(url):
             connection = dialect.connect(*args, **options)
             begin(connection)
             return connection
@@ -34,11 +36,22 @@ def engine(url: str, args: Mapping[str, Any], begin: Begin, **how: Any) -> Engin
 
 
 @contextmanager
-def _usable() -> Iterator[None]:
+def _usable(url: str) -> Iterator[None]:
     """Drivers answer an option behind the URL's ? that they cannot use with any of these."""
     try:
         yield
-    except (TypeError, ValueError, AttributeError, OSError) as error:
+    except (TypeError, ValueError, AttributeError, OSError, struct.error, ArgumentError) as error:
         words = say("The database's driver cannot use its URL: %(error)s.", error=error)
-        where = say("Look at TWEETER_DATABASE_URL, behind its ? too.")
-        raise StoreError(joined(words, where)) from error
+        raise StoreError(joined(words, _where(url))) from error
+
+
+def _where(url: str) -> str:
+    try:
+        names = ", ".join(make_url(url).query)
+    except ArgumentError:
+        names = ""
+    if not names:
+        return say("Look at TWEETER_DATABASE_URL, behind its ? too.")
+    return say(
+        "Look at TWEETER_DATABASE_URL, at what stands behind its ? too: %(names)s.", names=names
+    )
