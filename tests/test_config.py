@@ -251,9 +251,9 @@ import logging
 from tweeter import config, keeper, tasks
 {set_up}
 log = logging.getLogger("{name}")
-log.warning("said %s", "a\\x1b[31m\\x9b2J\\u202ez")
+log.warning("said %s", "a\\x1b[31m\\x9b2J\\u202ez\\nforged")
 try:
-    raise ValueError("b\\x1b[32m")
+    raise ValueError("b\\x1b[32m\\nforged")
 except ValueError:
     log.exception("failed")
 """
@@ -273,6 +273,7 @@ def test_what_strangers_wrote_does_nothing_to_who_reads_the_log(
         text=True,
         timeout=60,
     )
-    assert "said a\ufffd[31m\ufffd2Jz\n" in done.stderr
-    assert "ValueError: b\ufffd[32m\n" in done.stderr
+    assert "said a\ufffd[31m\ufffd2Jz forged\n" in done.stderr
+    assert " ValueError: b\ufffd[32m\n forged\n" in done.stderr
     assert "\x1b" not in done.stderr
+    assert "\nforged" not in done.stderr

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import indent
 from types import ModuleType
 from typing import Any
 
@@ -23,7 +24,7 @@ import msgspec
 from tweeter import settings
 from tweeter.checks import CHECKS, Fault, MastodonServer
 from tweeter.errors import ConfigError, TweeterError
-from tweeter.harmless import lines
+from tweeter.harmless import lines, one_line
 
 SECRETS = (
     "x_bearer_token",
@@ -295,7 +296,11 @@ def errors_to_stderr() -> Iterator[None]:
 
 
 class Tamed(logging.Formatter):
-    """As another one formats, but strangers' words in it do nothing to the terminal."""
+    """As another one formats, but strangers' words in it do nothing to the terminal.
+
+    A message is one line, so that none of them looks like another event; the lines of a traceback
+    below it begin with a space.
+    """
 
     def __init__(self, other: logging.Formatter) -> None:
         super().__init__()
@@ -303,9 +308,9 @@ class Tamed(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Cleaned before: colours are the other's own."""
-        record.msg, record.args = lines(record.getMessage()), None
+        record.msg, record.args = one_line(record.getMessage().rstrip()), None
         if record.exc_info:
-            record.exc_text = lines(self.formatException(record.exc_info))
+            record.exc_text = indent(lines(self.formatException(record.exc_info)), " ")
         return self._other.format(record)
 
 
