@@ -1,6 +1,7 @@
 // The live deck: its columns, the line they share, what is said of both, and changes in place.
 
 import { Column } from "./column.js";
+import { keep } from "./kept.js";
 import { listen } from "./keys.js";
 import { Line } from "./line.js";
 import { Pace } from "./pace.js";
@@ -233,20 +234,6 @@ tabs.addEventListener("click", (event) => {
 
 // Changes in place: the same forms, without a new page.
 
-async function send(act) {
-  const data = new FormData(form);
-  data.set("act", act);
-  const answer = await fetch(form.action, { method: "POST", body: data, headers: { Accept: "application/json" } });
-  if (!answer.ok) return window.location.reload();
-  const { url, columns, seen: changedAt } = await answer.json();
-  for (const field of document.querySelectorAll('input[name="columns"]')) field.value = columns;
-  for (const field of document.querySelectorAll('input[name="seen"]')) field.value = changedAt;
-  for (const one of document.querySelectorAll('form[action*="/change?"]')) one.action = form.action + new URL(url, location).search;
-  history.replaceState(null, "", url);
-  document.getElementById("wall").href = `${url}&wall=1`;
-  return undefined;
-}
-
 function number() {
   deck.columns.forEach((column, n) => {
     for (const button of column.section.querySelectorAll("button[form='change']")) {
@@ -265,7 +252,7 @@ function move(from, to) {
   place.insertBefore(column.section, place.children[to + (to > from ? 1 : 0)] ?? null);
   tabs.insertBefore(tabs.children[from], tabs.children[to + (to > from ? 1 : 0)] ?? null);
   deck.columns.forEach((one, n) => { one.scroller.scrollTop = kept[n]; });
-  send(`order:${order.join(",")}`);
+  keep(`order:${order.join(",")}`);
   number();
 }
 
@@ -274,7 +261,7 @@ const changes = {
   right: (at) => move(at, at + 1),
   remove(at) {
     if (deck.columns.length === 1) return;
-    send(`remove:${at + 1}`);
+    keep(`remove:${at + 1}`);
     const [column] = deck.columns.splice(at, 1);
     column.section.remove();
     tabs.children[at].remove();
@@ -289,7 +276,7 @@ for (const width of ["s", "m", "l"]) {
     const { classList } = deck.columns[at].section;
     classList.remove("width-s", "width-m", "width-l");
     classList.add(`width-${width}`);
-    send(`${width}:${at + 1}`);
+    keep(`${width}:${at + 1}`);
   };
 }
 

@@ -1,0 +1,85 @@
+"""What a person changes in a deck by hand is kept, whatever the line to tweeter does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.browsers import watched
+from tests.integration.running import Running
+
+ORDER = "() => [...document.querySelectorAll('section.column')].map((one) => one.dataset.of)"
+
+SLOW = """() => {
+  const { fetch } = window;
+  const later = (...asked) => (done) => window.setTimeout(() => done(fetch(...asked)), 400);
+  window.fetch = (...asked) => new Promise(later(...asked));
+}"""
+
+
+@pytest.fixture(scope="module")
+def tweeter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder: Path = tmp_path_factory.mktemp("changes")
+    with Running(folder) as running:
+        running.add_all(["storm", "flood", "vote"])
+        yield running
+
+
+@pytest.fixture
+def page(browser: Any, tweeter: Running) -> Iterator[Any]:
+    """The deck of three keywords; what fails on purpose says so to the console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 760})
+    with watched(context, tweeter.url, ("ERR_FAILED",)) as made:
+        made.goto(f"{tweeter.url}/live?c1=keyword:1&c2=keyword:2&c3=keyword:3")
+        made.get_by_text("Connected").wait_for()
+        yield made
+    context.close()
+
+
+def press(page: Any, title: str, *labels: str) -> None:
+    """Buttons of a column's menu, one right after the other."""
+    column = page.locator("section.column", has=page.get_by_role("heading", name=title))
+    column.get_by_label(f"Change the column {title}").click()
+    for label in labels:
+        column.get_by_role("button", name=f"{label}: {title}").click()
+
+
+def kept(page: Any) -> list[str]:
+    """What a new page shows that is opened by the address that this one has now."""
+    other = page.context.new_page()
+    other.goto(page.url)
+    found: list[str] = other.evaluate(ORDER)
+    other.close()
+    return found
+
+
+def test_changes_that_follow_each_other_fast_are_all_kept(page: Any) -> None:
+    page.evaluate(SLOW)
+    right = "Move to the right"
+    press(page, "storm", right, right)
+    order = ["keyword:2", "keyword:3", "keyword:1"]
+    assert page.evaluate(ORDER) == order
+    page.wait_for_url("**&c3=keyword:1")
+    assert kept(page) == order
+
+
+def test_a_form_that_is_sent_behind_a_change_has_it_in_it(page: Any) -> None:
+    page.evaluate(SLOW)
+    press(page, "storm", "Move to the right")
+    page.get_by_role("button", name="Add a column").click()
+    page.get_by_role("heading", name="Add a column").wait_for()
+    assert page.evaluate(ORDER) == ["keyword:2", "keyword:1", "keyword:3"]
+
+
+def test_a_change_is_kept_when_tweeter_answers_again_and_until_then_it_is_said(page: Any) -> None:
+    page.route("**/live/change", lambda route: route.abort())
+    press(page, "storm", "Move to the right")
+    note = page.get_by_text("What you changed is not kept yet")
+    note.wait_for()
+    assert "c1=keyword:1" in page.url
+    press(page, "vote", "Narrow")
+    page.unroute("**/live/change")
+    note.wait_for(state="hidden")
+    page.wait_for_url("**c3.width=s")
+    assert kept(page) == ["keyword:2", "keyword:1", "keyword:3"]
