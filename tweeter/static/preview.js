@@ -4,6 +4,7 @@
 
 import { ask } from "./ask.js";
 import { localise } from "./times.js";
+import { say } from "./words.js";
 
 const PAUSE_MS = 300;
 const form = document.querySelector("form[data-preview]");
@@ -21,10 +22,34 @@ function wanted() {
 
 function show(answer) {
   const preview = answer?.getElementById("preview");
-  if (!preview) return;
-  place.replaceChildren(document.adoptNode(preview));
+  if (!preview) throw new Error("no answer");
+  clear(document.adoptNode(preview));
   localise(place);
   said.textContent = (place.querySelector(".headline") ?? place.querySelector("p"))?.textContent ?? "";
+}
+
+function clear(...instead) {
+  place.replaceChildren(...instead);
+  place.classList.remove("stale");
+}
+
+// What stands there is of something else than what is written now.
+function age() {
+  const isOld = document.getElementById("preview") !== null;
+  const words = [say("tweeter does not answer."), isOld ? say("This is of what was written before.") : ""].join(" ");
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "quiet", textContent: say("Try again") });
+  button.addEventListener("click", () => {
+    form.elements.expression.focus(); // the button goes
+    void preview();
+  });
+  const note = document.createElement("p");
+  note.className = "state-note";
+  note.append(words, " ", button);
+  place.querySelector(".state-note")?.remove();
+  place.classList.add("stale");
+  place.prepend(note);
+  said.textContent = words;
 }
 
 async function preview() {
@@ -33,7 +58,7 @@ async function preview() {
   asking?.abort();
   asking = null;
   if (!written) {
-    place.replaceChildren();
+    clear();
     place.removeAttribute("aria-busy");
     said.textContent = shown = "";
     return;
@@ -46,7 +71,10 @@ async function preview() {
     const { page } = await ask(form.dataset.preview, options);
     if (mine === asking) show(page);
   } catch {
-    if (mine === asking) shown = ""; // nobody answered: the next key asks again
+    if (mine === asking) {
+      shown = ""; // nobody answered: the next key asks again
+      age();
+    }
   }
   if (mine === asking) place.removeAttribute("aria-busy");
 }

@@ -7,8 +7,10 @@ import { say } from "./words.js";
 const second = clock({ timeStyle: "medium" });
 
 const EVERY_MS = 3_000;
+const LONGEST_MS = 6_000; // an answer that takes longer is none: what is shown is old by then
 const stale = document.getElementById("stale");
 let since = new Date();
+let isAsking = false;
 
 function age(words) {
   stale.textContent = words;
@@ -17,9 +19,11 @@ function age(words) {
 }
 
 async function ask() {
-  if (document.hidden) return;
+  if (document.hidden || isAsking) return;
+  isAsking = true;
   try {
-    const answer = await fetch("/api/v1/sources", { cache: "no-store" });
+    const signal = AbortSignal.timeout(LONGEST_MS);
+    const answer = await fetch("/api/v1/sources", { cache: "no-store", signal });
     if (!answer.ok) throw new Error(String(answer.status));
     const found = await answer.json();
     draw(found.sources, found.warning);
@@ -28,6 +32,7 @@ async function ask() {
   } catch {
     age(`${say("tweeter does not answer.")} ${say("As of {time}.", { time: second.format(since) })}`);
   }
+  isAsking = false;
 }
 
 window.setInterval(ask, EVERY_MS);

@@ -150,6 +150,8 @@ OF_SCRIPTS = (
     mark("Show it"),
     mark("Loading …"),
     mark("Try again"),
+    # preview.js
+    mark("This is of what was written before."),
     # axes.js
     mark("cut in UTC, the axis in %(zone)s"),
     # week.js
