@@ -220,3 +220,37 @@ def test_a_finger_is_told_first_and_the_table_needs_no_script(browser: Any, url:
         row.get_by_role("link").click()
         assert found(page)[0] == number
     context.close()
+
+
+NAME = "() => document.activeElement.ariaLabel ?? document.activeElement.textContent"
+
+
+def test_the_focus_stays_where_it_was_when_another_time_is_shown(browser: Any, url: str) -> None:
+    context = browser.new_context()
+    with watched(context, url) as page:
+        page.goto(f"{url}/keywords/1?range=day")
+        said = page.locator("#statistics-said")
+        heard: set[str] = set()
+
+        def enter(link: Any, name: str) -> None:
+            """The key Enter on a link; then the element with this name has the focus."""
+            link.focus()
+            address = page.url
+            page.keyboard.press("Enter")
+            page.wait_for_function("before => window.location.href !== before", arg=address)
+            assert page.evaluate(NAME) == name
+            assert said.inner_text() not in heard
+            heard.add(said.inner_text())
+
+        for _ in range(2):  # one key after the other
+            enter(page.locator("#earlier"), "← earlier")
+        assert "Posts over time" in said.inner_text()
+        enter(page.get_by_role("link", name="week", exact=True), "week")
+        enter(page.get_by_label("Without bluesky"), "Without bluesky")
+        chart = page.locator("svg.drawn[role=slider]")
+        chart.focus()
+        address = page.url
+        page.keyboard.press("[")
+        page.wait_for_function("before => window.location.href !== before", arg=address)
+        assert chart.evaluate("one => one === document.activeElement")
+    context.close()

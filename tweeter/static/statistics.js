@@ -146,7 +146,9 @@ function watchAge() {
 function replaced(page, address) {
   const fresh = page?.getElementById("statistics");
   if (!fresh) return false;
-  document.getElementById("statistics").replaceWith(fresh);
+  const old = document.getElementById("statistics");
+  const held = old.contains(document.activeElement) ? document.activeElement : null;
+  old.replaceWith(fresh);
   for (const id of ["seen", "posts"]) {
     const other = page.getElementById(id);
     if (other) document.getElementById(id)?.replaceWith(other);
@@ -156,7 +158,21 @@ function replaced(page, address) {
   localise(document);
   drawZones();
   begin();
+  if (held) follow(held, fresh);
+  const chart = fresh.querySelector("svg.drawn") ?? fresh.querySelector("#volume .empty");
+  document.getElementById("statistics-said").textContent = chart?.ariaLabel ?? chart?.textContent ?? "";
   return true;
+}
+
+const named = (one) => [one.localName, one.ariaLabel ?? one.textContent, one.closest("[aria-label]:not(a)")?.ariaLabel].join();
+
+// What had the focus has it again, or the chart where that has gone: with the keys one goes on from there.
+function follow(held, fresh) {
+  const same = held.id ? document.getElementById(held.id)
+    : [...fresh.querySelectorAll(held.localName)].find((one) => named(one) === named(held));
+  const next = same ?? fresh.querySelector("svg.drawn") ?? fresh;
+  if (next === fresh) fresh.tabIndex = -1;
+  next.focus({ preventScroll: true });
 }
 
 async function go(address) {
