@@ -113,6 +113,35 @@ def test_pages_fit_320_px_move_nothing_and_bring_few_bytes(browser: Any, place: 
     assert not found, "page, width: px too wide, layout shift, bytes of scripts"
 
 
+# Names in the bar of pages that reach over their own place.
+CROWDED = """() => {
+  const wide = (node) => node.getBoundingClientRect().width;
+  return [...document.querySelectorAll(".top nav a span")]
+    .filter((name) => wide(name) > wide(name.parentElement)).map((name) => name.textContent);
+}"""
+
+
+def test_text_of_twice_the_size_fits_a_phone(browser: Any, place: World) -> None:
+    """WCAG 1.4.4, as a browser does it that makes only the text larger."""
+    found = {}
+    context = browser.new_context(viewport={"width": 360, "height": 780})
+    with watched(context, place.url, allowed=("404",)) as page:
+        for shown in PAGES:
+            opened(page, place, shown)
+            assert page.evaluate(CROWDED) == []
+            page.evaluate("document.documentElement.style.fontSize = '200%'")
+            wide, crowded = page.evaluate(OVERFLOW), page.evaluate(CROWDED)
+            if wide > 0 or crowded:
+                found[shown.name] = (wide, crowded)
+        page.keyboard.press("Tab")
+        last = page.locator(".top nav a").last
+        last.focus()  # it can be reached
+        box = last.bounding_box()
+        assert box["x"] + box["width"] <= 361, box
+    context.close()
+    assert not found, "page: px too wide, names that lie over each other"
+
+
 def test_the_theme_is_remembered_and_never_flashes(browser: Any, place: World) -> None:
     for script in (True, False):
         context = browser.new_context(color_scheme="light", java_script_enabled=script)
