@@ -681,6 +681,19 @@ def test_the_last_hour_is_of_now_whatever_time_is_shown(
     assert "is not over" in page
 
 
+def test_an_hour_without_the_running_one_is_called_full_and_a_dash_is_explained(
+    engine: Engine, client: FlaskClient
+) -> None:
+    """Posts of this hour beside "last hour 0" would contradict each other."""
+    keywords.add(engine, "storm")
+    store(engine, take(engine), post(1, "a storm now", occurred_at=now_us()))
+    for address in ("/", "/add_keyword", "/keywords/1"):
+        page = client.get(address).text
+        assert re.search("[Ll]ast full hour", page), address
+        assert not re.search("[Ll]ast hour", page), address
+    assert "A dash: not followed everywhere for the whole time." in client.get("/").text
+
+
 def test_the_form_keeps_the_range_and_nothing_leads_into_the_future(
     engine: Engine, client: FlaskClient
 ) -> None:
