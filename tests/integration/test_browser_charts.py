@@ -254,3 +254,25 @@ def test_the_focus_stays_where_it_was_when_another_time_is_shown(browser: Any, u
         page.wait_for_function("before => window.location.href !== before", arg=address)
         assert chart.evaluate("one => one === document.activeElement")
     context.close()
+
+
+def test_a_note_that_is_being_written_is_there_when_another_time_is_shown(
+    browser: Any, url: str
+) -> None:
+    context = browser.new_context()
+    with watched(context, url) as page:
+        page.goto(f"{url}/keywords/1?range=day")
+        page.get_by_text("Add a note").click()
+        notes = page.locator("#annotations")
+        notes.get_by_label("Text").fill("The dam broke")
+        notes.get_by_label("On every keyword's chart").check()
+        page.get_by_role("link", name="week", exact=True).click()
+        page.locator(".controls a.chosen", has_text="week").wait_for()
+        assert notes.get_by_label("Text").is_visible()
+        assert notes.get_by_label("Text").input_value() == "The dam broke"
+        assert notes.get_by_label("On every keyword's chart").is_checked()
+        notes.get_by_label("From").fill("2h")
+        notes.get_by_role("button", name="Add").click()
+        page.locator("#annotations .notes").get_by_text("The dam broke").wait_for()
+        assert "range=week" in page.url
+    context.close()

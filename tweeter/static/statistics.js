@@ -148,6 +148,7 @@ function replaced(page, address) {
   if (!fresh) return false;
   const old = document.getElementById("statistics");
   const held = old.contains(document.activeElement) ? document.activeElement : null;
+  keepNotes(old, fresh);
   old.replaceWith(fresh);
   for (const id of ["seen", "posts"]) {
     const other = page.getElementById(id);
@@ -162,6 +163,21 @@ function replaced(page, address) {
   const chart = fresh.querySelector("svg.drawn") ?? fresh.querySelector("#volume .empty");
   document.getElementById("statistics-said").textContent = chart?.ariaLabel ?? chart?.textContent ?? "";
   return true;
+}
+
+const ofNotes = (section) => [...section.querySelectorAll("#annotations form")];
+const isTyped = (one) => one.value !== one.defaultValue || one.checked !== one.defaultChecked;
+
+// A note that is being written, or was refused, goes along to the time that is shown next.
+function keepNotes(old, fresh) {
+  for (const form of ofNotes(old)) {
+    const fields = [...form.querySelectorAll("input:not([type=hidden])")];
+    const path = new URL(form.action).pathname;
+    const next = ofNotes(fresh).find((one) => new URL(one.action).pathname === path);
+    if (!next || !fields.some((one) => isTyped(one) || one.ariaInvalid)) continue;
+    next.closest("details").open = true;
+    for (const { name, value, checked } of fields) Object.assign(next.elements[name], { value, checked });
+  }
 }
 
 const named = (one) => [one.localName, one.ariaLabel ?? one.textContent, one.closest("[aria-label]:not(a)")?.ariaLabel].join();
