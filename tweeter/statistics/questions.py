@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from tweeter import moments
 from tweeter.choices import KINDS, NETWORKS, NO_LANGUAGE, expected, is_value, one_of
 from tweeter.errors import BadQuestion
+from tweeter.harmless import mend
 from tweeter.records import now_us
 from tweeter.statistics import spans, voice
 from tweeter.statistics.panels import PANELS
@@ -63,7 +64,7 @@ def read(args: Args) -> Question:
 
 def _which(given: Mapping[str, str]) -> tuple[str, str]:
     name = next((name for name in PANELS if given.get(name)), "")
-    value = given.get(name, "")
+    value = mend(given.get(name, ""))  # posts have no NUL either
     if name == "media" and value.removeprefix("!") not in MEDIA:
         raise BadQuestion(expected(name, value, one_of(MEDIA))).at(name)
     return name, value

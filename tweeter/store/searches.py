@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tweeter.errors import TweeterError
 from tweeter.filters import Filter
+from tweeter.harmless import harmless, mend
 from tweeter.store.engine import insert_new, read_clock, reading, repeated, writing
 from tweeter.store.schema import positions, searches
 from tweeter.texts import say
@@ -144,7 +145,7 @@ def _remember(connection: Connection, search_id: int) -> None:
 
 
 def _checked(name: str) -> str:
-    name = " ".join(name.split())
+    name = harmless(mend(" ".join(name.split())))
     if not name:
         raise BadSearch(say("The search needs a name."))
     if len(name) > NAME_CHARACTERS:

@@ -1,0 +1,28 @@
+"""Values that nobody means: refused with the reason, or taken for the nearest that there is."""
+
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+
+from tweeter.store import keywords
+
+
+def test_a_nul_is_a_character_and_no_database_that_is_away(
+    client: FlaskClient, engine: Engine
+) -> None:
+    keywords.add(engine, "storm")
+    for name in ("tag", "link", "domain", "author", "mention"):
+        for value in ("a%00b", "!a%00b"):
+            for page in ("/api/v1/keywords/1/statistics", "/keywords/1"):
+                answer = client.get(f"{page}?{name}={value}")
+                assert answer.status_code == 200, (page, name, answer.text)
+    for path, key, more in (
+        ("/api/v1/searches", "search", {"query": "q=storm"}),
+        ("/api/v1/decks", "deck", {"columns": [{}]}),
+    ):
+        added = client.post(path, json={"name": "a\0b\x01"} | more)
+        assert added.status_code == 201, added.text
+        assert added.json[key]["name"] == "a\ufffdb\ufffd"
+        place = added.headers["Location"]
+        renamed = client.patch(place, json={"name": "c\0"})
+        assert renamed.json[key]["name"] == "c\ufffd"
+        assert client.get(place).json == renamed.json
