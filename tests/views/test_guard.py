@@ -166,3 +166,14 @@ def test_a_last_event_that_is_no_number_is_none(visiting: Visiting, last: str) -
         assert (await visit("/live/stream", f"Last-Event-ID: {last}"))[0] == 200
 
     visiting(work)
+
+
+def test_an_address_of_the_stream_that_says_no_number_is_refused(visiting: Visiting) -> None:
+    async def work(visit: Visit) -> None:
+        for name in ("keyword", "after", "deck"):
+            for value in ("storm", "-1", "1.5", quote("\u00b2"), "9" * 19):
+                status, _, body = await visit(f"/live/stream?{name}={value}")
+                assert (status, f"\u201c{name}\u201d is" in body) == (400, True), (name, body)
+            assert (await visit(f"/live/stream?{name}="))[0] == 200, name
+
+    visiting(work)

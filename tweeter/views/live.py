@@ -32,9 +32,11 @@ from tornado.iostream import StreamClosedError
 from tweeter import columns, packing
 from tweeter.broadcast import MEANING_S, Broadcast, Gap, Reader
 from tweeter.changes import BATCH, OfColumns, OfKeyword, Wanted
-from tweeter.errors import TweeterError
+from tweeter.choices import expected
+from tweeter.errors import BadQuestion, TweeterError
 from tweeter.store import questions
 from tweeter.store.decks import DeckNotFound
+from tweeter.texts import say
 from tweeter.views.guard import HEADERS, Guarded, refusal
 
 STALLED_S = 20.0
@@ -75,7 +77,7 @@ class LiveHandler(Guarded):
             self.say(404 if isinstance(error, DeckNotFound) else 400, str(error))
             return
         last = _number(self.request.headers.get("Last-Event-ID", ""))
-        after = self._number("after") if last is None else last
+        after = self._after if last is None else last
         await self._broadcast.join(self._wanted.questions)
         self._stream = self.detach()
         ended = asyncio.create_task(self._stopping.wait())
@@ -96,8 +98,8 @@ class LiveHandler(Guarded):
                 self._broadcast.leave(self._wanted.questions)
 
     async def _read_address(self) -> None:
-        """What is asked for; raises BadColumn and DeckNotFound."""
-        deck_id = self._number("deck")
+        """What is asked for; raises BadColumn, BadQuestion and DeckNotFound."""
+        deck_id, self._after = self._number("deck"), self._number("after")
         if deck_id is not None:
             self._columns = (await self._broadcast.deck(deck_id)).columns
         else:
@@ -113,7 +115,12 @@ class LiveHandler(Guarded):
         return OfColumns(tuple(one.question for one in self._newest), form)
 
     def _number(self, name: str) -> int | None:
-        return _number(self.get_query_argument(name, ""))
+        """A number of the address; one that is none would be answered with all there is."""
+        given = self.get_query_argument(name, "")
+        found = _number(given)
+        if given and found is None:
+            raise BadQuestion(expected(name, given, say("a whole number")))
+        return found
 
     async def _send_all(self, after: int | None) -> None:
         """Catch up, then be handed what comes, and again when the line could not take it."""
