@@ -3,6 +3,7 @@
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
+from tests.views.test_api import is_problem
 from tweeter.store import keywords
 
 
@@ -26,3 +27,18 @@ def test_a_nul_is_a_character_and_no_database_that_is_away(
         renamed = client.patch(place, json={"name": "c\0"})
         assert renamed.json[key]["name"] == "c\ufffd"
         assert client.get(place).json == renamed.json
+
+
+def test_a_search_that_cannot_be_asked_is_not_kept(client: FlaskClient, engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    for query, status, code in (
+        ("q=storm&networks=x", 422, "unknown_parameter"),
+        ("keyword=2", 404, "keyword_not_found"),
+        ("keyword=-2", 404, "keyword_not_found"),
+    ):
+        answer = client.post("/api/v1/searches", json={"name": "mine", "query": query})
+        is_problem(answer, status, code)
+        is_problem(client.get(f"/api/v1/search?{query}"), status, code)
+    assert client.get("/api/v1/searches").json == {"searches": []}
+    kept = client.post("/api/v1/searches", json={"name": "mine", "query": "keyword=1"})
+    assert kept.status_code == 201

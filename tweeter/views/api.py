@@ -4,7 +4,7 @@ Moments are ISO 8601, UTC; posts.id, which is over 2^53, is a text. Each error i
 document (RFC 9457). The routes are in the other modules `api_…`; docs/api.md lists them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -84,9 +84,12 @@ def number(name: str, default: int, least: int, most: int) -> int:
     return min(max(int(given), least), most)
 
 
-def only(*names: str) -> None:
-    """Raise Refused for a name in the query that is none of these: it would change nothing."""
-    for name in request.args:
+def only(*names: str, given: Iterable[str] | None = None) -> None:
+    """Raise Refused for a name in the query that is none of these: it would change nothing.
+
+    given: names of another query than the request's.
+    """
+    for name in request.args if given is None else given:
         if name not in names:
             words = f"“{name[:50]}” means nothing here; there are {', '.join(names)}."
             raise Refused("unknown_parameter", words)

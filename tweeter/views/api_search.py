@@ -9,7 +9,7 @@ from tweeter.filters import MANY, ONE, Filter
 from tweeter.records import now_us
 from tweeter.statistics.report import plain
 from tweeter.statistics.searched import seen
-from tweeter.store import searches
+from tweeter.store import questions, searches
 from tweeter.store.search import Found, search
 from tweeter.views import downloads
 from tweeter.views.api import (
@@ -27,6 +27,7 @@ from tweeter.views.api import (
 from tweeter.views.pages import engine
 
 PAGE = 50
+_OF_A_PAGE = ("older", "limit", "counts")  # no part of the search, and not kept with it
 
 Text = Annotated[str, msgspec.Meta(max_length=searches.QUERY_CHARACTERS)]
 
@@ -47,7 +48,7 @@ class RenamedSearch(msgspec.Struct, forbid_unknown_fields=True):
 @api.get("/search")
 def find() -> Response:
     """Stored posts that are looked for, newest first; ?counts=0 leaves counts and coverage out."""
-    only(*ONE, *MANY, "older", "limit", "counts")
+    only(*ONE, *MANY, *_OF_A_PAGE)
     chosen = Filter.from_args(request.args.to_dict(flat=False))
     chosen.read()
     with paging():
@@ -111,7 +112,10 @@ def list_searches() -> Response:
 def keep_search() -> Response:
     """Keep a search."""
     body = body_of(NewSearch)
-    chosen = Filter.from_args(searches.args_of(body.query))
+    args = searches.args_of(body.query)
+    only(*ONE, *MANY, *_OF_A_PAGE, given=args)
+    chosen = Filter.from_args(args)
+    questions.refuse_unknown(engine(), chosen)
     row = searches.save(engine(), body.name, chosen)
     place = url_for("api.one_search", search_id=row.id)
     return answer({"search": row}, 201, Location=place)
