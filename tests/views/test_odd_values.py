@@ -42,3 +42,18 @@ def test_a_search_that_cannot_be_asked_is_not_kept(client: FlaskClient, engine: 
     assert client.get("/api/v1/searches").json == {"searches": []}
     kept = client.post("/api/v1/searches", json={"name": "mine", "query": "keyword=1"})
     assert kept.status_code == 201
+
+
+def test_a_column_of_a_deck_with_a_name_that_there_is_not_is_refused(client: FlaskClient) -> None:
+    right = {"name": "mine", "columns": [{"contains": "storm", "languages": ["en"]}]}
+    assert client.post("/api/v1/decks", json=right).status_code == 201
+    kept = client.get("/api/v1/decks").json
+    for wrong in ({"q": "storm"}, {"language": ["en"]}, {"of": "all", "without": "sale"}):
+        asked = (("POST", "/api/v1/decks", "other"), ("PATCH", "/api/v1/decks/1", "mine"))
+        for method, path, name in asked:
+            body = {"name": name, "columns": [{"of": "all"}, wrong]}
+            answer = client.open(path, method=method, json=body)
+            detail = is_problem(answer, 422, "body_invalid")["detail"]
+            assert "$.columns[1]" in detail, detail
+    assert client.get("/api/v1/decks").json == kept
+    assert client.patch("/api/v1/decks/1", json={"columns": kept["decks"][0]["columns"]}).json

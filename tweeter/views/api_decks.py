@@ -19,18 +19,27 @@ from tweeter.views.pages import engine
 PAGE = 50
 
 
+class GivenColumn(Column, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A column as a program sends it: a name that there is not would filter nothing."""
+
+    @property
+    def column(self) -> Column:
+        """As it is kept."""
+        return Column(**msgspec.structs.asdict(self))
+
+
 class NewDeck(msgspec.Struct, forbid_unknown_fields=True):
     """The body that keeps a deck."""
 
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[GivenColumn, ...]
 
 
 class ChangedDeck(msgspec.Struct, forbid_unknown_fields=True):
     """The body that changes one: what is not named stays."""
 
     name: str | None = None
-    columns: tuple[Column, ...] | None = None
+    columns: tuple[GivenColumn, ...] | None = None
 
 
 def _refuse_unknown(given: Sequence[Column], known: Sequence[Column] = ()) -> None:
@@ -54,8 +63,9 @@ def list_decks() -> Response:
 def add_deck() -> Response:
     """Keep a deck."""
     body = body_of(NewDeck)
-    _refuse_unknown(body.columns)
-    deck = decks.add(engine(), body.name, body.columns)
+    given = [one.column for one in body.columns]
+    _refuse_unknown(given)
+    deck = decks.add(engine(), body.name, given)
     return _one(deck, 201, Location=url_for("api.one_deck", deck_id=deck.id))
 
 
@@ -69,9 +79,10 @@ def one_deck(deck_id: int) -> Response:
 def change_deck(deck_id: int) -> Response:
     """Change its name or its columns; what is not named stays."""
     body = body_of(ChangedDeck)
-    if body.columns is not None:
-        _refuse_unknown(body.columns, decks.get(engine(), deck_id).columns)
-    return _one(decks.change(engine(), deck_id, name=body.name, columns=body.columns))
+    given = None if body.columns is None else [one.column for one in body.columns]
+    if given is not None:
+        _refuse_unknown(given, decks.get(engine(), deck_id).columns)
+    return _one(decks.change(engine(), deck_id, name=body.name, columns=given))
 
 
 @api.delete("/decks/<int:deck_id>")
