@@ -41,6 +41,7 @@ UPLOAD_BYTES = 17 * 1024 * 1024  # a little more than web.IMPORT_BYTES
 STOP_S = 5.0
 WATCH_S = 3.0  # between looks whether the database is still the one we know
 STALLED_S = 30.0  # for a client to take a chunk of a page
+_OF_STATUS = {400: "bad_request", 403: "not_served", 405: "method_not_allowed"}
 
 
 class PageHandler(Guarded):
@@ -64,13 +65,18 @@ class PageHandler(Guarded):
 
     def prepare(self) -> None:
         words = refusal(self.request, self.settings["port"])
-        if words and self.request.path.startswith(f"{PREFIX}/"):
-            self.set_status(403)
-            self.set_header("Content-Type", problems.MEDIA_TYPE)
-            problem = problems.of_request("not_served", words)
-            self.finish(msgspec.json.encode(problem.document()))
-        elif words:
+        if words:
             self.say(403, words)
+
+    def say(self, status: int, words: str) -> None:
+        """Answer with a sentence; to programs with a problem."""
+        if not self.request.path.startswith(f"{PREFIX}/"):
+            super().say(status, words)
+            return
+        code = _OF_STATUS.get(status, "internal")
+        self.set_status(status)
+        self.set_header("Content-Type", problems.MEDIA_TYPE)
+        self.finish(msgspec.json.encode(problems.of_request(code, words).document()))
 
     async def _answer(self, *_: str) -> None:
         loop = asyncio.get_running_loop()

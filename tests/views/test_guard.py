@@ -1,6 +1,7 @@
 """Who is served, and how every answer is protected, by the server as it runs."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -175,5 +176,32 @@ def test_an_address_of_the_stream_that_says_no_number_is_refused(visiting: Visit
                 status, _, body = await visit(f"/live/stream?{name}={value}")
                 assert (status, f"\u201c{name}\u201d is" in body) == (400, True), (name, body)
             assert (await visit(f"/live/stream?{name}="))[0] == 200, name
+
+    visiting(work)
+
+
+def test_what_the_server_itself_refuses_is_a_problem_too(visiting: Visiting) -> None:
+    no_boundary = "Content-Type: multipart/form-data"
+
+    async def work(visit: Visit) -> None:
+        for path in ("/api/v1/keywords", "/api/v1/nothing"):
+            for method in ("TRACE", "CONNECT", "BREW", "get"):
+                status, headers, body = await visit(path, method=method)
+                assert headers["content-type"] == "application/problem+json"
+                found = json.loads(body)
+                assert (status, found["status"], found["code"]) == (405, 405, "method_not_allowed")
+                assert method in found["detail"]
+                assert "PATCH" in headers["allow"]
+            status, headers, body = await visit(path, no_boundary)
+            assert (status, json.loads(body)["code"]) == (400, "bad_request")
+            assert "boundary" in json.loads(body)["detail"]
+        for path, method, more, status in (
+            ("/search", "BREW", (), 405),
+            ("/live/stream", "POST", (), 405),
+            ("/search", "GET", (no_boundary,), 400),
+        ):
+            found, headers, body = await visit(path, *more, method=method)
+            assert (found, headers["content-type"]) == (status, "text/plain; charset=utf-8")
+            assert "<html" not in body
 
     visiting(work)

@@ -8,6 +8,7 @@ learn from the time that it takes what is stored here.
 """
 
 import re
+from typing import Any
 
 from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
@@ -75,10 +76,21 @@ HEADERS = {
 class Guarded(RequestHandler):
     """A handler of Tornado's whose own answers have the headers, too."""
 
+    ALLOWED = RequestHandler.SUPPORTED_METHODS
+
     def set_default_headers(self) -> None:
         self.clear_header("Server")
         for name, value in HEADERS.items():
             self.set_header(name, value)
+
+    def write_error(self, status_code: int, **more: Any) -> None:
+        """What Tornado refuses itself: a method that there is not, a form without its boundary."""
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self.ALLOWED))
+            self.say(405, f"Nothing here takes {self.request.method}.")
+            return
+        error = more["exc_info"][1] if "exc_info" in more else None
+        self.say(status_code, getattr(error, "log_message", None) or f"{self._reason}.")
 
     def say(self, status: int, words: str) -> None:
         """Answer with a sentence."""

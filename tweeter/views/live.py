@@ -60,6 +60,8 @@ class LiveHandler(Guarded):
     Without `after` or Last-Event-ID: from now on.
     """
 
+    ALLOWED = ("GET",)
+
     def initialize(self, broadcast: Broadcast, stopping: asyncio.Event) -> None:
         self._broadcast = broadcast
         self._stopping = stopping
