@@ -57,3 +57,24 @@ def test_a_column_of_a_deck_with_a_name_that_there_is_not_is_refused(client: Fla
             assert "$.columns[1]" in detail, detail
     assert client.get("/api/v1/decks").json == kept
     assert client.patch("/api/v1/decks/1", json={"columns": kept["decks"][0]["columns"]}).json
+
+
+def test_what_a_list_would_not_heed_is_refused(client: FlaskClient, engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    for path, name in (
+        ("keywords", "state=removed"),
+        ("keywords/1/coverage", "from=2d"),
+        ("keywords/1/posts", "snice=2d"),
+        ("posts", "keyword=1"),
+        ("preview", "expression=storm&network=x"),
+        ("annotations", "from=2d"),
+        ("gaps", "source=x"),
+        ("quarantine", "since=2d"),
+    ):
+        assert client.get(f"/api/v1/{path}?{name.rpartition('&')[0]}").status_code == 200, path
+        is_problem(client.get(f"/api/v1/{path}?{name}"), 422, "unknown_parameter")
+    for path in ("keywords?removed", "search?counts", "search.csv?bom"):
+        for value in ("true", "yes", "2", "%D9%A1"):
+            is_problem(client.get(f"/api/v1/{path}={value}"), 400, "bad_request")
+        for value in ("0", "1", ""):
+            assert client.get(f"/api/v1/{path}={value}").status_code == 200, (path, value)

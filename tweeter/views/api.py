@@ -95,12 +95,17 @@ def only(*names: str, given: Iterable[str] | None = None) -> None:
             raise Refused("unknown_parameter", words)
 
 
+def flag(name: str, default: bool = False) -> bool:
+    """Whether the query says ?name=1, or 0; raises Refused for anything else."""
+    given = request.args.get(name, "")
+    if given not in ("", "0", "1"):
+        raise Refused("bad_request", f"“{name}” is {given[:50]!r}: expected 1 or 0.")
+    return given == "1" if given else default
+
+
 def byte_order_mark() -> str:
     """What CSV begins with: with ?bom=1 the mark by which Excel knows UTF-8. Raises Refused."""
-    given = request.args.get("bom", "")
-    if given not in ("", "1"):
-        raise Refused("bad_request", f"“bom” is {given[:50]!r}: expected 1.")
-    return "\ufeff" if given else ""
+    return "\ufeff" if flag("bom") else ""
 
 
 def attachment(text: str, media: str, name: str) -> Response:

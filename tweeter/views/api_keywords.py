@@ -14,10 +14,11 @@ from tweeter.store.figures import Figure
 from tweeter.store.keywords import KeywordRow, Options
 from tweeter.store.preview import preview
 from tweeter.store.report import report
-from tweeter.views.api import MOST, answer, api, body_of, moment, number, paging
+from tweeter.views.api import MOST, answer, api, body_of, flag, moment, number, only, paging
 from tweeter.views.pages import config, engine
 
 PAGE = 100
+_OF_POSTS = ("since", "until", "limit", "older")
 
 Network = Literal["x", "bluesky", "mastodon"]
 Expression = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -73,9 +74,10 @@ def _one(row: KeywordRow, status: int = 200, **headers: str) -> Response:
 @api.get("/keywords")
 def list_keywords() -> Response:
     """Keywords, newest first; ?removed=1: the removed ones. `older` is the next page."""
+    only("removed", "older", "limit")
     rows, older = keywords.page(
         engine(),
-        removed=request.args.get("removed") == "1",
+        removed=flag("removed"),
         older=number("older", 0, 0, 1 << 62),
         limit=number("limit", PAGE, 1, MOST),
     )
@@ -159,6 +161,7 @@ def set_state(keyword_id: int, act: str) -> Response:
 @api.get("/keywords/<int:keyword_id>/coverage")
 def keyword_coverage(keyword_id: int) -> Response:
     """The ledger of a keyword: each stretch between ?since= and ?until= (default: a day)."""
+    only("since", "until")
     keywords.get(engine(), keyword_id)
     until = moment("until", now_us())
     found = coverage.of_keyword(engine(), keyword_id, moment("since", until - DAY_US), until)
@@ -170,6 +173,7 @@ def keyword_coverage(keyword_id: int) -> Response:
 @api.get("/keywords/<int:keyword_id>/posts")
 def keyword_posts(keyword_id: int) -> Response:
     """A keyword's posts, newest first, with what their number stands for."""
+    only(*_OF_POSTS)
     row = keywords.get(engine(), keyword_id)
     since, until = moment("since", 0), moment("until", 0)
     figure = figures.of_keyword(engine(), keyword_id, since, until)
@@ -187,6 +191,7 @@ def keyword_posts(keyword_id: int) -> Response:
 @api.get("/posts")
 def all_posts() -> Response:
     """The posts of all keywords, newest first."""
+    only(*_OF_POSTS)
     found = _posts(None, moment("since", 0), moment("until", 0))
     return answer({"posts": found.posts, "older": found.older})
 
@@ -209,6 +214,7 @@ def try_keyword() -> Response:
 
     ?networks=x%20bluesky; ?keyword=ID compares with that keyword's present expression.
     """
+    only("expression", "networks", "keyword")
     expression = request.args.get("expression", "")
     networks = tuple(request.args.get("networks", "").split())
     keyword_id = number("keyword", 0, 0, 1 << 62) or None

@@ -20,6 +20,7 @@ from tweeter.views.api import (
     attachment,
     body_of,
     byte_order_mark,
+    flag,
     number,
     only,
     paging,
@@ -57,7 +58,7 @@ def find() -> Response:
             chosen,
             older=request.args.get("older", ""),
             limit=number("limit", PAGE, 1, MOST),
-            counting=request.args.get("counts") != "0",
+            counting=flag("counts", True),
         )
     return answer(msgspec.structs.asdict(found) | {"coverage": _coverage(chosen, found)})
 

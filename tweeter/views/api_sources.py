@@ -8,7 +8,7 @@ from tweeter.sources.demo_words import DEMO_KEYWORDS
 from tweeter.store import deletions, demo, gaps, keywords, past, quarantine, streams
 from tweeter.store.overview import overview
 from tweeter.views import source_pages
-from tweeter.views.api import MOST, answer, api, moment, number
+from tweeter.views.api import MOST, answer, api, moment, number, only
 from tweeter.views.pages import engine
 
 PAGE = 100
@@ -43,6 +43,7 @@ def check_source(name: str) -> Response:
 @api.get("/gaps")
 def list_gaps() -> Response:
     """What was not seen since ?since= (default: two days), of ?stream= or as ?keyword= met it."""
+    only("since", "until", "stream", "keyword")
     keyword_id = number("keyword", 0, 0, 1 << 62) or None
     if keyword_id is not None:
         keywords.get(engine(), keyword_id)
@@ -60,6 +61,7 @@ def list_gaps() -> Response:
 @api.get("/quarantine")
 def list_quarantine() -> Response:
     """The newest events of ?stream= (default: of each) that could not be read."""
+    only("stream", "limit")
     name = request.args.get("stream", "")
     rows = [_stream(name)] if name else streams.list_all(engine())
     limit = number("limit", PAGE, 1, MOST)
