@@ -19,6 +19,7 @@ from tweeter.errors import (
     TweeterError,
     UnknownSource,
 )
+from tweeter.harmless import mend
 from tweeter.moments import BadMoment
 from tweeter.store.annotations import AnnotationNotFound, BadAnnotation
 from tweeter.store.bulk import BadLines, TooManyLines
@@ -45,7 +46,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
             "type": f"urn:tweeter:problem:{self.code}",
             "title": self.title,
             "status": self.status,
-            "detail": self.detail,
+            "detail": mend(self.detail),
             "code": self.code,
             **self.more,
         }
@@ -128,5 +129,5 @@ def _more(error: Exception) -> dict[str, Any]:
     if isinstance(error, BadFilter):
         return {"field": error.field}
     if isinstance(error, ConfigError):
-        return {"faults": error.faults}
+        return {"faults": [mend(fault) for fault in error.faults]}
     return {}

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +82,18 @@ def test_wrong_arguments_are_problem_documents_for_programs(
     assert detail in problem["detail"]
     plain = person.run(*words.replace("--json", "").split())
     assert (plain.exit_code, "Usage: " in plain.stderr) == (2, True)
+
+
+def test_a_word_that_is_no_utf_8_is_told_as_a_problem(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def problem(*words: str) -> dict[str, Any]:
+        result = person.run(*words, "--json")
+        assert isinstance(result.exception, SystemExit), result.exception
+        found: dict[str, Any] = json.loads(result.stderr)
+        return found
+
+    for words in (("gaps", "list", "--stream"), ("quarantine", "list", "--stream"), ("replay",)):
+        assert "\ufffd" in problem(*words, "a\udcff")["detail"], words
+    monkeypatch.setenv("TWEETER_LOG_LEVEL", "\udcff")
+    assert "expected DEBUG" in problem("status")["faults"][0]
