@@ -132,6 +132,24 @@ def test_an_import_gives_a_verdict_a_line(person: Person) -> None:
     assert person.json("keyword", "import", "-", given=csv)[0]["networks"] == ["x", "bluesky"]
 
 
+def test_the_columns_of_a_csv_may_be_named_in_quotes_and_in_any_order(person: Person) -> None:
+    for number, csv in enumerate(
+        (
+            '"expression","networks"\r\n"storm%d","x bluesky"\r\n',
+            "\ufeffExpression , NETWORKS\nstorm%d,x bluesky\n",
+            'networks,expression,note\n"x bluesky",storm%d,"a, b"\n',
+            '"expression", "networks"\nstorm%d,x bluesky\n',
+        )
+    ):
+        (found,) = person.json("keyword", "import", "-", given=csv % number)
+        assert (found["expression"], found["networks"]) == (f"storm{number}", ["x", "bluesky"])
+    (alone,) = person.json("keyword", "import", "-", given='"expression"\nflood\n')
+    assert alone["expression"] == "flood"
+    for lines in ("expression", '"expression" storm\nsea', "storm, expression\nfog"):
+        found = person.json("keyword", "import", "-", given=lines)
+        assert [one["expression"] for one in found] == lines.splitlines()
+
+
 def test_an_import_takes_ten_thousand_lines_and_no_more(person: Person) -> None:
     lines = "\n".join(f"word{n}" for n in range(10_000))
     done = person.run("keyword", "import", "-", given=lines)

@@ -22,6 +22,7 @@ from tweeter.store.schema import keyword_versions, keywords
 from tweeter.texts import say
 
 LINES = 10_000
+_HEADER_CHARACTERS = 2_000
 
 
 class BadLines(TweeterError):
@@ -57,11 +58,11 @@ def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     CSV has the columns expression and, if wanted, networks (separated by spaces). Lines that
     begin with # are remarks, unless the # begins a hashtag. Raises TooManyLines and BadLines.
     """
-    if text.lstrip("\ufeff").lower().startswith(("expression,", "expression\n", "expression\r")):
-        found = _csv(text.lstrip("\ufeff"))
+    text = text.lstrip("\ufeff")
+    if _is_csv(text):
+        found = _csv(text)
     else:
-        lines = text.lstrip("\ufeff").splitlines()
-        found = [(n, typed(line), ()) for n, line in enumerate(lines, 1)]
+        found = [(n, typed(line), ()) for n, line in enumerate(text.splitlines(), 1)]
     found = [(n, line, nets) for n, line, nets in found if line and not line.startswith("# ")]
     if len(found) > LINES:
         raise TooManyLines(
@@ -74,6 +75,21 @@ def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     return found
 
 
+def _is_csv(text: str) -> bool:
+    """Whether the first line names the columns, in quotes or not; "expression" alone is a word."""
+    first, *more = text[:_HEADER_CHARACTERS].splitlines(keepends=True)[:2] or [""]
+    with suppress(csv.Error):
+        names = [_column(name) for name in next(csv.reader([first]), [])]
+        if names[:1] == ["expression"]:
+            return len(names) > 1 or bool(more) or first.endswith(("\n", "\r"))
+        return {"expression", "networks"} <= set(names)
+    return False
+
+
+def _column(name: object) -> str:
+    return str(name).strip(' "').lower()
+
+
 def _csv(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     csv.field_size_limit(sys.maxsize)  # what is too long is told by its verdict
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
@@ -82,7 +98,7 @@ def _csv(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     try:
         for row in reader:
             before = reader.line_num
-            values = {str(k).strip().lower(): v for k, v in row.items() if isinstance(v, str)}
+            values = {_column(k): v for k, v in row.items() if isinstance(v, str)}
             expression = typed(values.get("expression", ""))
             found.append((before, expression, tuple(values.get("networks", "").split())))
     except csv.Error as error:
