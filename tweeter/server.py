@@ -81,6 +81,8 @@ class PageHandler(Guarded):
     async def _answer(self, *_: str) -> None:
         loop = asyncio.get_running_loop()
         environ = self._container.environ(self.request)
+        if environ.pop("HTTP_TRANSFER_ENCODING", ""):  # it came in chunks, which are joined now
+            environ["CONTENT_LENGTH"] = str(len(self.request.body))
         with suppress(StreamClosedError):  # the client has gone, or has all it was promised
             await loop.run_in_executor(self._pool, self._run, environ, loop)
             if not self._finished:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from tweeter import config
 from tweeter.server import Server, bind
+from tweeter.store import keywords
 from tweeter.views.guard import HEADERS
 
 MARKUP = "<svg onload=eval(name)>"
@@ -26,13 +27,19 @@ class Visit:
         self.port = port
 
     async def __call__(
-        self, path: str, *more: str, method: str = "GET", host: str = "", version: str = "1.1"
+        self,
+        path: str,
+        *more: str,
+        method: str = "GET",
+        host: str = "",
+        version: str = "1.1",
+        sent: str = "",
     ) -> tuple[int, dict[str, str], str]:
         """Status, headers (names in small letters) and what comes of the body at once."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         lines = [f"{method} {path} HTTP/{version}", f"Host: {host or f'127.0.0.1:{self.port}'}"]
         lines.append("Connection: close")
-        writer.write("\r\n".join([*lines, *more, "", ""]).encode("latin-1"))
+        writer.write("\r\n".join([*lines, *more, "", sent]).encode("latin-1"))
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         body = b"" if method == "HEAD" else await reader.read(1_000)
         writer.close()
@@ -203,5 +210,29 @@ def test_what_the_server_itself_refuses_is_a_problem_too(visiting: Visiting) -> 
             found, headers, body = await visit(path, *more, method=method)
             assert (found, headers["content-type"]) == (status, "text/plain; charset=utf-8")
             assert "<html" not in body
+
+    visiting(work)
+
+
+def test_a_body_that_comes_in_chunks_is_read(visiting: Visiting, engine: Engine) -> None:
+    in_chunks = ("Content-Type: application/json", "Transfer-Encoding: chunked")
+    bodies = (
+        ("POST", "keywords", '{"expression": "storm"}', 201),
+        ("PATCH", "keywords/1", '{"keep_days": 7}', 200),
+        ("DELETE", "keywords/1", '{"purge": true}', 200),
+    )
+
+    async def work(visit: Visit) -> None:
+        for method, path, body, status in bodies:
+            first, rest = body[:5], body[5:]
+            sent = f"5\r\n{first}\r\n{len(rest):x}\r\n{rest}\r\n0\r\n\r\n"
+            found = await visit(f"/api/v1/{path}", *in_chunks, method=method, sent=sent)
+            assert found[0] == status, found
+        word = "a" * 2_000_000
+        sent = f'{len(word) + 17:x}\r\n{{"expression":"{word}"}}\r\n0\r\n\r\n'
+        found = await visit("/api/v1/keywords", *in_chunks, method="POST", sent=sent)
+        assert (found[0], "too_large" in found[2]) == (413, True), found
+        row = keywords.get(engine, 1)
+        assert (row.expression, row.keep_days, row.purge_at is not None) == ("storm", 7, True)
 
     visiting(work)
