@@ -1,5 +1,7 @@
 """Values that nobody means: refused with the reason, or taken for the nearest that there is."""
 
+from io import BytesIO
+
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
@@ -78,3 +80,17 @@ def test_what_a_list_would_not_heed_is_refused(client: FlaskClient, engine: Engi
             is_problem(client.get(f"/api/v1/{path}={value}"), 400, "bad_request")
         for value in ("0", "1", ""):
             assert client.get(f"/api/v1/{path}={value}").status_code == 200, (path, value)
+
+
+def test_a_form_that_is_too_large_is_said_on_a_page(client: FlaskClient, engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    large = {"expression": "a" * 2_000_000}
+    for path in ("/add_keyword", "/keywords/preview", "/keywords/1/edit", "/searches", "/theme"):
+        many = {f"field{n}": (BytesIO(b"a"), "a.txt") for n in range(1_001)}
+        for form in (large, many):
+            answer = client.post(path, data=form)
+            assert answer.status_code == 413, (path, answer.status_code)
+            assert "exceeds the capacity limit" in answer.text
+    file = {"file": (BytesIO(b"a" * 17_000_000), "words.txt")}
+    assert client.post("/keywords/import", data=file).status_code == 413
+    assert len(keywords.list_all(engine)) == 1

@@ -71,7 +71,7 @@ def _everywhere() -> dict[str, Any]:
     return {
         "overview": found,
         "demo_runs": demo_runs,
-        "button": ButtonForm(),
+        "button": ButtonForm(formdata=None),  # the request may have a form that cannot be read
         "x_is_on": bool(config().x_bearer_token),
     }
 
