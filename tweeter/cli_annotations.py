@@ -3,6 +3,7 @@
 import click
 
 from tweeter.cli_ground import ID, JSON, MOMENT, data, moments_as_text, print_lines, say, set_up
+from tweeter.moments import refuse_turned
 from tweeter.records import now_us
 from tweeter.store import annotations
 from tweeter.store.annotations import EVERY, Annotation
@@ -23,6 +24,7 @@ def annotation() -> None:
 @JSON
 def list_annotations(keyword_id: int | None, since: int, until: int, as_json: bool) -> None:
     """The notes, in order of time."""
+    refuse_turned(since, until)
     _, engine = set_up()
     for one in annotations.between(engine, since, until, keyword_id=keyword_id):
         _print(one, as_json)

@@ -6,6 +6,7 @@ import time
 import click
 
 from tweeter.cli_ground import ID, JSON, MOMENT, data, print_lines, say, set_up
+from tweeter.moments import refuse_turned
 from tweeter.records import now_us
 from tweeter.store import feed, figures, keywords, posts
 from tweeter.store.posts import StoredPost
@@ -20,6 +21,7 @@ from tweeter.views.show import clock
 @JSON
 def print_posts(keyword_id: int | None, since: int, until: int, as_json: bool) -> None:
     """Stored posts, newest first; of a keyword also how much of the time was covered."""
+    refuse_turned(since, until)
     _, engine = set_up()
     if keyword_id is not None:
         keywords.get(engine, keyword_id)

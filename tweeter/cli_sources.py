@@ -19,6 +19,7 @@ from tweeter.cli_ground import (
     say,
     set_up,
 )
+from tweeter.moments import refuse_turned
 from tweeter.records import now_us
 from tweeter.sources.check import Row, check
 from tweeter.store import gaps, keywords, quarantine, streams
@@ -98,7 +99,9 @@ def list_gaps(keyword_id: int | None, stream: str, since: int, as_json: bool) ->
     _, engine = set_up()
     if keyword_id is not None:
         keywords.get(engine, keyword_id)
-    found = gaps.found(engine, since, now_us(), keyword_id=keyword_id, stream=stream)
+    now = now_us()
+    refuse_turned(since, now)
+    found = gaps.found(engine, since, now, keyword_id=keyword_id, stream=stream)
     for gap in found:
         if as_json:
             data(moments_as_text(gap))

@@ -116,9 +116,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, rename=
                 except KeywordSyntaxError as error:
                     error.at(name)
                     raise
-        since, until = span((self,), now_us())
-        if until and until <= since:
-            raise moments.BadMoment(say("The range ends before it begins.")).at("until")
+        moments.refuse_turned(*span((self,), now_us()))
 
     def having(self, name: str, value: str) -> Self:
         """With one value more; its opposite goes, and of the values before only the excluded stay.

@@ -12,7 +12,14 @@ HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 _US = timedelta(microseconds=1)
 # The first and the last moment that a datetime can say.
 YEAR_1_US, YEAR_9999_US = -62_135_596_800_000_000, 253_402_300_799_999_999
-_FIRST_US, LAST_US = 0, 253_402_300_799_000_000  # 1970 to the end of 9999
+# 1970 to the end of 9999. Not 0: that is no moment, and a range without an end.
+_FIRST_US, LAST_US = 1, 253_402_300_799_000_000
+
+
+def refuse_turned(since: int, until: int) -> None:
+    """Raise BadMoment for a range that ends before it begins; 0: it is open there."""
+    if until and until <= since:
+        raise BadMoment(say("The range ends before it begins.")).at("until")
 
 
 def utc(moment: int) -> datetime:
@@ -42,7 +49,8 @@ class BadMoment(TweeterError):
 def read(text: str, now_us: int, name: str = _TIME, field: str = "") -> int:
     """Microseconds of "30m", "36h", "2d", "1w" (so long ago) or of ISO 8601; raises BadMoment.
 
-    A day alone is its beginning; what names no zone is in UTC.
+    A day alone is its beginning; what names no zone is in UTC. Never 0, which is no moment: what is
+    before 1970 is its first microsecond.
     field: as the error names it (TweeterError.field).
     """
     text = text.strip()

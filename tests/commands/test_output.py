@@ -97,3 +97,20 @@ def test_a_word_that_is_no_utf_8_is_told_as_a_problem(
         assert "\ufffd" in problem(*words, "a\udcff")["detail"], words
     monkeypatch.setenv("TWEETER_LOG_LEVEL", "\udcff")
     assert "expected DEBUG" in problem("status")["faults"][0]
+
+
+def test_a_range_that_ends_before_it_begins_is_said(person: Person) -> None:
+    keywords.add(person.engine, "storm")
+    store(person.engine, follow(person.engine), post(1))
+    for words in (
+        ("posts", "--since", "1d", "--until", "2d"),
+        ("annotation", "list", "--since", "1d", "--until", "2d"),
+        ("gaps", "list", "--since", "2999-01-01"),
+        ("search", "--since", "1d", "--until", "2d"),
+    ):
+        result = person.run(*words)
+        assert (result.exit_code, result.stdout) == (2, ""), words
+        assert "The range ends before it begins." in result.stderr
+    for words in ("posts", "search"):
+        assert person.run(words, "--until", "1969-12-31").stdout == ""
+        assert len(person.json(words)) == 1

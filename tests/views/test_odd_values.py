@@ -5,6 +5,7 @@ from io import BytesIO
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
+from tests.store.posts import post, store, take
 from tests.views.test_api import is_problem
 from tweeter.store import keywords
 
@@ -94,3 +95,33 @@ def test_a_form_that_is_too_large_is_said_on_a_page(client: FlaskClient, engine:
     file = {"file": (BytesIO(b"a" * 17_000_000), "words.txt")}
     assert client.post("/keywords/import", data=file).status_code == 413
     assert len(keywords.list_all(engine)) == 1
+
+
+def test_a_range_that_ends_before_it_begins_is_no_empty_list(
+    client: FlaskClient, engine: Engine
+) -> None:
+    keywords.add(engine, "storm")
+    store(engine, take(engine), post(1))
+    lists = ("posts", "keywords/1/posts", "keywords/1/coverage", "gaps", "annotations", "search")
+    for path in lists:
+        for turned in ("since=1d&until=2d", "since=2026-11-24&until=2026-11-24"):
+            answer = client.get(f"/api/v1/{path}?{turned}")
+            detail = is_problem(answer, 422, "bad_moment")["detail"]
+            assert detail == "The range ends before it begins.", path
+        assert client.get(f"/api/v1/{path}?since=2d&until=1d").status_code == 200, path
+    for words in ("2999-01-01", "9999-12-31T23:59:59.999999-12:00"):
+        is_problem(client.get(f"/api/v1/gaps?since={words}"), 422, "bad_moment")
+
+
+def test_a_range_until_before_1970_is_not_open(client: FlaskClient, engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    store(engine, take(engine), post(1))
+    for until in ("1970-01-01", "1969-12-31", "0001-01-01", "999999w"):
+        for path in ("posts", "keywords/1/posts", "search", "decks/posts"):
+            name = "c1=all&c1.until" if path == "decks/posts" else "until"
+            answer = client.get(f"/api/v1/{path}?{name}={until}")
+            assert answer.json["posts"] == [], (path, until)
+    for since in ("1970-01-01", "0001-01-01"):
+        note = client.post("/api/v1/annotations", json={"text": "old", "since": since})
+        assert note.json["annotation"]["since"].startswith("1970-01-01T00:00:00")
+        assert len(client.get(f"/api/v1/posts?since={since}").json["posts"]) == 1

@@ -120,6 +120,15 @@ def moment(name: str, default: int) -> int:
     return moments.read(given, now_us(), f"“{name}”") if given else default
 
 
+def stretch(since: int, until: int) -> tuple[int, int]:
+    """?since= and ?until= of the query, where it names them; raises BadMoment, also for a range
+    that ends before it begins.
+    """
+    found = moment("since", since), moment("until", until)
+    moments.refuse_turned(*found)
+    return found
+
+
 @api.before_request
 def _only_our_own_pages_and_programs() -> None:
     """No page of another site may change anything.

@@ -9,7 +9,7 @@ from tweeter import moments
 from tweeter.records import now_us
 from tweeter.store import annotations
 from tweeter.store.annotations import CHARACTERS, EVERY
-from tweeter.views.api import Nothing, answer, api, body_of, moment, number, only
+from tweeter.views.api import Nothing, answer, api, body_of, number, only, stretch
 from tweeter.views.pages import engine
 
 Text = Annotated[str, msgspec.Meta(max_length=20 * CHARACTERS)]
@@ -40,7 +40,7 @@ def list_annotations() -> Response:
     """All of a time, in order; ?keyword=: its own and those of all keywords."""
     only("since", "until", "keyword")
     whose = number("keyword", 0, 0, 1 << 53) if request.args.get("keyword") else None
-    since, until = moment("since", 0), moment("until", (1 << 63) - 1)
+    since, until = stretch(0, (1 << 63) - 1)
     found = annotations.between(engine(), since, until, keyword_id=whose)
     return answer({"annotations": found})
 

@@ -14,7 +14,18 @@ from tweeter.store.figures import Figure
 from tweeter.store.keywords import KeywordRow, Options
 from tweeter.store.preview import preview
 from tweeter.store.report import report
-from tweeter.views.api import MOST, answer, api, body_of, flag, moment, number, only, paging
+from tweeter.views.api import (
+    MOST,
+    answer,
+    api,
+    body_of,
+    flag,
+    moment,
+    number,
+    only,
+    paging,
+    stretch,
+)
 from tweeter.views.pages import config, engine
 
 PAGE = 100
@@ -164,7 +175,7 @@ def keyword_coverage(keyword_id: int) -> Response:
     only("since", "until")
     keywords.get(engine(), keyword_id)
     until = moment("until", now_us())
-    found = coverage.of_keyword(engine(), keyword_id, moment("since", until - DAY_US), until)
+    found = coverage.of_keyword(engine(), keyword_id, *stretch(until - DAY_US, until))
     return answer(
         {"coverage": [msgspec.structs.asdict(one) | {"share": one.share} for one in found]}
     )
@@ -175,7 +186,7 @@ def keyword_posts(keyword_id: int) -> Response:
     """A keyword's posts, newest first, with what their number stands for."""
     only(*_OF_POSTS)
     row = keywords.get(engine(), keyword_id)
-    since, until = moment("since", 0), moment("until", 0)
+    since, until = stretch(0, 0)
     figure = figures.of_keyword(engine(), keyword_id, since, until)
     found = _posts(keyword_id, since, until)
     return answer(
@@ -192,7 +203,7 @@ def keyword_posts(keyword_id: int) -> Response:
 def all_posts() -> Response:
     """The posts of all keywords, newest first."""
     only(*_OF_POSTS)
-    found = _posts(None, moment("since", 0), moment("until", 0))
+    found = _posts(None, *stretch(0, 0))
     return answer({"posts": found.posts, "older": found.older})
 
 

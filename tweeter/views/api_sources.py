@@ -8,7 +8,7 @@ from tweeter.sources.demo_words import DEMO_KEYWORDS
 from tweeter.store import deletions, demo, gaps, keywords, past, quarantine, streams
 from tweeter.store.overview import overview
 from tweeter.views import source_pages
-from tweeter.views.api import MOST, answer, api, moment, number, only
+from tweeter.views.api import MOST, answer, api, moment, number, only, stretch
 from tweeter.views.pages import engine
 
 PAGE = 100
@@ -50,8 +50,7 @@ def list_gaps() -> Response:
     until = moment("until", now_us())
     found = gaps.found(
         engine(),
-        moment("since", until - 2 * DAY_US),
-        until,
+        *stretch(until - 2 * DAY_US, until),
         keyword_id=keyword_id,
         stream=request.args.get("stream", ""),
     )
