@@ -12,7 +12,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tweeter import __version__, broker, supervisor
 from tweeter import config as configuration
-from tweeter.cli_ground import JSON, Guarded, data, fail, print_lines, run, say, set_up
+from tweeter.cli_ground import (
+    JSON,
+    Guarded,
+    data,
+    fail,
+    moments_as_text,
+    print_lines,
+    run,
+    say,
+    set_up,
+)
 from tweeter.cli_replay import Result, begin, check, read_to_end
 from tweeter.errors import Held
 from tweeter.sources.demo_words import DEMO_KEYWORDS
@@ -104,7 +114,7 @@ def status(as_json: bool) -> None:
     _, engine = set_up()
     found = overview(engine)
     if as_json:
-        data({"overview": found, **posts.totals(engine)})
+        data(moments_as_text({"overview": found, **posts.totals(engine)}))
         return
     totals = posts.totals(engine)
     parts = (

@@ -55,6 +55,14 @@ def test_sources_are_listed_with_state_and_since(person: Person) -> None:
     assert row["counts"]["stored"] == 0
 
 
+def test_the_status_for_programs_has_moments_as_text(person: Person) -> None:
+    follow(person.engine)
+    (status,) = person.json("status")
+    (stream,) = status["overview"]["streams"]
+    assert stream["last_post_at"] is None
+    assert [stream] == person.json("source", "list")
+
+
 def test_gaps_name_their_cause_and_what_became_of_them(person: Person) -> None:
     row = keywords.add(person.engine, "storm")
     follow(person.engine, gap_s=(60, 120))
