@@ -15,8 +15,9 @@ import msgspec
 
 from tweeter.choices import NETWORKS, BadFilter, hashtag
 from tweeter.errors import KeywordSyntaxError
-from tweeter.filters import MANY, Args, Filter, values_of
-from tweeter.moments import BadMoment
+from tweeter.filters import MANY, Args, Filter, span, values_of
+from tweeter.moments import BadMoment, refuse_turned
+from tweeter.records import now_us
 from tweeter.texts import say
 
 COLUMNS = 12  # in a deck
@@ -88,6 +89,16 @@ class Column(Filter, frozen=True, kw_only=True, cache_hash=True):
         title, width = " ".join(first("title").split()), first("width", "m")
         found = cls(**values_of(mine), of=first("of", "all"), title=title, width=width)
         return found.checked()
+
+    def refuse_turned(self) -> None:
+        """Raise BadColumn for a range that ends before it begins, at present: it shows nothing.
+
+        Not in `checked`: a column with "2d" in it may come to that with time, and stays a column.
+        """
+        try:
+            refuse_turned(*span((self,), now_us()))
+        except BadMoment as error:
+            raise BadColumn(error.field, error.args[0]) from error
 
     def to_args(self, prefix: str = "") -> list[tuple[str, str]]:
         """The same as names and values, without what is as by default."""

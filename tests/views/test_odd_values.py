@@ -109,6 +109,13 @@ def test_a_range_that_ends_before_it_begins_is_no_empty_list(
             detail = is_problem(answer, 422, "bad_moment")["detail"]
             assert detail == "The range ends before it begins.", path
         assert client.get(f"/api/v1/{path}?since=2d&until=1d").status_code == 200, path
+    turned_column = {"since": "1d", "until": "2d"}
+    answers = [
+        client.post("/api/v1/decks", json={"name": "mine", "columns": [{}, turned_column]}),
+        client.get("/api/v1/decks/posts?c1=all&c1.since=1d&c1.until=2d"),
+    ]
+    for answer in answers:
+        assert is_problem(answer, 422, "column_invalid")["field"] == "until"
     for words in ("2999-01-01", "9999-12-31T23:59:59.999999-12:00"):
         is_problem(client.get(f"/api/v1/gaps?since={words}"), 422, "bad_moment")
 

@@ -43,6 +43,7 @@ WRONG: list[tuple[str, dict[str, str] | None, str, str]] = [
     ("/live/change", {**DECK, "act": "put:1", "with": "(oops"}, "with", "(oops"),
     ("/live/change", {**DECK, "act": "put:new", "hashtag": "a b"}, "hashtag", "a b"),
     ("/live/change", {**DECK, "act": "put:1", "hour": "200"}, "hour", "200"),
+    ("/live/change", {**DECK, "act": "put:1", "since": "1d", "until": "2d"}, "until", "2d"),
     ("/live/change", {**DECK, "act": "put:new", "lang": "english"}, "lang", "english"),
     (NOTE, {"text": " ", "since": "1h"}, "text", " "),
     (NOTE, {"text": "A walk", "since": "soon"}, "since", "soon"),

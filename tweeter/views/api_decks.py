@@ -42,10 +42,11 @@ class ChangedDeck(msgspec.Struct, forbid_unknown_fields=True):
     columns: tuple[GivenColumn, ...] | None = None
 
 
-def _refuse_unknown(given: Sequence[Column], known: Sequence[Column] = ()) -> None:
-    """Of columns that are new: what was a keyword or a search once may stay."""
+def _refuse_empty(given: Sequence[Column], known: Sequence[Column] = ()) -> None:
+    """Columns that are new and can show nothing; what was a keyword or a search once may stay."""
     for column in (one.checked() for one in given):
         if column not in known:
+            column.refuse_turned()
             questions.refuse_unknown_column(engine(), column)
 
 
@@ -64,7 +65,7 @@ def add_deck() -> Response:
     """Keep a deck."""
     body = body_of(NewDeck)
     given = [one.column for one in body.columns]
-    _refuse_unknown(given)
+    _refuse_empty(given)
     deck = decks.add(engine(), body.name, given)
     return _one(deck, 201, Location=url_for("api.one_deck", deck_id=deck.id))
 
@@ -81,7 +82,7 @@ def change_deck(deck_id: int) -> Response:
     body = body_of(ChangedDeck)
     given = None if body.columns is None else [one.column for one in body.columns]
     if given is not None:
-        _refuse_unknown(given, decks.get(engine(), deck_id).columns)
+        _refuse_empty(given, decks.get(engine(), deck_id).columns)
     return _one(decks.change(engine(), deck_id, name=body.name, columns=given))
 
 
@@ -100,8 +101,7 @@ def column_posts() -> Response:
     """
     args = parse_qs(request.query_string.decode("ascii", "replace"), keep_blank_values=True)
     found = columns.from_query(args, 1)
-    for column in found:
-        questions.refuse_unknown_column(engine(), column)
+    _refuse_empty(found)
     (meaning,) = questions.of_columns(engine(), found or (Column(),))
     if meaning.question is None:
         raise SearchNotFound(meaning.trouble)

@@ -277,7 +277,9 @@ def _changed(present: tuple[Column, ...], act: str, word: str) -> tuple[Column, 
             ),
         )
     if act == "put":
-        now[place : place + 1] = [Column.from_args(_of_put())]
+        put = Column.from_args(_of_put())
+        put.refuse_turned()
+        now[place : place + 1] = [put]
         return tuple(now)
     if act in columns.WIDTHS:
         now[place] = Column(**_fields(now[place]) | {"width": act})
