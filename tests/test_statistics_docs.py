@@ -1,4 +1,4 @@
-"""docs/statistics.md: its SQL runs on every database and gives what the pages say."""
+"""docs/statistics.md and databases.md: SQL runs on every database and gives what the pages say."""
 
 import html
 import random
@@ -15,12 +15,12 @@ from tests.store.test_rollups import commit, said
 from tests.views.conftest import app, client  # noqa: F401 (fixtures)
 from tweeter import moments
 from tweeter.records import AccountChange, Removal
-from tweeter.store import keywords
+from tweeter.store import identities, keywords
 from tweeter.store.cells import US
 from tweeter.store.engine import reading
 from tweeter.views import show
 
-PAGE = (ROOT / "docs" / "statistics.md").read_text()
+PAGE = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("statistics", "databases"))
 SQL = dict(re.findall(r"^```sql (\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 SINCE = AT // 1_000_000 // 86_400 * 86_400 - 6 * 86_400
 UNTIL = SINCE + 7 * 86_400
@@ -112,6 +112,29 @@ def test_a_time_of_any_minutes_has_its_own_total_wherever_it_stands(
     data = client.get(f"/api/v1/keywords/{storm}/chart.csv?{query}").text.splitlines()
     assert data[1].startswith(iso(values["since"]))
     assert sum(int(n) for line in data[1:] for n in line.split(",")[1:-2] if n) == total
+
+
+def test_the_posts_that_sql_finds_are_those_that_the_api_shows(
+    engine: Engine,
+    client: FlaskClient,  # noqa: F811
+    storm: int,
+) -> None:
+    known = identities.Known("ann.example", "Ann")
+    identities.remember(engine, ["did:plc:0"], {"did:plc:0": known})
+    values = {"keyword": storm, "since": SINCE * US, "until": (UNTIL - 86_400) * US}
+    with reading(engine) as connection:
+        found = [row._asdict() for row in connection.execute(text(SQL["posts"]), values)]
+    query = f"since={iso(SINCE)}&until={iso(UNTIL - 86_400)}&limit=500"
+    shown = [
+        one
+        for one in client.get(f"/api/v1/keywords/{storm}/posts?{query}").json["posts"]
+        if not one["removed_at"]
+    ]
+    assert 10 < len(found) < 80
+    assert [(str(row["id"]), show.exact(row["occurred_at"]), row["text"]) for row in found] == [
+        (one["id"], one["occurred_at"], one["text"]) for one in shown
+    ]
+    assert {row["handle"] for row in found if row["network"] == "bluesky"} == {"", "ann.example"}
 
 
 WRONG = [
