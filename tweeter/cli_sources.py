@@ -23,6 +23,7 @@ from tweeter.moments import refuse_turned
 from tweeter.records import now_us
 from tweeter.sources.check import Row, check
 from tweeter.store import gaps, keywords, quarantine, streams
+from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
 from tweeter.views.show import clock
 
@@ -61,7 +62,8 @@ def check_source(name: str, as_json: bool) -> None:
     """
     config, engine = set_up()
     ours = [s for s in overview(engine).streams if s.name == name and s.state == "live"]
-    rows = asyncio.run(check(config, name, ours=ours[0].words if ours else ""))
+    words = ours[0].words if ours else ""
+    rows = asyncio.run(check(config, name, ours=words, installation=installation_id(engine)))
     for row in rows:
         if as_json:
             data(moments_as_text(row))

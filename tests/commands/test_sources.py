@@ -12,6 +12,7 @@ from tests.store.posts import AT, store
 from tweeter.sources.check import TODO
 from tweeter.store import keywords
 from tweeter.store.engine import writing
+from tweeter.store.installation import installation_id
 from tweeter.store.quarantine import Rejected, put
 from tweeter.views.show import exact
 
@@ -31,6 +32,19 @@ def test_a_check_ends_with_the_code_of_its_cause(
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.exit_code == CODES[case], rows
     assert all(row["todo"] for row in rows if row["verdict"] == "failed")
+
+
+def test_a_check_knows_which_rules_at_x_are_ours(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = (f"tweeter:{installation_id(person.engine)}", "tweeter:0", "")
+    with Served(XSimulator(TOKEN)) as served:
+        served.it.rules = {str(n): {"value": "storm", "tag": tag} for n, tag in enumerate(tags)}
+        served.it.heartbeat_s = 0.05
+        monkeypatch.setenv("TWEETER_X_API_BASE", served.it.url)
+        monkeypatch.setenv("TWEETER_X_BEARER_TOKEN", TOKEN)
+        result = person.run("source", "check", "x")
+    assert "1 rules of ours, 2 of other programs." in result.stdout
 
 
 def test_a_missing_token_and_a_server_that_is_away(
