@@ -126,9 +126,15 @@ def status(as_json: bool) -> None:
     print_lines(f"{', '.join(parts)}.")
     if found.warning:
         print_lines(found.warning)
+    ended = [stream for stream in found.streams if stream.state == "done"]
     for stream in found.streams:
-        counts = f"{stream.counts['stored']:,} stored"
-        print_lines(f"{stream.name:<12} {stream.state:<16} {counts:<16} {stream.words}")
+        if stream not in ended:
+            counts = f"{stream.counts['stored']:,} stored"
+            print_lines(f"{stream.name:<12} {stream.state:<16} {counts:<16} {stream.words}")
+    if ended:  # there may be hundreds, and nothing comes of them
+        files = counted("%(count)s file", "%(count)s files", len(ended))
+        stored = sum(stream.counts["stored"] for stream in ended)
+        print_lines(f"{files} read to the end, {stored:,} stored: python -m tweeter source list")
 
 
 @cli.command()

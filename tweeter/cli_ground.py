@@ -1,7 +1,8 @@
 """What all commands stand on: data to stdout, words to stderr, errors as sentences.
 
 Exit codes: 0 done · 1 failed · 2 something that the person can mend (the message says how) ·
-4 token or plan · 5 limited or out of budget · 6 partly done · 7 not found · 130 stopped.
+4 token or plan · 5 limited or out of budget · 6 partly done · 7 not found · 78 the
+database is another's now (errors.MUST_END) · 130 stopped.
 """
 
 import errno

@@ -1,8 +1,10 @@
-"""`tweeter source`, `gaps` and `quarantine`: what they print, and the exit codes of a check."""
+"""`tweeter source`, `status`, `gaps`, `quarantine`: what they print, and a check's exit codes."""
 
 import json
+import re
 
 import pytest
+from sqlalchemy import update
 
 from tests.commands.conftest import Person, follow
 from tests.simulators.served import Served
@@ -10,10 +12,11 @@ from tests.simulators.x import XSimulator
 from tests.sources.test_check import CASES, TOKEN
 from tests.store.posts import AT, store
 from tweeter.sources.check import TODO
-from tweeter.store import keywords
+from tweeter.store import keywords, streams
 from tweeter.store.engine import writing
 from tweeter.store.installation import installation_id
 from tweeter.store.quarantine import Rejected, put
+from tweeter.store.schema import streams as table
 from tweeter.views.show import exact
 
 CODES = {"plan": 4, "credits": 5, "rate": 5, "occupied": 5, "clock": 1, "no rules": 0, "fine": 0}
@@ -75,6 +78,18 @@ def test_the_status_for_programs_has_moments_as_text(person: Person) -> None:
     (stream,) = status["overview"]["streams"]
     assert stream["last_post_at"] is None
     assert [stream] == person.json("source", "list")
+
+
+def test_files_that_were_read_to_their_end_are_one_line_of_the_status(person: Person) -> None:
+    for number, state in enumerate(("done", "failed", "done", "done")):
+        stream = streams.ensure(person.engine, f"replay:/a/{number}.jsonl:1", "replay", {})
+        with writing(person.engine) as connection:
+            values = {"state": state, "stored": 700}
+            connection.execute(update(table).where(table.c.id == stream).values(values))
+    text = person.run("status").stdout
+    assert re.findall(r"^replay:/a/(\d)", text, re.MULTILINE) == ["1"]
+    assert "3 files read to the end, 2,100 stored:" in text
+    assert person.run("source", "list").stdout.count("replay:/a/") == 4
 
 
 def test_gaps_name_their_cause_and_what_became_of_them(person: Person) -> None:
