@@ -56,7 +56,7 @@ bluesky_api = "https://public.api.bsky.app"
 
 # Mastodon: one server with a user's token (scope read:statuses), and where its streaming is if
 # it does not say. More servers, one a line: URL TOKEN [STREAM …]. Streams: public,
-# public:local, hashtag:NAME. Secret: prefer the _FILE forms.
+# public:local, public:remote, hashtag:NAME. Secret: prefer the _FILE forms.
 mastodon_url = ""
 mastodon_token = ""
 mastodon_streaming_url = ""

@@ -166,7 +166,8 @@ def test_a_syntax_error_has_its_position_and_a_hint(client: FlaskClient) -> None
     ):
         body = is_problem(answer, 422, "keyword_syntax")
         assert body["position"] == 9
-        assert "hint" in body
+        (shown,) = re.findall(r'^(\{"type".*?\})$', DOCS, re.MULTILINE | re.DOTALL)
+        assert json.loads(shown) == body
 
 
 @pytest.mark.parametrize(
