@@ -25,7 +25,7 @@ from tweeter.changes import BATCH, Change, Missed, Stretch, Wanted, changes
 from tweeter.columns import Column
 from tweeter.filters import Question, Sieve
 from tweeter.packing import packed
-from tweeter.store import decks, feed, questions, trouble
+from tweeter.store import decks, feed, keywords, questions, trouble
 from tweeter.store.feed import Entry
 from tweeter.store.overview import Overview, overview
 from tweeter.store.questions import Meaning
@@ -188,6 +188,10 @@ class Broadcast:
     async def deck(self, deck_id: int) -> decks.Deck:
         """A deck as kept; raises DeckNotFound."""
         return await self._ask(decks.get, self._engine, deck_id)
+
+    async def refuse_unknown(self, keyword_id: int) -> None:
+        """Raises KeywordNotFound."""
+        await self._ask(keywords.get, self._engine, keyword_id)
 
     async def meanings(self, columns: Sequence[Column]) -> list[Meaning]:
         """What the columns show, at most MEANING_S old: asked once for all readers."""

@@ -168,6 +168,27 @@ def test_what_an_address_says_is_no_markup_in_the_answer(visiting: Visiting) -> 
     visiting(work)
 
 
+def test_a_live_stream_of_what_there_is_not_says_so(visiting: Visiting, engine: Engine) -> None:
+    keywords.add(engine, "storm")
+    keywords.set_state(engine, keywords.add(engine, "flood").id, "removed")
+
+    async def work(visit: Visit) -> None:
+        for query, status, words in (
+            ("keyword=9", 404, "There is no keyword 9."),
+            ("keyword=1&after=0", 200, ""),
+            ("keyword=storm", 400, "“keyword” is 'storm': expected a whole number."),
+            ("deck=mine", 400, "“deck” is 'mine': expected a whole number."),
+            ("after=-1", 400, "“after” is '-1': expected a whole number."),
+            ("keyword=2", 200, ""),
+            ("c1=keyword:1&c2=keyword:9&c3=all&c3.keyword=9,1", 200, '"in":[1],"words":["There'),
+            ("c1=keyword:2&c2=all&c2.keyword=-9&c3=search:9", 200, '"in":[2],"words":["The'),
+        ):
+            found, _, body = await visit(f"/live/stream?{quote(query, safe='=&:,')}")
+            assert (found, words in body) == (status, True), (query, body)
+
+    visiting(work)
+
+
 @pytest.mark.parametrize("last", ["\xb2", "9" * 5_000, "-1", "x"])
 def test_a_last_event_that_is_no_number_is_none(visiting: Visiting, last: str) -> None:
     async def work(visit: Visit) -> None:

@@ -73,6 +73,8 @@ def of_columns(engine: Engine, columns: Sequence[Column]) -> list[Meaning]:
 
 
 def _of_column(engine: Engine, column: Column) -> Meaning:
+    if _is_of_no_keyword(engine, column):
+        return Meaning(None, trouble=say("There is no such keyword any more."))
     if column.search_id is None:
         return Meaning(of_filters(engine, column.subject, column.filter))
     try:
@@ -87,3 +89,19 @@ def _of_column(engine: Engine, column: Column) -> Meaning:
             None, row.name, say("The saved search cannot be read: %(error)s", error=error.args[0])
         )
     return Meaning(of_filters(engine, found, column.filter), row.name)
+
+
+def _is_of_no_keyword(engine: Engine, column: Column) -> bool:
+    """Whether it wants posts of keywords alone of which there is none (any more)."""
+    asked = column.subject.keyword or column.filter.keyword
+    wanted = [int(one) for one in asked if not one.startswith("-")]
+    return bool(wanted) and not any(_is_there(engine, one) for one in wanted)
+
+
+def _is_there(engine: Engine, keyword_id: int) -> bool:
+    """Also one that is removed: what it matched is stored until it is deleted for good."""
+    try:
+        keywords.get(engine, keyword_id)
+    except keywords.KeywordNotFound:
+        return False
+    return True

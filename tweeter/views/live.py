@@ -33,9 +33,11 @@ from tweeter import columns, packing
 from tweeter.broadcast import MEANING_S, Broadcast, Gap, Reader
 from tweeter.changes import BATCH, OfColumns, OfKeyword, Wanted
 from tweeter.choices import expected
-from tweeter.errors import BadQuestion, TweeterError
+from tweeter.columns import BadColumn
+from tweeter.errors import TweeterError
 from tweeter.store import questions
 from tweeter.store.decks import DeckNotFound
+from tweeter.store.keyword_errors import KeywordNotFound
 from tweeter.texts import say
 from tweeter.views.guard import HEADERS, Guarded, refusal
 
@@ -50,6 +52,7 @@ HEAD = "\r\n".join(
     ("HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in _HEAD.items()), "")
 ).encode()
 PACKED = b"Content-Encoding: gzip\r\n"
+_MISSING = (DeckNotFound, KeywordNotFound)
 
 log = logging.getLogger("tweeter.live")
 
@@ -76,7 +79,7 @@ class LiveHandler(Guarded):
         try:
             await self._read_address()
         except TweeterError as error:
-            self.say(404 if isinstance(error, DeckNotFound) else 400, str(error))
+            self.say(404 if isinstance(error, _MISSING) else 400, str(error))
             return
         last = _number(self.request.headers.get("Last-Event-ID", ""))
         after = self._after if last is None else last
@@ -100,28 +103,33 @@ class LiveHandler(Guarded):
                 self._broadcast.leave(self._wanted.questions)
 
     async def _read_address(self) -> None:
-        """What is asked for; raises BadColumn, BadQuestion and DeckNotFound."""
-        deck_id, self._after = self._number("deck"), self._number("after")
+        """What is asked for; raises BadColumn, DeckNotFound and KeywordNotFound."""
+        self._after, deck_id = self._number("after"), self._number("deck")
+        keyword_id = self._number("keyword")
         if deck_id is not None:
             self._columns = (await self._broadcast.deck(deck_id)).columns
         else:
             args = parse_qs(self.request.query, keep_blank_values=True)
             self._columns = columns.from_query(args, columns.TOGETHER)
         self._meanings = self._newest = await self._broadcast.meanings(self._columns)
-        self._wanted: Wanted = OfKeyword(self._number("keyword"))
+        self._wanted: Wanted = OfKeyword(keyword_id)
         if self._columns:
             self._wanted = self._of_columns()
+        elif keyword_id is not None:
+            await self._broadcast.refuse_unknown(keyword_id)
 
     def _of_columns(self) -> OfColumns:
         form = BATCH if self.get_query_argument("batch", "") == "1" else "columns"
         return OfColumns(tuple(one.question for one in self._newest), form)
 
     def _number(self, name: str) -> int | None:
-        """A number of the address; one that is none would be answered with all there is."""
+        """Of the address; None if it is not there. Raises BadColumn: one that is none would be
+        answered with all there is.
+        """
         given = self.get_query_argument(name, "")
         found = _number(given)
         if given and found is None:
-            raise BadQuestion(expected(name, given, say("a whole number")))
+            raise BadColumn(name, expected(name, given, say("a whole number")))
         return found
 
     async def _send_all(self, after: int | None) -> None:
