@@ -15,7 +15,7 @@ import msgspec
 
 from tweeter.choices import NETWORKS, BadFilter, hashtag
 from tweeter.errors import KeywordSyntaxError
-from tweeter.filters import MANY, Args, Filter, span, values_of
+from tweeter.filters import MANY, ONE, Args, Filter, span, values_of
 from tweeter.moments import BadMoment, refuse_turned
 from tweeter.records import now_us
 from tweeter.texts import say
@@ -167,7 +167,7 @@ def _check_readable(name: str, value: str) -> None:
 
 def from_query(args: Args, most: int = COLUMNS) -> tuple[Column, ...]:
     """The columns of an address, by their numbers; raises BadColumn, which names the column."""
-    numbers = sorted(int(name[1:]) for name in args if re.fullmatch(r"c[1-9][0-9]{0,2}", name))
+    numbers = _numbers(args)
     if len(numbers) > most:
         raise BadColumn("of", say("At most %(most)s columns.", most=most))
     found = []
@@ -179,6 +179,16 @@ def from_query(args: Args, most: int = COLUMNS) -> tuple[Column, ...]:
                 error.field, say("Column %(number)s: %(error)s", number=number, error=error.args[0])
             ) from error
     return tuple(found)
+
+
+def _numbers(args: Args) -> list[int]:
+    return sorted(int(name[1:]) for name in args if re.fullmatch(r"c[1-9][0-9]{0,2}", name))
+
+
+def names_of(args: Args) -> list[str]:
+    """All that an address can say of the columns in it: ["c1", "c1.with", …]."""
+    mine = (*(_NAMES.get(name, name) for name in (*ONE, *MANY)), "title", "width")
+    return [name for n in _numbers(args) for name in (f"c{n}", *(f"c{n}.{one}" for one in mine))]
 
 
 def to_query(columns: Iterable[Column]) -> str:

@@ -313,6 +313,46 @@ def test_posts_dated_outside_all_years_are_shown(client: FlaskClient, engine: En
     assert dates == ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "keywords?states=paused",
+        "keywords/1/coverage?from=1d",
+        "keywords/1/posts?lang=en",
+        "posts?network=x",
+        "gaps?network=x",
+        "quarantine?source=x",
+        "annotations?keyword_id=1",
+        "preview?expression=storm&network=x",
+        "decks/posts?column=keyword:1",
+        "decks/posts?c1=all&c1.language=en",
+        "decks/posts?c1=all&c2.lang=en",
+    ],
+)
+def test_a_name_that_would_change_nothing_is_refused(
+    client: FlaskClient, engine: Engine, path: str
+) -> None:
+    keywords.add(engine, "storm")
+    wrong = is_problem(client.get(f"/api/v1/{path}"), 422, "unknown_parameter")
+    assert "means nothing here; there are " in wrong["detail"]
+
+
+def test_a_preview_is_of_networks_that_there_are(client: FlaskClient) -> None:
+    for networks in ("myspace", "x,bluesky", "-x"):
+        address = f"/api/v1/preview?expression=storm&networks={networks}"
+        assert "expected one of x" in is_problem(client.get(address), 422, "bad_filter")["detail"]
+    for query in ("networks=x%20bluesky", "networks=x&networks=bluesky"):
+        told = client.get(f"/api/v1/preview?expression=storm&{query}").json["networks"]
+        assert [one["words"] == "Not chosen." for one in told] == [False, False, True]
+
+
+def test_a_column_with_a_member_that_there_is_not_is_refused(client: FlaskClient) -> None:
+    body = {"name": "a", "columns": [{"of": "all", "language": ["en"]}]}
+    assert "`language`" in is_problem(client.post("/api/v1/decks", json=body), 422)["detail"]
+    assert client.post("/api/v1/decks", json={"name": "a", "columns": [{}]}).status_code == 201
+    is_problem(client.patch("/api/v1/decks/1", json={"columns": body["columns"]}), 422)
+
+
 def test_a_search_refuses_what_it_would_not_heed(client: FlaskClient) -> None:
     wrong = is_problem(client.get("/api/v1/search?q=love&networks=x"), 422, "unknown_parameter")
     assert "“networks” means nothing here" in wrong["detail"]

@@ -144,6 +144,9 @@ def test_saved_searches(client: FlaskClient) -> None:
     is_problem(client.post("/api/v1/searches", json={"name": " "}), 422, "search_invalid")
     bad = {"name": "a", "query": "network=y"}
     is_problem(client.post("/api/v1/searches", json=bad), 422, "bad_filter")
+    for query in ("qq=storm", "?q=storm", "/search?q=storm", "storm"):
+        unknown = client.post("/api/v1/searches", json={"name": "a", "query": query})
+        is_problem(unknown, 422, "unknown_parameter")
     client.post("/api/v1/searches", json={"name": "My storms", "query": ""})
     renamed = client.patch("/api/v1/searches/1", json={"name": "Z"}).json["search"]
     assert (renamed["name"], renamed["query"]) == ("Z", row["query"])

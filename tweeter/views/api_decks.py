@@ -13,7 +13,7 @@ from tweeter.store import backlog, decks, questions
 from tweeter.store.decks import Deck
 from tweeter.store.searches import SearchNotFound
 from tweeter.texts import plain
-from tweeter.views.api import MOST, Nothing, answer, api, body_of, number, paging
+from tweeter.views.api import MOST, Nothing, answer, api, body_of, number, only, paging
 from tweeter.views.pages import engine
 
 PAGE = 50
@@ -101,6 +101,7 @@ def column_posts() -> Response:
     """
     args = parse_qs(request.query_string.decode("ascii", "replace"), keep_blank_values=True)
     found = columns.from_query(args, 1)
+    only(*columns.names_of(args), "limit", "older", "after", "before")
     _refuse_empty(found)
     (meaning,) = questions.of_columns(engine(), found or (Column(),))
     if meaning.question is None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from flask import Response, request, url_for
 
-from tweeter import forecast, names
+from tweeter import choices, forecast, names
 from tweeter.config import keep_days
 from tweeter.moments import DAY_US
 from tweeter.records import now_us
@@ -227,9 +227,18 @@ def try_keyword() -> Response:
     """
     only("expression", "networks", "keyword")
     expression = request.args.get("expression", "")
-    networks = tuple(request.args.get("networks", "").split())
+    networks = _networks(" ".join(request.args.getlist("networks")))
     keyword_id = number("keyword", 0, 0, 1 << 62) or None
     answers = names.look_up(engine(), config(), expression, networks, keyword_id=keyword_id)
     found = preview(engine(), expression, networks=networks, keyword_id=keyword_id, answers=answers)
     lines = forecast.lines(config(), expression, networks, found)
     return answer({"preview": found, "networks": lines})
+
+
+def _networks(given: str) -> tuple[str, ...]:
+    """Names of networks that are joined by spaces; raises BadFilter."""
+    for name in given.split():
+        if name not in choices.NETWORKS:
+            words = choices.expected("networks", name, choices.one_of(choices.NETWORKS))
+            raise choices.BadFilter("networks", words)
+    return tuple(given.split())
