@@ -5,11 +5,9 @@ import click
 from tweeter.cli_ground import ID, JSON, MOMENT, data, moments_as_text, print_lines, say, set_up
 from tweeter.moments import refuse_turned
 from tweeter.records import now_us
-from tweeter.store import annotations
-from tweeter.store.annotations import EVERY, Annotation
+from tweeter.store import annotations, keywords
+from tweeter.store.annotations import EVERY, LAST, Annotation
 from tweeter.views.show import clock
-
-_LAST = (1 << 63) - 1
 
 
 @click.group()
@@ -20,12 +18,14 @@ def annotation() -> None:
 @annotation.command(name="list")
 @click.option("--keyword", "keyword_id", type=ID, help="Its own, and those of all keywords.")
 @click.option("--since", type=MOMENT, default=0, help="Only what reaches to then.")
-@click.option("--until", type=MOMENT, default=_LAST, help="Only what began before.")
+@click.option("--until", type=MOMENT, default=LAST, help="Only what began before.")
 @JSON
 def list_annotations(keyword_id: int | None, since: int, until: int, as_json: bool) -> None:
     """The notes, in order of time."""
     refuse_turned(since, until)
     _, engine = set_up()
+    if keyword_id:
+        keywords.get(engine, keyword_id)
     for one in annotations.between(engine, since, until, keyword_id=keyword_id):
         _print(one, as_json)
 

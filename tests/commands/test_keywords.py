@@ -45,11 +45,21 @@ def test_what_is_not_there_ends_with_7(person: Person) -> None:
         ("gaps", "list", "--keyword", "9"),
         ("gaps", "list", "--stream", "none"),
         ("quarantine", "list", "--stream", "none"),
+        ("annotation", "list", "--keyword", "9"),
         ("source", "check", "none"),
     ):
         result = person.run(*words)
         assert result.exit_code == 7, words
         assert result.stderr.startswith("There is no "), words
+
+
+@pytest.mark.parametrize("words", [("posts",), ("annotation", "list")])
+def test_a_range_that_ends_before_it_begins_is_refused(
+    words: tuple[str, ...], person: Person
+) -> None:
+    result = person.run(*words, "--since", "1d", "--until", "2d")
+    assert (result.exit_code, result.stderr) == (2, "The range ends before it begins.\n")
+    assert person.run(*words, "--since", "2d", "--until", "1d").exit_code == 0
 
 
 def test_totals_say_how_much_was_covered(person: Person) -> None:

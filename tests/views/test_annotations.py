@@ -138,6 +138,7 @@ def test_notes_by_the_api(client: FlaskClient, storm: int) -> None:
     status, changed = ask("PATCH", "/1", until=exact(AT + HOUR))
     assert (status, changed["annotation"]["text"]) == (200, "a speech")
     assert ask("PATCH", "/1", until="")[1]["annotation"]["until"] is None
+    assert client.get("/api/v1/annotations?keyword=99").status_code == 404
     listed = client.get(f"/api/v1/annotations?keyword={storm}&until={exact(AT + 1)}").json
     assert [one["text"] for one in listed["annotations"]] == ["a speech"]
     for body, code in (

@@ -337,6 +337,19 @@ def test_a_name_that_would_change_nothing_is_refused(
     assert "means nothing here; there are " in wrong["detail"]
 
 
+@pytest.mark.parametrize(
+    "path", ["keywords/1/coverage", "keywords/1/posts", "posts", "gaps", "annotations"]
+)
+def test_a_range_that_ends_before_it_begins_is_refused(
+    client: FlaskClient, engine: Engine, path: str
+) -> None:
+    keywords.add(engine, "storm")
+    told = is_problem(client.get(f"/api/v1/{path}?since=1d&until=2d"), 422, "bad_moment")
+    assert told["detail"] == "The range ends before it begins."
+    for query in ("since=2d&until=1d", "until=2d", "since=2999-01-01"):
+        assert client.get(f"/api/v1/{path}?{query}").status_code == 200, query
+
+
 def test_a_preview_is_of_networks_that_there_are(client: FlaskClient) -> None:
     for networks in ("myspace", "x,bluesky", "-x"):
         address = f"/api/v1/preview?expression=storm&networks={networks}"

@@ -27,7 +27,7 @@ from tweeter.texts import say
 CHARACTERS = 500
 MOST = 500  # of one keyword, and of all keywords together: so many a chart can hold
 EVERY = 0  # keyword_id of a note that stands on every chart
-_LAST = (1 << 63) - 1
+LAST = (1 << 63) - 1
 
 
 class AnnotationNotFound(TweeterError):
@@ -56,7 +56,7 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def between(
-    engine: Engine, since: int = 0, until: int = _LAST, *, keyword_id: int | None = None
+    engine: Engine, since: int = 0, until: int = LAST, *, keyword_id: int | None = None
 ) -> list[Annotation]:
     """Notes that touch [since, until), in order of time. keyword_id: its own and those of all."""
     values = {"since": since, "until": until}

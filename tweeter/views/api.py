@@ -120,13 +120,16 @@ def moment(name: str, default: int) -> int:
     return moments.read(given, now_us(), f"“{name}”") if given else default
 
 
-def stretch(since: int, until: int) -> tuple[int, int]:
-    """?since= and ?until= of the query, where it names them; raises BadMoment, also for a range
-    that ends before it begins.
+def stretch(length: int = 0) -> tuple[int, int]:
+    """?since= and ?until= in microseconds; raises BadMoment.
+
+    Without them: of this length until now; with a length of 0: from the beginning, without end (0).
     """
-    found = moment("since", since), moment("until", until)
-    moments.refuse_turned(*found)
-    return found
+    until = moment("until", now_us() if length else 0)
+    since = moment("since", until - length if length else 0)
+    if request.args.get("until"):
+        moments.refuse_turned(since, until)
+    return since, until
 
 
 @api.before_request

@@ -7,7 +7,7 @@ from flask import Response, request, url_for
 
 from tweeter import moments
 from tweeter.records import now_us
-from tweeter.store import annotations
+from tweeter.store import annotations, keywords
 from tweeter.store.annotations import CHARACTERS, EVERY
 from tweeter.views.api import Nothing, answer, api, body_of, number, only, stretch
 from tweeter.views.pages import engine
@@ -40,8 +40,10 @@ def list_annotations() -> Response:
     """All of a time, in order; ?keyword=: its own and those of all keywords."""
     only("since", "until", "keyword")
     whose = number("keyword", 0, 0, 1 << 53) if request.args.get("keyword") else None
-    since, until = stretch(0, (1 << 63) - 1)
-    found = annotations.between(engine(), since, until, keyword_id=whose)
+    if whose:
+        keywords.get(engine(), whose)
+    since, until = stretch()
+    found = annotations.between(engine(), since, until or annotations.LAST, keyword_id=whose)
     return answer({"annotations": found})
 
 

@@ -8,7 +8,6 @@ from flask import Response, request, url_for
 from tweeter import choices, forecast, names
 from tweeter.config import keep_days
 from tweeter.moments import DAY_US
-from tweeter.records import now_us
 from tweeter.store import bulk, coverage, deletions, figures, followed, keywords, posts, retention
 from tweeter.store.figures import Figure
 from tweeter.store.keywords import KeywordRow, Options
@@ -20,7 +19,6 @@ from tweeter.views.api import (
     api,
     body_of,
     flag,
-    moment,
     number,
     only,
     paging,
@@ -174,8 +172,7 @@ def keyword_coverage(keyword_id: int) -> Response:
     """The ledger of a keyword: each stretch between ?since= and ?until= (default: a day)."""
     only("since", "until")
     keywords.get(engine(), keyword_id)
-    until = moment("until", now_us())
-    found = coverage.of_keyword(engine(), keyword_id, *stretch(until - DAY_US, until))
+    found = coverage.of_keyword(engine(), keyword_id, *stretch(DAY_US))
     return answer(
         {"coverage": [msgspec.structs.asdict(one) | {"share": one.share} for one in found]}
     )
@@ -186,7 +183,7 @@ def keyword_posts(keyword_id: int) -> Response:
     """A keyword's posts, newest first, with what their number stands for."""
     only(*_OF_POSTS)
     row = keywords.get(engine(), keyword_id)
-    since, until = stretch(0, 0)
+    since, until = stretch()
     figure = figures.of_keyword(engine(), keyword_id, since, until)
     found = _posts(keyword_id, since, until)
     return answer(
@@ -203,7 +200,7 @@ def keyword_posts(keyword_id: int) -> Response:
 def all_posts() -> Response:
     """The posts of all keywords, newest first."""
     only(*_OF_POSTS)
-    found = _posts(None, *stretch(0, 0))
+    found = _posts(None, *stretch())
     return answer({"posts": found.posts, "older": found.older})
 
 

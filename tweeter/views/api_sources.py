@@ -3,12 +3,11 @@
 from flask import Response, request
 
 from tweeter.moments import DAY_US
-from tweeter.records import now_us
 from tweeter.sources.demo_words import DEMO_KEYWORDS
 from tweeter.store import deletions, demo, gaps, keywords, past, quarantine, streams
 from tweeter.store.overview import overview
 from tweeter.views import source_pages
-from tweeter.views.api import MOST, answer, api, moment, number, only, stretch
+from tweeter.views.api import MOST, answer, api, number, only, stretch
 from tweeter.views.pages import engine
 
 PAGE = 100
@@ -47,10 +46,9 @@ def list_gaps() -> Response:
     keyword_id = number("keyword", 0, 0, 1 << 62) or None
     if keyword_id is not None:
         keywords.get(engine(), keyword_id)
-    until = moment("until", now_us())
     found = gaps.found(
         engine(),
-        *stretch(until - 2 * DAY_US, until),
+        *stretch(2 * DAY_US),
         keyword_id=keyword_id,
         stream=request.args.get("stream", ""),
     )
