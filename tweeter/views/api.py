@@ -121,14 +121,13 @@ def moment(name: str, default: int) -> int:
 
 
 def stretch(length: int = 0) -> tuple[int, int]:
-    """?since= and ?until= in microseconds; raises BadMoment.
+    """?since= and ?until= in microseconds; raises BadMoment, also if they are turned.
 
     Without them: of this length until now; with a length of 0: from the beginning, without end (0).
     """
     until = moment("until", now_us() if length else 0)
     since = moment("since", until - length if length else 0)
-    if request.args.get("until"):
-        moments.refuse_turned(since, until)
+    moments.refuse_turned(since, until)
     return since, until
 
 
