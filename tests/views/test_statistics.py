@@ -230,6 +230,9 @@ def test_programs_are_told_of_what_cannot_be_asked(engine: Engine, client: Flask
         "lang=pt-br": "“lang” is 'pt-br': expected a language's code",
         "media=some": "“media” is 'some': expected one of with, without.",
         "off=colour:red": "“off” is 'colour:red': expected a filter such as network:x.",
+        "tag=a&media=with": "“tag=a” and “media=with”: one of them can be asked at a time.",
+        "tag=a&tag=!b": "“tag=a” and “tag=!b”: one",
+        "by=lang&by=kind": "“by=lang” and “by=kind”: one",
     }
     for query, words in values.items():
         for path in ("statistics", "chart.csv"):

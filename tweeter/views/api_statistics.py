@@ -10,6 +10,7 @@ from tweeter.errors import BadQuestion
 from tweeter.records import now_us
 from tweeter.statistics import questions, summary, voice
 from tweeter.statistics import report as reports
+from tweeter.statistics.panels import PANELS
 from tweeter.statistics.volume import Question, volume
 from tweeter.store import keywords
 from tweeter.store.cells import US
@@ -20,6 +21,7 @@ from tweeter.views.pages import engine
 
 PAGE = 100
 _TIMES = ("range", "from", "to", "bucket")
+_ONE_OF = (PANELS, *((name,) for name in (*_TIMES, "by", "compare", "scale")))
 
 
 @api.get("/overview")
@@ -48,8 +50,18 @@ def keyword_shares() -> Response:
 def _asked(*more: str) -> Question:
     """What the address asks, if it names nothing that there is not: neither names nor values."""
     only(*asked.STATE, *more)
+    for names in _ONE_OF:
+        _refuse_second(*names)
     pills.of(asked.state())
     return asked.question()
+
+
+def _refuse_second(*names: str) -> None:
+    """Raises BadQuestion where two values are given and one would be left out in silence."""
+    args = request.args
+    given = [f"{name}={value[:50]}" for name in names for value in args.getlist(name) if value]
+    if len(given) > 1:
+        raise BadQuestion(f"“{given[0]}” and “{given[1]}”: one of them can be asked at a time.")
 
 
 @api.get("/keywords/<int:keyword_id>/statistics")
