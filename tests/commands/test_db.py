@@ -39,6 +39,18 @@ def test_a_backup_never_takes_the_place_of_the_database(
     assert filled.run("db", "backup", "data/tweeter.db.copy").exit_code == 0
 
 
+def test_a_backup_of_nothing_leaves_the_one_that_there_is(
+    filled: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = filled.folder / "kept.db"
+    assert filled.run("db", "backup", str(file)).exit_code == 0
+    before = file.read_bytes()
+    monkeypatch.setenv("TWEETER_DATA_DIR", str(filled.folder / "elsewhere"))
+    done = filled.run("db", "backup", str(file))
+    assert (done.exit_code, "There is no database at" in done.stderr) == (2, True)
+    assert file.read_bytes() == before
+
+
 def test_a_backup_beside_a_database_that_is_called_part_leaves_it(
     filled: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,13 +100,18 @@ def backup(engine: Engine, path: Path) -> None:
 
     The file appears whole or not at all, readable by its owner only, and takes the place of
     one of that name. Raises StoreError if it cannot be written, if it would take the place of the
-    database itself, or on another database.
+    database itself, if there is none to copy, or on another database.
     """
     if engine.dialect.name != "sqlite":
         tool = "pg_dump" if engine.dialect.name == "postgresql" else "mariadb-dump"
         raise StoreError(f"tweeter backs up SQLite only. Here use: {tool}")
     if not path.name:
         raise StoreError("The backup needs the name of a file.")
+    if not version(engine):
+        raise StoreError(
+            f"There is no database at {engine.url.database}: nothing was copied. Look at"
+            " TWEETER_DATA_DIR, and whether this is tweeter's folder."
+        )
     part = path.with_name(f"{path.name}.part")
     for written in (path, part):
         if _is_of_database(engine, written):
