@@ -4,7 +4,8 @@ docs/settings.md explains each; `config.py` checks all names and values and repo
 once. A name of your own begins with _.
 """
 
-# Where everything is kept: the database, the broker's file, journals, keys. Relative to here.
+# Where everything is kept: the database, the broker's file, journals, keys. Relative to the folder
+# in which a command runs.
 data_dir = "tweeter-data"
 
 # "" = SQLite in data_dir. Else a URL: postgresql://user@host/name or mysql://user@host/name.
