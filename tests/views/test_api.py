@@ -346,7 +346,7 @@ def test_a_range_that_ends_before_it_begins_is_refused(
     keywords.add(engine, "storm")
     told = is_problem(client.get(f"/api/v1/{path}?since=1d&until=2d"), 422, "bad_moment")
     assert told["detail"] == "The range ends before it begins."
-    for query in ("since=2d&until=1d", "until=2d", "since=2999-01-01"):
+    for query in ("since=2d&until=1d", "until=2d"):
         assert client.get(f"/api/v1/{path}?{query}").status_code == 200, query
 
 
