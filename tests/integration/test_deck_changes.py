@@ -83,3 +83,20 @@ def test_a_change_is_kept_when_tweeter_answers_again_and_until_then_it_is_said(p
     note.wait_for(state="hidden")
     page.wait_for_url("**c3.width=s")
     assert kept(page) == ["keyword:2", "keyword:1", "keyword:3"]
+
+
+def test_a_column_of_a_paused_keyword_says_that_nothing_new_comes(
+    page: Any, tweeter: Running
+) -> None:
+    tweeter.cli("keyword", "pause", "2")
+    page.reload()
+    paused = "Nothing new comes: the keyword is paused"
+    bar = page.locator("#column-2 .mode .words")
+    page.locator("#column-2 .mode", has_text=paused).wait_for()
+    assert paused not in page.locator("#column-1 .mode .words").inner_text()
+    page.locator("#column-2 .hold").click()
+    assert bar.inner_text() == f"Held because you held it · 0 waiting · {paused}"
+    tweeter.cli("keyword", "resume", "2")
+    page.reload()
+    page.get_by_text("Connected").wait_for()
+    assert paused not in bar.inner_text()

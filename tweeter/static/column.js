@@ -26,6 +26,7 @@ export class Column {
     this.filter = section.dataset.filter;
     this.title = section.dataset.title;
     this.networks = section.dataset.networks.split(" ");
+    this.rests = section.dataset.rests; // why nothing new comes, though its streams are up
     this.prefix = section.dataset.number === "1" ? "" : `c${section.dataset.number}-`;
     for (const name of ["mode", "scroller", "cards", "nothing", "bottom", "trouble"]) {
       this[name] = section.querySelector(`.${name}`);
@@ -172,6 +173,7 @@ export class Column {
       this.away.until = post.occurred_at;
     } else {
       this.arrivals.push(now);
+      this.rests = "";
     }
     this.waiting.push({ post, fold, seq, isNew: !isAway });
     if (this.waiting.length <= SHOWN) return;
@@ -490,7 +492,7 @@ export class Column {
     const rate = Math.round(this.rate());
     const n = this.oneIn();
     const waits = this.waits();
-    const lacks = this.deck.isCut ? "" : missing(this.networks);
+    const lacks = this.deck.isCut ? "" : this.rests || missing(this.networks);
     let words = this.rate() >= 1 ? say("Following · {rate}/s", { rate }) : say("Following");
     if (this.deck.isCut) words = say("Nothing comes: the connection is lost");
     else if (n > 1) words = say("Following · {rate}/s · showing 1 in {n} · all stored", { rate, n });
