@@ -276,3 +276,19 @@ def test_a_note_that_is_being_written_is_there_when_another_time_is_shown(
         page.locator("#annotations .notes").get_by_text("The dam broke").wait_for()
         assert "range=week" in page.url
     context.close()
+
+
+def test_a_table_that_is_read_stays_open_when_another_time_is_shown(browser: Any, url: str) -> None:
+    context = browser.new_context(timezone_id="Asia/Kolkata")
+    with watched(context, url) as page:
+        page.goto(f"{url}/keywords/1?range=day")
+        page.locator("#volume summary", has_text="As a table").click()
+        page.get_by_text("How complete this is").click()
+        page.get_by_role("link", name="week", exact=True).click()
+        page.locator(".controls a.chosen", has_text="week").wait_for()
+        table = page.locator("#volume table.moments")
+        assert table.is_visible()
+        assert "GMT+5:30" in table.locator("thead").inner_text()  # drawn again as when it is opened
+        assert page.locator("details.quality p").first.is_visible()
+        assert not page.locator("table.hours").is_visible()
+    context.close()

@@ -149,10 +149,11 @@ function replaced(page, address) {
   const old = document.getElementById("statistics");
   const held = old.contains(document.activeElement) ? document.activeElement : null;
   keepNotes(old, fresh);
-  old.replaceWith(fresh);
+  swap(old, fresh);
   for (const id of ["seen", "posts"]) {
     const other = page.getElementById(id);
-    if (other) document.getElementById(id)?.replaceWith(other);
+    const own = document.getElementById(id);
+    if (own && other) swap(own, other);
   }
   if (address !== window.location.href) history.pushState({}, "", address);
   shown = window.location.search;
@@ -163,6 +164,19 @@ function replaced(page, address) {
   const chart = fresh.querySelector("svg.drawn") ?? fresh.querySelector("#volume .empty");
   document.getElementById("statistics-said").textContent = chart?.ariaLabel ?? chart?.textContent ?? "";
   return true;
+}
+
+const FOLDS = "details.options, details.quality, details:has(table)";
+const placed = (one) => {
+  const place = one.closest("[id], [aria-label]");
+  return `${place?.id || place?.ariaLabel} ${one.querySelector("summary").textContent}`;
+};
+
+// What was opened to be read stays open.
+function swap(old, fresh) {
+  const opened = [...old.querySelectorAll(FOLDS)].filter((one) => one.open).map(placed);
+  old.replaceWith(fresh);
+  for (const one of fresh.querySelectorAll(FOLDS)) if (opened.includes(placed(one))) one.open = true;
 }
 
 const ofNotes = (section) => [...section.querySelectorAll("#annotations form")];
