@@ -5,13 +5,26 @@ import logging
 from typing import Any
 
 import pytest
+from celery import Celery
 from kombu import Message
 from kombu.transport import redis
 
 from tweeter import arrivals, queues
 
-TASKS = {"tweeter.names_part", "tweeter.stream_slot", "celery.backend_cleanup"}
-KNOWN = dict.fromkeys(TASKS)
+app = Celery("tests", set_as_current=False)
+
+
+@app.task(name="tweeter.names_part")
+def names_part(job_id: int) -> None:
+    """As each part of a job."""
+
+
+@app.task(name="tweeter.stream_slot")
+def stream_slot(worker_id: str) -> None:
+    """As a slot."""
+
+
+KNOWN = app.tasks
 HEADERS = {"task": "tweeter.names_part", "id": "a-1", "timelimit": [90, 60]}
 BODY = json.dumps([[7], {}, {"callbacks": None, "chord": None}])
 

@@ -7,6 +7,8 @@ messages is refused, in one line of the log, before Celery reads it.
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import cache
+from inspect import Parameter, signature
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -75,11 +77,7 @@ class _Envelope(msgspec.Struct, frozen=True, rename={"kind": "content-type"}):
     properties: _Properties
 
 
-# A task is asked to work on a row, by its number; a slot is asked for by its worker's name.
-_OF_A_ROW = msgspec.json.Decoder(tuple[tuple[_Id], _Nothing, _Embedded])
-_OF_A_SLOT = msgspec.json.Decoder(tuple[tuple[str], _Nothing, _Embedded])
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
-SLOT = "tweeter.stream_slot"
 
 
 def fault(message: Any, tasks: Mapping[str, Any]) -> str:
@@ -98,10 +96,21 @@ def fault(message: Any, tasks: Mapping[str, Any]) -> str:
     if len(body) > BODY_BYTES:
         return f"it has {len(body):,} bytes, and at most {BODY_BYTES:,} are expected"
     try:
-        (_OF_A_SLOT if headers.task == SLOT else _OF_A_ROW).decode(body)
+        _arguments(tasks[headers.task].run).decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         return f"its arguments are not those of {headers.task}: {error}"
     return ""
+
+
+@cache
+def _arguments(work: Callable[..., Any]) -> msgspec.json.Decoder[Any]:
+    """Of the body of a message for a task that does `work`: as that names its parameters' types.
+
+    A number is one of a row.
+    """
+    kinds = [one.annotation for one in signature(work).parameters.values()]
+    kinds = [_Id if one is int else Any if one is Parameter.empty else one for one in kinds]
+    return msgspec.json.Decoder(tuple[tuple[tuple(kinds)], _Nothing, _Embedded])  # type: ignore[misc]
 
 
 def refused(queue: str, reason: str) -> None:
