@@ -20,7 +20,7 @@ ROWS = [
     {"columns", "followable"},
     {"store", "sources"},
     {"cards"},
-    {"changes"},
+    {"changes", "keyword_states"},
     {"broadcast", "broker", "forecast", "memory", "problems", "queues", "scheduler", "x_costs"},
     {"digest"},
     {"helper"},

@@ -16,7 +16,7 @@ A post travels through these rooms, top to bottom; a module imports only from ro
     columns  followable               what a column of the live deck shows; a search as a keyword
     sources/  store/                  the networks' sockets; the only place that knows SQLAlchemy
     cards                             a post as readers see it, by its network's rules
-    changes                           what browsers are told of the live feed, made once for all
+    changes  keyword_states           what browsers are told of the live feed, made once for all
     broadcast  broker  scheduler      the live feed, the embedded broker, the reconciler
     forecast  x_costs                 what a keyword, or asking X for its past, would bring and cost
     problems                          errors for programs

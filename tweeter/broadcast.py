@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tweeter.changes import BATCH, Change, Missed, Stretch, Wanted, changes
 from tweeter.columns import Column
 from tweeter.filters import Question, Sieve
+from tweeter.keyword_states import KeywordStates
 from tweeter.packing import packed
 from tweeter.store import decks, feed, keywords, questions, trouble
 from tweeter.store.feed import Entry
@@ -105,6 +106,7 @@ class Broadcast:
         self._hint = asyncio.Event()
         self._often_until_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
+        self.keyword_states = KeywordStates(engine, self._ask)
 
     @property
     def head(self) -> int:
@@ -144,6 +146,7 @@ class Broadcast:
                 del self._questions[one]
         if self._readers == 0:
             self._end()
+            self.keyword_states.forget()
 
     def _end(self) -> None:
         for task in self._tasks:
@@ -362,6 +365,10 @@ class Broadcast:
             if states != told or time.monotonic() - told_s >= BEAT_S:
                 self._say(states)
                 told, told_s = states, time.monotonic()
+            if await self.keyword_states.renew():
+                for reader in chain.from_iterable(self._abreast.values()):
+                    if not reader.behind.done():
+                        reader.behind.set_result(None)  # it asks for its own, and goes on
             await asyncio.sleep(LOOK_S)
 
     def _say(self, states: bytes) -> None:

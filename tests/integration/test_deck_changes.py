@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.browsers import watched
-from tests.integration.running import Running
+from tests.integration.running import Running, wait_for
 
 ORDER = "() => [...document.querySelectorAll('section.column')].map((one) => one.dataset.of)"
 
@@ -100,3 +100,21 @@ def test_a_column_of_a_paused_keyword_says_that_nothing_new_comes(
     page.reload()
     page.get_by_text("Connected").wait_for()
     assert paused not in bar.inner_text()
+
+
+def test_a_keyword_that_is_paused_resumed_or_removed_elsewhere_is_said_in_its_column(
+    page: Any, tweeter: Running
+) -> None:
+    bar, other = (page.locator(f"#column-{n} .mode .words") for n in (3, 1))
+    follows = "Nothing comes: no stream follows it"  # so far as it is the keyword's matter
+    page.locator("#column-3 .mode", has_text=follows).wait_for()
+    for act, words in (
+        ("pause", "Nothing new comes: the keyword is paused"),
+        ("resume", follows),
+        ("rm", "Nothing new comes: the keyword was removed"),
+        ("restore", follows),
+    ):
+        tweeter.cli("keyword", act, "3")
+        wait_for(lambda words=words: bar.inner_text() == words, 8, f"{act}: {words}")
+        assert other.inner_text() == follows, act
+    page.locator("#column-3 .trouble").wait_for(state="hidden")

@@ -26,7 +26,8 @@ export class Column {
     this.filter = section.dataset.filter;
     this.title = section.dataset.title;
     this.networks = section.dataset.networks.split(" ");
-    this.rests = section.dataset.rests; // why nothing new comes, though its streams are up
+    this.rests = ""; // why nothing new comes, though its streams are up
+    this.rest(section.dataset.state);
     this.prefix = section.dataset.number === "1" ? "" : `c${section.dataset.number}-`;
     for (const name of ["mode", "scroller", "cards", "nothing", "bottom", "trouble"]) {
       this[name] = section.querySelector(`.${name}`);
@@ -75,6 +76,12 @@ export class Column {
     this.trouble.hidden = false;
     this.nothing.hidden = true;
     this.draw();
+  }
+
+  rest(state) { // of its keyword; undefined: it is as it was
+    if (state === undefined) return;
+    if (state === "paused") this.rests = say("Nothing new comes: the keyword is paused");
+    else this.rests = state === "removed" ? say("Nothing new comes: the keyword was removed") : "";
   }
 
   // The two modes.
@@ -171,10 +178,7 @@ export class Column {
       this.away ??= { count: 0, from: post.occurred_at, until: post.occurred_at };
       this.away.count += 1;
       this.away.until = post.occurred_at;
-    } else {
-      this.arrivals.push(now);
-      this.rests = "";
-    }
+    } else this.arrivals.push(now);
     this.waiting.push({ post, fold, seq, isNew: !isAway });
     if (this.waiting.length <= SHOWN) return;
     if (this.oneIn() > 1 && this.passOldest()) return;

@@ -148,6 +148,9 @@ const acts = {
   trouble({ words }, _, filters) {
     for (const column of deck.columns) column.stop(words[filters.indexOf(column.filter)]);
   },
+  keywords({ states }, _, filters) {
+    for (const column of deck.columns) column.rest(states[filters.indexOf(column.filter)]);
+  },
   streams({ streams, warning }) { drawStreams(streams, warning); },
 };
 

@@ -5,7 +5,7 @@ matched with the current revision (`batches.commit`), so every post committed af
 is matched with it; posts stored before are matched again by a job.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from tweeter.harmless import typed
 from tweeter.keywords import canonical
 from tweeter.records import PENDING_AT_X, Keyword
 from tweeter.store import followed, jobs, keyword_ledger, known
-from tweeter.store.engine import read_clock, reading, repeated, writing
+from tweeter.store.engine import chunks, read_clock, reading, repeated, writing
 from tweeter.store.followed import NONE, Answers
 from tweeter.store.keyword_errors import (
     KeywordExists,
@@ -323,6 +323,22 @@ def active(
         found = [_record(row, names) for row in rows]
         before = {keyword.id: keyword for keyword in had}
         return at, [old if (old := before.get(new.id)) == new else new for new in found]
+
+
+def states(engine: Engine, ids: Iterable[int], *, known: int = -1) -> tuple[int, dict[int, str]]:
+    """The revision and these keywords' states, as of the same moment; one that is gone is removed.
+
+    known: as in `active`; if it is still that one, {} is returned.
+    """
+    with reading(engine) as connection:
+        at = revision(connection)
+        if at == known:
+            return at, {}
+        found = dict.fromkeys(ids, "removed")
+        for some in chunks(found):
+            asked = select(keywords.c.id, keywords.c.state).where(keywords.c.id.in_(some))
+            found.update((row.id, row.state) for row in connection.execute(asked))
+        return at, found
 
 
 def one(engine: Engine, keyword_id: int) -> Keyword:

@@ -114,7 +114,7 @@ def _show(
         views=views,
         rows=rows,
         names=names,
-        resting={row.id for row in rows if row.state == "paused"},
+        keyword_states={row.id: row.state for row in rows},
         after=after,
         decks=decks.list_all(engine()),
         edit=edit if _place(edit, state.columns) is not None else "",

@@ -6,11 +6,12 @@ and `reload` (this page missed more than can be sent again). A browser that reco
 last id by itself.
 
 A reader of columns (`deck=ID`, or the columns themselves as in `tweeter.columns`) gets the same
-with the numbers of the columns that an event belongs to, and three events more: `hello` (head: what
-comes up to there was published before it came), `trouble` (the columns that show nothing any more,
-and why) and, in place of `reload`, `missed` (how many posts passed), after which it goes on with
-what is new. Our pages ask with `batch=1`: what comes within broadcast.BATCHES_S is one event then,
-`batch` (changes.batch), for each event wakes a browser.
+with the numbers of the columns that an event belongs to, and four events more: `hello` (head: what
+comes up to there was published before it came), `keywords` (the states of the columns' keywords,
+at first and when one changes), `trouble` (the columns that show nothing any more, and why) and, in
+place of `reload`, `missed` (how many posts passed), after which it goes on with what is new. Our
+pages ask with `batch=1`: what comes within broadcast.BATCHES_S is one event then, `batch`
+(changes.batch), for each event wakes a browser.
 
 A reader that takes nothing for STALLED_S is cut: what it missed it is told when it comes back.
 Until then it holds one answer of the log at most (broadcast.PULL changes).
@@ -111,6 +112,7 @@ class LiveHandler(Guarded):
         else:
             args = parse_qs(self.request.query, keep_blank_values=True)
             self._columns = columns.from_query(args, columns.TOGETHER)
+        self._told, self._states = -1, dict[int, str]()  # of the columns' keywords, by column
         self._meanings = self._newest = await self._broadcast.meanings(self._columns)
         self._wanted: Wanted = OfKeyword(keyword_id)
         if self._columns:
@@ -155,10 +157,12 @@ class LiveHandler(Guarded):
             try:
                 await self._broadcast.check(reader.position)
                 while True:
+                    await self._tell_states()
                     await self._renew(reader)
                     while events := await self._broadcast.pull(reader):
                         await self._send(events)
-                    await self._broadcast.abreast(reader)
+                    if self._told == self._broadcast.keyword_states.number:
+                        await self._broadcast.abreast(reader)
                     await self._send(b"")  # what is on its way goes first
             except Gap:
                 if not self._columns:
@@ -185,6 +189,22 @@ class LiveHandler(Guarded):
         self._meanings, self._wanted, reader.wanted = found, wanted, wanted
         self._broadcast.leave(before.questions)
         await self._send_trouble()
+
+    async def _tell_states(self) -> None:
+        """Of the columns' keywords: all at first, later those that it does not know yet."""
+        states = self._broadcast.keyword_states
+        if self._told == states.number:
+            return
+        self._told = states.number
+        ids = {n: one.keyword_id for n, one in enumerate(self._columns)}
+        mine = {n: keyword_id for n, keyword_id in ids.items() if keyword_id is not None}
+        found = await states.of(mine.values())
+        now = {n: found[keyword_id] for n, keyword_id in mine.items()}
+        new = {n: state for n, state in now.items() if state != self._states.get(n)}
+        self._states = now
+        if new:
+            data = msgspec.json.encode({"in": list(new), "states": list(new.values())})
+            await self._say(b"event: keywords\ndata: %b\n\n" % data)
 
     async def _send_trouble(self) -> None:
         words = {n: one.trouble for n, one in enumerate(self._meanings) if one.trouble}

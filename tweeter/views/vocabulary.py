@@ -108,6 +108,8 @@ OF_SCRIPTS = (
     mark("Following · %(rate)s/s"),
     mark("Following"),
     mark("Nothing comes: the connection is lost"),
+    mark("Nothing new comes: the keyword is paused"),
+    mark("Nothing new comes: the keyword was removed"),
     mark("Following · %(rate)s/s · showing 1 in %(n)s · all stored"),
     mark("Older ones are no longer kept in this order"),
     mark("The server did not answer: try again"),
