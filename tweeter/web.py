@@ -1,5 +1,6 @@
 """The Flask application, put together."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from flask import Flask, Response, render_template, request
@@ -163,7 +164,15 @@ def _bad_column(error: BadColumn) -> tuple[str, int]:
 
 
 def _stale_form(_: CSRFError) -> tuple[str, int]:
+    """Nothing was done. What was typed comes back, with a token of now, for a person to send.
+
+    A page of another site that sent it cannot read the answer.
+    """
     went_wrong = say("The form was too old, or another site sent it.")
+    with suppress(KeywordNotFound, HTTPException, SQLAlchemyError):
+        why = joined(went_wrong, say("Nothing was changed: look at it, and send it again."))
+        if page := keyword_pages.again(why):
+            return page, 400
     return _problem(
         400, _UNCHANGED, joined(went_wrong, say("Go back, reload the page, send it again."))
     )

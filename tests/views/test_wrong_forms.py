@@ -164,3 +164,63 @@ def test_what_was_removed_in_another_tab_stays_so(furnished: FlaskClient, engine
     answer = furnished.post("/keywords/1/edit", data=sent)
     assert (answer.status_code, words in answer.text) == (422, True)
     assert keywords.get(engine, 1) == removed
+
+
+FORMS = (
+    (
+        "/add_keyword?find=st",
+        {"expression": 'vote "<b>"', "networks": ["x", "mastodon"], "keep_days": "many"},
+    ),
+    ("/keywords/1/edit", {"expression": "storm OR gale", "month_budget": "500"}),
+    ("/keywords/import", {"lines": "vote\n<b>", "act": "add"}),
+)
+
+
+@pytest.mark.parametrize("token", ["", "x", "theirs"])
+@pytest.mark.parametrize(("address", "typed"), FORMS, ids=[one[0] for one in FORMS])
+def test_a_form_that_is_too_old_comes_back_with_what_was_typed(
+    furnished: FlaskClient, engine: Engine, address: str, typed: dict[str, Any], token: str
+) -> None:
+    def tokens(page: str) -> set[str]:
+        return {one["value"] for one in Tags(page).found if one.get("name") == "csrf_token"}
+
+    before = keywords.list_all(engine)
+    if token == "theirs":
+        (token,) = tokens(furnished.get("/add_keyword").text)
+        furnished.delete_cookie("tweeter")
+    answer = furnished.post(address, data={"csrf_token": token} | typed)
+    assert answer.status_code == 400
+    assert "The form was too old, or another site sent it." in answer.text
+    assert keywords.list_all(engine) == before
+    found = Tags(answer.text).found
+    (focused,) = [one for one in found if "autofocus" in one]
+    assert focused["tag"] == "div"
+    assert "aria-invalid" not in answer.text
+    for name, value in typed.items():
+        fields = [one for one in found if one.get("name") == name]
+        if name == "lines":
+            assert "vote\n&lt;b&gt;</textarea>" in answer.text
+        elif name == "networks":
+            assert [one["value"] for one in fields if "checked" in one] == value
+        elif name != "act":
+            assert [one["value"] for one in fields] == [value]
+
+    (fresh,) = tokens(answer.text)
+    assert furnished.post(address, data={"csrf_token": token} | typed).status_code == 400
+    again = furnished.post(address, data={"csrf_token": fresh} | typed | {"keep_days": "0"})
+    assert (again.status_code, keywords.list_all(engine) == before) in ((303, False), (200, False))
+
+
+def test_a_form_that_cannot_be_drawn_again_says_that_nothing_was_changed(
+    furnished: FlaskClient, engine: Engine
+) -> None:
+    before = keywords.list_all(engine)
+    for address in ("/keywords/99/edit", "/keywords/1/edit?older=no", "/keywords/1/remove"):
+        answer = furnished.post(address, data={"expression": "gale"})
+        assert (answer.status_code, "Nothing was changed" in answer.text) == (400, True), address
+        assert "Go back, reload the page, send it again." in answer.text, address
+    keywords.set_state(engine, 2, "removed")  # it has no form
+    answer = furnished.post("/keywords/2/edit", data={"expression": "gale"})
+    assert (answer.status_code, "The form was too old" in answer.text) == (400, True)
+    before = [row for row in before if row.id != 2]
+    assert keywords.list_all(engine) == before

@@ -274,6 +274,17 @@ def remove_keyword(keyword_id: int) -> Answer:
     return redirect(url_for("pages.add_keyword"), 303)
 
 
+def again(why: str) -> str | None:
+    """The form of the request with what was typed and a fresh token; None: it has none of these."""
+    if request.endpoint == "pages.add_keyword":
+        return render_template("add_keyword.html", form=KeywordForm(), stale=why, **_lists())
+    if request.endpoint == "pages.import_keywords":
+        return render_template("import.html", form=ImportForm(), stale=why)
+    if request.endpoint == "pages.edit_keyword" and request.view_args:
+        return keyword_page(request.view_args["keyword_id"], KeywordForm(), {"stale": why})
+    return None
+
+
 def _back(keyword_id: int) -> Response:
     """To the page that the button stood on: one of two, never an address from outside."""
     if request.args.get("to") == "keyword":
