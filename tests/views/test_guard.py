@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import Engine
 
+from tests.store.posts import post, store, take
 from tweeter import config
 from tweeter.server import Server, bind
 from tweeter.store import keywords
@@ -49,6 +50,15 @@ class Visit:
             {name.lower(): value for name, value in pairs},
             body.decode(),
         )
+
+    async def hear(self, words: str, path: str, *more: str) -> str:
+        """What an answer without end sends up to these words."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", *more, "", ""]
+        writer.write("\r\n".join(lines).encode("latin-1"))
+        found = await asyncio.wait_for(reader.readuntil(words.encode()), 10)
+        writer.close()
+        return found.decode()
 
 
 @asynccontextmanager
@@ -189,10 +199,31 @@ def test_a_live_stream_of_what_there_is_not_says_so(visiting: Visiting, engine: 
     visiting(work)
 
 
-@pytest.mark.parametrize("last", ["\xb2", "9" * 5_000, "-1", "x"])
-def test_a_last_event_that_is_no_number_is_none(visiting: Visiting, last: str) -> None:
+@pytest.mark.parametrize("last", ["\xb2", "9" * 5_000, "-5", "x", str(10**18 - 1)])
+@pytest.mark.parametrize("posts", [0, 3])
+def test_a_last_event_that_was_never_sent_is_no_position(
+    visiting: Visiting, engine: Engine, last: str, posts: int
+) -> None:
+    """What lies between is not known: that is said, as where it is gone."""
+    keywords.add(engine, "storm")
+    if posts:
+        store(engine, take(engine), *(post(number) for number in range(posts)))
+
     async def work(visit: Visit) -> None:
-        assert (await visit("/live/stream", f"Last-Event-ID: {last}"))[0] == 200
+        status, _, body = await visit("/live/stream", f"Last-Event-ID: {last}")
+        assert (status, body) == (200, "event: reload\ndata: {}\n\n")
+        address = "/live/stream?c1=all"
+        body = await visit.hear("event: streams", address, f"Last-Event-ID: {last}")
+        assert f"id: {posts}\nevent: missed\n" in body
+        assert "event: post" not in body
+
+    visiting(work)
+
+
+def test_a_last_event_that_is_empty_is_none(visiting: Visiting) -> None:
+    async def work(visit: Visit) -> None:
+        status, _, body = await visit("/live/stream", "Last-Event-ID:")
+        assert (status, "reload" in body) == (200, False)
 
     visiting(work)
 

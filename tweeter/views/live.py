@@ -53,6 +53,7 @@ HEAD = "\r\n".join(
     ("HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in _HEAD.items()), "")
 ).encode()
 PACKED = b"Content-Encoding: gzip\r\n"
+_NONE_OF_OURS = -1  # a position that was never sent: what follows it cannot be sent again
 _MISSING = (DeckNotFound, KeywordNotFound)
 
 log = logging.getLogger("tweeter.live")
@@ -82,8 +83,10 @@ class LiveHandler(Guarded):
         except TweeterError as error:
             self.say(404 if isinstance(error, _MISSING) else 400, str(error))
             return
-        last = _number(self.request.headers.get("Last-Event-ID", ""))
-        after = self._after if last is None else last
+        after = self._after
+        if last := self.request.headers.get("Last-Event-ID", ""):
+            number = _number(last)
+            after = _NONE_OF_OURS if number is None else number
         await self._broadcast.join(self._wanted.questions)
         self._stream = self.detach()
         ended = asyncio.create_task(self._stopping.wait())
@@ -215,7 +218,7 @@ class LiveHandler(Guarded):
             await self._say(b"event: trouble\ndata: %b\n\n" % data)
 
     async def _tell_missed(self, reader: Reader) -> None:
-        missed = await self._broadcast.missed(reader.position)
+        missed = await self._broadcast.missed(max(reader.position, 0))
         told = missed.until, msgspec.json.encode(missed)
         await self._say(b"id: %d\nevent: missed\ndata: %b\n\n" % told)
         reader.position = missed.until
