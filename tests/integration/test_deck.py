@@ -585,13 +585,22 @@ def test_columns_of_a_hashtag_and_of_a_saved_search_which_is_then_deleted(
 
 
 def test_a_phone_shows_one_column_and_a_browser_without_scripts_all(
-    chromium: Any, tweeter: Running
+    chromium: Any, tweeter: Running, served: Any
 ) -> None:
     deck = f"{tweeter.url}/live?c1=all&c2=keyword:2&c2.title=Floods"
     context = chromium.new_context(viewport={"width": 360, "height": 740}, is_mobile=True)
     page = connected(context, deck)
     page.locator(".tabs a", has_text="Floods").click()
     page.locator(".tabs a[aria-current]", has_text="Floods").wait_for()
+    page.get_by_role("link", name="Everything", exact=True).wait_for()
+    said(served, "storm out of sight", "storm out of sight, again")
+    page.get_by_role("link", name="Everything 2 new", exact=True).wait_for()
+    page.get_by_role("link", name="Floods", exact=True).wait_for()
+    assert page.locator(".tabs .count").first.inner_text() == "2"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.locator(".tabs a", has_text="Everything").click()
+    page.get_by_role("link", name="Everything", exact=True).wait_for()
+    page.goto(f"{tweeter.url}/live?" + "&".join(f"c{n}=all" for n in range(1, 13)))
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()
 

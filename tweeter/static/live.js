@@ -76,9 +76,12 @@ const deck = {
   },
 
   count(column, number) {
-    const place = tabs.children[deck.columns.indexOf(column)]?.querySelector(".count");
+    const tab = tabs.children[deck.columns.indexOf(column)];
+    const place = tab?.querySelector(".count");
     const words = number > 0 ? String(number) : "";
-    if (place && place.textContent !== words) place.textContent = words;
+    if (!place || place.textContent === words) return;
+    place.textContent = words;
+    tab.querySelector(".news").textContent = words && say("{count} new", { count: words });
   },
 
   link(of) {

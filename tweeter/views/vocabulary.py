@@ -119,6 +119,7 @@ OF_SCRIPTS = (
     mark("Held because a post has the focus · %(waits)s waiting"),
     mark("Held because the pointer is on it · %(waits)s waiting"),
     # live.js
+    mark("%(count)s new"),
     mark("the search for it"),
     mark("the keyword's page"),
     mark("Connected"),
