@@ -64,7 +64,7 @@ def create_database() -> None:
     """What `tweeter init` and `database_init.py` do."""
     from tweeter.store import migrate  # with Alembic
 
-    config, engine = set_up(check=False)
+    config, engine = set_up(check=None)
     before, now = migrate.upgrade(engine)
     installation_id(engine, before=configuration.old_installation_id(config))
     if before == now:

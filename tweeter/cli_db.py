@@ -29,7 +29,7 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the tables to this version; the same as `python -m tweeter init`."""
-    _, engine = set_up(check=False)
+    _, engine = set_up(check=None)
     before, now = migrate.upgrade(engine)
     say(f"The database is at revision {now}." if before == now else f"{before or 'none'} -> {now}")
 
@@ -39,7 +39,7 @@ def upgrade() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def downgrade(revision: str, yes: bool) -> None:
     """Bring the tables back to REVISION; what only newer ones hold is deleted."""
-    _, engine = set_up(check=False)
+    _, engine = set_up(check=revisions.refuse_absent)
     _refuse_beside_workers(engine)
     if not yes:
         click.confirm(f"Delete what revision {revision} has no place for?", abort=True, err=True)
@@ -53,7 +53,7 @@ def downgrade(revision: str, yes: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def backup(file: Path) -> None:
     """Copy an SQLite database to FILE, also while tweeter runs."""
-    _, engine = set_up(check=False)
+    _, engine = set_up(check=revisions.refuse_absent)
     migrate.backup(engine, file)
     say(f"Written: {file}")
 
@@ -66,7 +66,7 @@ def drop_index(yes: bool) -> None:
     Search goes on to work, by reading posts one after another. Switched on again, the index is
     made anew. An SQLite file is written anew: that takes as much free space as the posts need.
     """
-    config, engine = set_up(check=False)
+    config, engine = set_up(check=revisions.refuse_absent)
     if config.search_index:
         raise StoreError("The search index is on. Set TWEETER_SEARCH_INDEX=false first.")
     _refuse_beside_workers(engine)
@@ -87,7 +87,7 @@ def run_move(url: str | None, cancel: bool, yes: bool, as_json: bool) -> None:
     Run it again if it was interrupted: it goes on where it was. Writing is held back for seconds
     at the end; then tweeter stops by itself, to be started with the new TWEETER_DATABASE_URL.
     """
-    _, source = set_up(check=False)
+    _, source = set_up(check=revisions.refuse_absent)
     if source.dialect.name != "sqlite":
         raise StoreError("Only an SQLite database can be moved; TWEETER_DATABASE_URL is another.")
     if cancel:

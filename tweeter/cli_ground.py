@@ -8,7 +8,7 @@ database is another's now (errors.MUST_END) · 130 stopped.
 import errno
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NoReturn
@@ -218,13 +218,18 @@ def pointing_at(expression: str) -> Iterator[None]:
         raise
 
 
-def set_up(*, check: bool = True) -> tuple[Config, Engine]:
-    """The settings and this process's engine; check: refuse a database that is not ready."""
+def set_up(*, check: Callable[[Engine], None] | None = revisions.check) -> tuple[Config, Engine]:
+    """The settings and this process's engine.
+
+    check refuses a database that is not ready, before anything is made; None: it is made now.
+    """
     config = configuration.load()
-    configuration.make_data_dir(config)
     engine = make_engine(config.database_url)
-    if check:
-        revisions.check(engine)
+    if check is None or os.path.isdir(config.data_dir):
+        configuration.make_data_dir(config)
+    if check is not None:
+        check(engine)
+        configuration.make_data_dir(config)
     return config, engine
 
 

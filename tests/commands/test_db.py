@@ -6,10 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from sqlalchemy import make_url
 
 from tests.commands.conftest import Person, follow
 from tests.conftest import ROOT
 from tests.store.posts import post, store
+from tweeter.cli import cli
+from tweeter.cli_ground import PROGRAM
 from tweeter.store import held, keywords, move, posts
 from tweeter.store.changes import mover
 
@@ -89,3 +93,51 @@ def test_a_database_is_its_owners_wherever_it_lies(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tweeter", "init"]
     subprocess.run(command, env=environ, cwd=ROOT, umask=0o022, check=True, capture_output=True)
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("keyword", "list"),
+        ("web",),
+        ("db", "downgrade", "0009", "--yes"),
+        ("db", "drop-index", "--yes"),
+        ("db", "backup", "kept.db"),
+        ("db", "move", "--cancel"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("where", ["nothing", "a folder", "an empty file"])
+def test_without_a_database_a_command_says_where_it_looked_and_leaves_nothing_there(
+    words: tuple[str, ...], where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "elsewhere"
+    if where != "nothing":
+        folder.mkdir()
+    if where == "an empty file":
+        (folder / "tweeter.db").touch()
+    before = sorted((str(file), file.stat().st_size) for file in tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TWEETER_DATA_DIR", "elsewhere")
+    monkeypatch.setenv("TWEETER_SEARCH_INDEX", "false")
+    done = CliRunner().invoke(cli, list(words), prog_name=PROGRAM)
+    assert done.exit_code == 2
+    assert f"There is no database at {folder}/tweeter.db yet. Create it: python " in done.stderr
+    assert sorted((str(file), file.stat().st_size) for file in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("which", ["pg_url", "mariadb_url"])
+def test_of_an_empty_database_on_a_server_its_url_is_said_without_a_password(
+    which: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: str = request.getfixturevalue(which)
+    url = make_url(given)
+    monkeypatch.setenv("TWEETER_DATABASE_URL", given)
+    monkeypatch.setenv("TWEETER_DATA_DIR", str(tmp_path / "data"))
+    for words in (("status",), ("db", "downgrade", "0009", "--yes")):
+        done = CliRunner().invoke(cli, list(words), prog_name=PROGRAM)
+        assert done.exit_code == 2
+        assert f"/{url.database} is empty. Create it: python database_init.py" in done.stderr
+        assert not url.password or url.password not in done.stderr
+    assert not (tmp_path / "data").exists()

@@ -14,6 +14,10 @@ from tweeter.store.engine import reading
 
 MOVING = "move_progress"  # the table of an unfinished move into a database (`move`)
 STEPS = Path(__file__).parent / "migrations" / "versions"
+_CREATE = (
+    "Create it: python database_init.py. If you have one, look at TWEETER_DATA_DIR and"
+    " TWEETER_DATABASE_URL, and whether this is tweeter's folder."
+)
 _NOTED = table("alembic_version", column("version_num"))
 
 
@@ -45,14 +49,34 @@ def refuse_newer(at: str) -> None:
         )
 
 
+def refuse_absent(engine: Engine) -> None:
+    """Raise StoreError if there is no database yet, or an empty one; no file is made."""
+    url = engine.url
+    file = Path(url.database or "").absolute()
+    if engine.dialect.name == "sqlite" and "uri" not in url.query and _is_nothing(file):
+        raise StoreError(f"There is no database at {file} yet. {_CREATE}")
+    with reading(engine) as connection:
+        if not inspect(connection).has_table("streams"):
+            where = url.set(query={}).render_as_string()  # an option may be a password
+            name = file if engine.dialect.name == "sqlite" else where
+            raise StoreError(f"The database at {name} is empty. {_CREATE}")
+
+
+def _is_nothing(file: Path) -> bool:
+    try:
+        return file.stat().st_size == 0
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # it cannot be looked at: to open it will say why
+        return False
+
+
 def check(engine: Engine) -> None:
     """Raise StoreError, saying what to do, unless the database is fit for this program."""
+    refuse_absent(engine)
     refuse_unfit_server(engine)
     with reading(engine) as connection:
-        found = inspect(connection)
-        if not found.has_table("streams"):
-            raise StoreError("The database is empty. Create it: python database_init.py")
-        if found.has_table(MOVING):
+        if inspect(connection).has_table(MOVING):
             raise StoreError(
                 "A move into this database is not finished. Run `python -m tweeter db move` again,"
                 " with TWEETER_DATABASE_URL still set to the old one."
