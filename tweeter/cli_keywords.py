@@ -284,8 +284,9 @@ def _of(budget: int) -> str:
 def import_keywords(file: IO[bytes], all_or_none: bool, dry_run: bool, as_json: bool) -> None:
     """Add the keywords of FILE (- for stdin): one a line, or CSV; at most 10,000.
 
-    CSV begins with the line expression,networks. Prints a verdict a line; exit code 6 if some
-    lines were wrong and the others were added, 2 if nothing was added because of them.
+    CSV begins with the line expression,networks; semicolons or tabs may stand for the commas.
+    Prints a verdict a line; exit code 6 if some lines were wrong and the others were added, 2 if
+    nothing was added because of them.
     """
     config, engine = set_up()
     lines = bulk.read(_text(file))

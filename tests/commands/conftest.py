@@ -33,7 +33,7 @@ class Person:
     def json(self, *words: str, given: str | bytes = "") -> list[Any]:
         result = self.run(*words, "--json", given=given)
         assert result.exit_code == 0, result.stderr
-        return [json.loads(line) for line in result.stdout.splitlines()]
+        return [json.loads(line) for line in result.stdout.split("\n")[:-1]]
 
 
 @pytest.fixture

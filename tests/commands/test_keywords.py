@@ -149,15 +149,29 @@ def test_the_columns_of_a_csv_may_be_named_in_quotes_and_in_any_order(person: Pe
             "\ufeffExpression , NETWORKS\nstorm%d,x bluesky\n",
             'networks,expression,note\n"x bluesky",storm%d,"a, b"\n',
             '"expression", "networks"\nstorm%d,x bluesky\n',
+            "expression;networks\r\nstorm%d;x bluesky\r\n",
+            '\ufeff"expression";"networks";"note"\nstorm%d;"x bluesky";"a, b"\n',
+            "Networks; Expression\nx bluesky;storm%d\n",
+            "expression\tnetworks\rstorm%d\tx bluesky\r",
+            "note\tnetworks\texpression\n\tx bluesky\tstorm%d\n",
         )
     ):
         (found,) = person.json("keyword", "import", "-", given=csv % number)
         assert (found["expression"], found["networks"]) == (f"storm{number}", ["x", "bluesky"])
     (alone,) = person.json("keyword", "import", "-", given='"expression"\nflood\n')
     assert alone["expression"] == "flood"
-    for lines in ("expression", '"expression" storm\nsea', "storm, expression\nfog"):
+    (whole,) = person.json("keyword", "import", "-", given="expression\nrain, hail; snow\n")
+    assert whole["expression"] == "rain, hail; snow"
+    for lines in ("expression", '"expression" storm\nsea', "storm, expression\nfog", "ice; hut"):
         found = person.json("keyword", "import", "-", given=lines)
         assert [one["expression"] for one in found] == lines.splitlines()
+
+
+def test_only_the_ends_of_lines_end_a_line(person: Person) -> None:
+    given = "red sky\u2028at night\nblue\x85sea\rgrey\x0bday\r\nfog\n"
+    found = person.json("keyword", "import", "-", given=given)
+    assert [(one["line"], one["verdict"]) for one in found] == [(n, "good") for n in range(1, 5)]
+    assert keywords.get(person.engine, found[0]["id"]).expression == "red sky\u2028at night"
 
 
 def test_an_import_takes_ten_thousand_lines_and_no_more(person: Person) -> None:
@@ -207,6 +221,8 @@ def test_a_line_that_is_too_long_has_its_verdict_and_a_doubtful_one_a_warning(
     table = f"expression,networks\nrain,x\n{'a' * 140_000},x\n"
     first = person.run("keyword", "import", "-", "--dry-run", "--json", given=table)
     assert [json.loads(line)["verdict"] for line in first.stdout.splitlines()] == ["good", "wrong"]
-    (line,) = person.json("keyword", "import", "-", "--dry-run", given="new one,bluesky\n")
-    assert line["verdict"] == "good"
-    assert "begin with the line expression,networks" in line["words"]
+    for mark in ",;\t":
+        given = f"new one{mark}bluesky\n"
+        (line,) = person.json("keyword", "import", "-", "--dry-run", given=given)
+        assert line["verdict"] == "good"
+        assert f"begin with the line expression{mark}networks." in line["words"]

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import islice
 
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
@@ -23,6 +25,9 @@ from tweeter.texts import say
 
 LINES = 10_000
 _HEADER_CHARACTERS = 2_000
+_BETWEEN = ",;\t"  # columns, as spreadsheets of different countries write and copy them
+_NEVER = "\x1f"  # between columns where there is one
+_LAST = re.compile(rf"(?P<between>[{_BETWEEN}])(?P<last>[^{_BETWEEN}]*[^{_BETWEEN}\s])\Z")
 
 
 class BadLines(TweeterError):
@@ -55,14 +60,15 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     """Lines as (number, expression, networks): one expression a line, or CSV with a header.
 
-    CSV has the columns expression and, if wanted, networks (separated by spaces). Lines that
-    begin with # are remarks, unless the # begins a hashtag. Raises TooManyLines and BadLines.
+    CSV has the columns expression and, if wanted, networks (separated by spaces), between commas,
+    semicolons or tabs. Lines that begin with # are remarks, unless the # begins a hashtag. Raises
+    TooManyLines and BadLines.
     """
     text = text.lstrip("\ufeff")
-    if _is_csv(text):
-        found = _csv(text)
+    if between := _delimiter(text):
+        found = _csv(text, between)
     else:
-        found = [(n, typed(line), ()) for n, line in enumerate(text.splitlines(), 1)]
+        found = [(n, typed(line), ()) for n, line in enumerate(_lines(text), 1)]
     found = [(n, line, nets) for n, line, nets in found if line and not line.startswith("# ")]
     if len(found) > LINES:
         raise TooManyLines(
@@ -75,24 +81,34 @@ def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     return found
 
 
-def _is_csv(text: str) -> bool:
-    """Whether the first line names the columns, in quotes or not; "expression" alone is a word."""
-    first, *more = text[:_HEADER_CHARACTERS].splitlines(keepends=True)[:2] or [""]
-    with suppress(csv.Error):
-        names = [_column(name) for name in next(csv.reader([first]), [])]
-        if names[:1] == ["expression"]:
-            return len(names) > 1 or bool(more) or first.endswith(("\n", "\r"))
-        return {"expression", "networks"} <= set(names)
-    return False
+def _lines(text: str) -> io.StringIO:
+    """Its lines, which end with \\n, \\r or both: other breaks are part of a keyword, as in CSV."""
+    return io.StringIO(text, newline="")
+
+
+def _delimiter(text: str) -> str:
+    """What stands between the columns that the first line names, in quotes or not; "" if none are.
+
+    "expression" alone is a word; with lines below it is a column, whose values hold any mark.
+    """
+    first, *more = [*islice(_lines(text[:_HEADER_CHARACTERS]), 2)] or [""]
+    for between in _BETWEEN:
+        with suppress(csv.Error):
+            names = [_column(name) for name in next(csv.reader([first], delimiter=between), [])]
+            if names == ["expression"]:
+                return _NEVER if more or first.endswith(("\n", "\r")) else ""
+            if names[:1] == ["expression"] or {"expression", "networks"} <= set(names):
+                return between
+    return ""
 
 
 def _column(name: object) -> str:
     return str(name).strip(' "').lower()
 
 
-def _csv(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
+def _csv(text: str, between: str) -> list[tuple[int, str, tuple[str, ...]]]:
     csv.field_size_limit(sys.maxsize)  # what is too long is told by its verdict
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.DictReader(_lines(text), strict=True, delimiter=between)
     found: list[tuple[int, str, tuple[str, ...]]] = []
     before = 0
     try:
@@ -107,7 +123,7 @@ def _csv(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
                 "What begins in line %(number)s is no CSV: its quote does not end, or something"
                 " follows it. Write %(right)s.",
                 number=before + 1,
-                right='"two words",x',
+                right=f'"two words"{between}x' if between in _BETWEEN else '"two words"',
             )
         ) from error
     return found
@@ -166,14 +182,14 @@ def _verdicts(
 
 def _doubt(expression: str, networks: tuple[str, ...]) -> str:
     """Whether the end of a good line was meant as its networks, as in CSV without its header."""
-    _, comma, last = expression.rpartition(",")
-    if networks or not comma or not last.split() or not set(last.lower().split()) <= set(FOLLOWED):
+    found = _LAST.search(expression)
+    if networks or found is None or not set(found["last"].lower().split()) <= set(FOLLOWED):
         return ""
     return say(
         "“%(text)s” is part of the keyword here. If networks are meant, begin with the line"
         " %(header)s.",
-        text=f",{last}",
-        header="expression,networks",
+        text=found[0],
+        header=f"expression{found['between']}networks",
     )
 
 
