@@ -30,7 +30,7 @@ from tweeter.store import demo as demo_data
 from tweeter.store import posts, revisions, trouble
 from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
-from tweeter.texts import counted
+from tweeter.texts import counted, of_posts
 
 # Loaded with what they need: the command that is given is one of them, or none.
 LATER = {
@@ -118,7 +118,7 @@ def status(as_json: bool) -> None:
         return
     totals = posts.totals(engine)
     parts = (
-        counted("%(count)s post", "%(count)s posts", totals["posts"]),
+        of_posts(totals["posts"]),
         *([f"{totals['demo']:,} invented (demo)"] if totals["demo"] else []),
         counted("%(count)s keyword", "%(count)s keywords", totals["keywords"]),
         counted("%(count)s worker", "%(count)s workers", found.workers),
@@ -148,7 +148,7 @@ def demo(remove: bool, as_json: bool) -> None:
         if as_json:
             data({"removed_posts": gone.posts, "kept_keywords": list(gone.kept)})
             return
-        say(f"Removed, with {gone.posts} posts.")
+        say(f"Removed, with {of_posts(gone.posts)}.")
         for keyword_id, expression in gone.kept.items():
             say(f"Keyword {keyword_id} ({expression}) stays: it was changed, or found real posts.")
         return

@@ -28,6 +28,7 @@ from tweeter.store.figures import Figure
 from tweeter.store.keywords import KeywordRow, Options
 from tweeter.store.preview import Example, Preview, preview
 from tweeter.store.report import Report, report
+from tweeter.texts import counted, of_posts
 from tweeter.views.show import clock, duration, pace
 
 
@@ -248,7 +249,7 @@ def _report_lines(found: Report) -> list[str]:
         f"networks  {row.networks or 'all'}",
         f"at X      {found.used['day']:,} read today{_of(row.day_budget)},"
         f" {found.used['month']:,} this month{_of(row.month_budget)}",
-        f"kept      {f'{row.keep_days:,} days' if row.keep_days else 'for ever'}",
+        f"kept      {_days(row.keep_days) if row.keep_days else 'for ever'}",
     ]
     if found.rematched is not None:
         lines.append(f"matching  stored posts again: {found.rematched:,} looked at so far")
@@ -263,13 +264,17 @@ def _report_lines(found: Report) -> list[str]:
     for job in found.past:
         lines.append(
             f"{job.kind.replace('_', ' '):<9} {job.stream:<20} {100 * job.share:.0f} %,"
-            f" {job.stored:,} posts found. {job.words}"
+            f" {of_posts(job.stored)} found. {job.words}"
         )
     return lines
 
 
 def _cut(share: float) -> str:
     return Figure(covered=share).percent
+
+
+def _days(number: int) -> str:
+    return counted("%(count)s day", "%(count)s days", number)
 
 
 def _of(budget: int) -> str:
@@ -303,11 +308,13 @@ def import_keywords(file: IO[bytes], all_or_none: bool, dry_run: bool, as_json: 
         good += verdict.verdict == "good"
         added = next(fresh, None) if verdict.verdict == "good" else None
         _print_verdict(verdict, added, as_json)
-    counted = f"{len(verdicts):,} lines: {good:,} good, {wrong:,} wrong"
-    said = "Nothing was changed (dry run)." if dry_run else f"{len(ids):,} keywords added."
+    lines_read = counted("%(count)s line", "%(count)s lines", len(verdicts))
+    added_in_all = counted("%(count)s keyword added.", "%(count)s keywords added.", len(ids))
+    result = f"{lines_read}: {good:,} good, {wrong:,} wrong."
+    result += " Nothing was changed (dry run)." if dry_run else f" {added_in_all}"
     if wrong:
-        fail(f"{counted}. {said}", PARTLY if ids else MEND)
-    say(f"{counted}. {said}")
+        fail(result, PARTLY if ids else MEND)
+    say(result)
 
 
 def _text(file: IO[bytes]) -> str:

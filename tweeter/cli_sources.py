@@ -25,6 +25,7 @@ from tweeter.sources.check import Row, check
 from tweeter.store import gaps, keywords, quarantine, streams
 from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
+from tweeter.texts import of_posts
 from tweeter.views.show import clock
 
 
@@ -48,7 +49,7 @@ def list_sources(as_json: bool) -> None:
         again = f", next try {clock(stream.retry_at)}" if stream.retry_at > now_us() else ""
         since = f"since {clock(stream.since)}{again}"
         print_lines(f"{stream.name:<24} {stream.state:<16} {since}")
-        print_lines(f"{'':<24} {stream.counts['stored']:,} posts stored. {stream.words}")
+        print_lines(f"{'':<24} {of_posts(stream.counts['stored'])} stored. {stream.words}")
 
 
 @source.command(name="check")

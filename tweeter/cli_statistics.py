@@ -16,6 +16,7 @@ from tweeter.statistics.voice import Voice, of_keywords
 from tweeter.store import keywords
 from tweeter.store.cells import US
 from tweeter.store.sums import SERIES
+from tweeter.texts import counted, of_posts
 from tweeter.views.show import clock, duration
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -89,9 +90,10 @@ def print_statistics(
 def _print_voice(voice: Voice) -> None:
     since, until = (clock(moment * US) for moment in voice.span.asked)
     left = f", {voice.left_out} of them left out" if voice.left_out else ""
+    cut = counted("%(count)s bucket", "%(count)s buckets", voice.span.count)
     print_lines(
-        f"{voice.everything:,} posts of all, {since} to {until}, in {voice.span.count} buckets of"
-        f" {duration(voice.span.size)}{left}"
+        f"{of_posts(voice.everything)} of all, {since} to {until},"
+        f" in {cut} of {duration(voice.span.size)}{left}"
     )
     of_each = zip(voice.expressions, voice.totals, voice.shares(), strict=True)
     for expression, posts, over_time in of_each:
@@ -124,7 +126,8 @@ def _print(expression: str, found: Report, called: Mapping[str, str]) -> None:
     for card in found.spikes:
         spike = card.spike
         print_lines(
-            f"Spike: {clock(spike.since * US)}, {spike.total:,} posts, {spike.times:.1f}x the usual"
+            f"Spike: {clock(spike.since * US)}, {of_posts(spike.total)},"
+            f" {spike.times:.1f}x the usual"
         )
     for note in volume.annotations:
         times = clock(note.since) + (f" to {clock(note.until)}" if note.until else "")

@@ -45,6 +45,11 @@ def counted(one: str, many: str, count: int, /, **values: Any) -> Said:
     return Said.of(one, {"count": f"{count:,}"} | values, many, count)
 
 
+def of_posts(number: int) -> Said:
+    """So many posts: "1 post", "12,480 posts"."""
+    return counted("%(count)s post", "%(count)s posts", number)
+
+
 def joined(*parts: str, between: str = " ") -> Said:
     """Sentences behind each other; those that are "" are left out."""
     named = {f"part{number}": part for number, part in enumerate(filter(None, parts))}

@@ -13,7 +13,7 @@ from tweeter.store import past_rates, reads
 from tweeter.store.past import LATE_US
 from tweeter.store.reads import EVERYTHING, Budget
 from tweeter.store.x_past import Window
-from tweeter.texts import joined, say
+from tweeter.texts import counted, joined, say
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +46,10 @@ def _cost(engine: Engine, config: Config, posts: int | None) -> Cost:
     usd = None if posts is None else posts * price
     words = say("How many posts that is cannot be told yet.")
     if posts is not None:
-        words = say(
-            "About %(posts)s posts, %(usd)s USD (prices of %(date)s).",
-            posts=format(posts, ","),
+        words = counted(
+            "About %(count)s post, %(usd)s USD (prices of %(date)s).",
+            "About %(count)s posts, %(usd)s USD (prices of %(date)s).",
+            posts,
             usd=format(usd, ",.2f"),
             date=AS_OF,
         )
@@ -57,9 +58,10 @@ def _cost(engine: Engine, config: Config, posts: int | None) -> Cost:
     else:
         words = joined(
             words,
-            say(
-                "At most %(posts)s posts (%(usd)s USD) now: what the budget leaves.",
-                posts=format(left, ","),
+            counted(
+                "At most %(count)s post (%(usd)s USD) now: what the budget leaves.",
+                "At most %(count)s posts (%(usd)s USD) now: what the budget leaves.",
+                left,
                 usd=format(left * price, ",.2f"),
             ),
         )

@@ -167,6 +167,13 @@ def test_the_columns_of_a_csv_may_be_named_in_quotes_and_in_any_order(person: Pe
         assert [one["expression"] for one in found] == lines.splitlines()
 
 
+def test_one_of_a_thing_is_not_counted_as_several(person: Person) -> None:
+    done = person.run("keyword", "import", "-", given="storm\n")
+    assert done.stderr == "1 line: 1 good, 0 wrong. 1 keyword added.\n"
+    assert person.run("keyword", "edit", "1", "--keep-days", "1").exit_code == 0
+    assert "kept      1 day\n" in person.run("keyword", "show", "1").stdout
+
+
 def test_only_the_ends_of_lines_end_a_line(person: Person) -> None:
     given = "red sky\u2028at night\nblue\x85sea\rgrey\x0bday\r\nfog\n"
     found = person.json("keyword", "import", "-", given=given)

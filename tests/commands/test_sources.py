@@ -47,7 +47,7 @@ def test_a_check_knows_which_rules_at_x_are_ours(
         monkeypatch.setenv("TWEETER_X_API_BASE", served.it.url)
         monkeypatch.setenv("TWEETER_X_BEARER_TOKEN", TOKEN)
         result = person.run("source", "check", "x")
-    assert "1 rules of ours, 2 of other programs." in result.stdout
+    assert "1 rule of ours, 2 of other programs." in result.stdout
 
 
 def test_a_missing_token_and_a_server_that_is_away(

@@ -105,7 +105,7 @@ def test_a_post_deleted_at_x_is_gone_from_pages_api_and_feed_after_the_button(
             assert unknown["last"] == unknown["since"]
             listed = json.loads(person.read(f"/api/v1/keywords/{keyword}/posts"))["posts"]
             assert {p["removed_reason"] for p in listed} == {"", "not found"}
-            wait_for(lambda: "1 were gone" in person.read("/sources/x"), 10, "for its words")
+            wait_for(lambda: "1 was gone" in person.read("/sources/x"), 10, "for its words")
             assert tweeter.sql("SELECT posts FROM reads WHERE keyword_id = 0") == [(6,)]
 
 

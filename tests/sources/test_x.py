@@ -66,7 +66,7 @@ def test_posts_that_match_a_rule_arrive_as_they_were_sent() -> None:
             await until(lambda: len(sink.events) == 2)
         ids = [json.loads(body)["data"]["id"] for body in sink.bodies]
         assert ids == ["1", "3"]
-        assert sink.words == ["Live, with 1 rules at X."]
+        assert sink.words == ["Live, with 1 rule at X."]
 
     run(work())
 

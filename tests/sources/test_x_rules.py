@@ -294,7 +294,7 @@ def test_rules_that_cannot_be_seen_do_not_keep_the_stream_away() -> None:
             await sim.publish([post(1, "storm")])
             await until(lambda: len(sink.events) == 1, 5)
             await until(lambda: not sim.rule_answers, 5)
-            await until(lambda: sink.words[-1] == "Live, with 1 rules at X.", 5)
+            await until(lambda: sink.words[-1] == "Live, with 1 rule at X.", 5)
             again.cancel()
             await asyncio.gather(again, return_exceptions=True)
             sim.rule_answers = [(503, {}, {})]
@@ -313,7 +313,7 @@ def test_a_look_that_fails_is_done_later_and_says_nothing() -> None:
             before = looks(sim)
             sim.rule_answers = [(503, {}, {}), (401, {}, {})]
             await until(lambda: looks(sim) >= before + 3)
-            assert sink.words == ["Live, with 1 rules at X."]
+            assert sink.words == ["Live, with 1 rule at X."]
             sim.rules.clear()
             await until(lambda: values(sim) == ["storm"])
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from babel.messages.pofile import read_po
 from flask import Flask
 from sqlalchemy import Engine, select
 
@@ -47,6 +48,21 @@ WRITTEN = (
 )
 # Addresses, and what stands in quotes: somebody wrote it.
 QUOTED = re.compile(r"""#\w+|https?://\S+|[\w-]+(\.[\w-]+)+(/\S*)?|"[^"]*"|“[^”]*”|'[^' ]*'""")
+# In English the same of one, or never said of one.
+ONE_AS_MANY = {
+    "And %(count)s more.",
+    "and %(num)s more",
+    "%(num)s removed",
+    "%(num)s newest removed",
+    "%(posts)s removed since",
+    "%(num)s of its posts",
+    "(version %(version)s; %(num)s of its versions began in this time)",
+    "<b>%(found)s</b> of the newest %(looked_at)s stored posts (since %(since)s).",
+    "%(percent)s %% of %(count)s posts looked at have the same text as another.",
+    "%(since)s to %(until)s: %(total)s posts, %(most)s in the highest hour, where %(usual)s are"
+    " usual (%(deviations)s deviations).",
+    'These are the newest %(count)s keywords; <a href="%(older)s">the older ones</a>.',
+}
 PLACES = re.compile(r"%\(\w+\)s|%%|<[^>]*>|&\w+;|[A-Za-z]")
 WIDE = ord("Ａ") - ord("A")
 
@@ -329,14 +345,27 @@ def test_no_script_shows_a_text_past_say() -> None:
     assert not {text for text in left if text not in known and not NO_TEXTS.search(text)}
 
 
-def test_the_texts_are_found_for_translators(tmp_path: Path) -> None:
-    found = tmp_path / "words.pot"
+@pytest.fixture(scope="module")
+def for_translators(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that `make words` makes."""
+    found = tmp_path_factory.mktemp("words") / "words.pot"
     made = (ROOT / "Makefile").read_text()
     line = next(line for line in made.splitlines() if "pybabel" in line)
     options = line.partition("pybabel")[2].replace("build/words.pot", str(found)).split()
     run = [sys.executable, "-m", "babel.messages.frontend", *options]
     subprocess.run(run, cwd=ROOT, check=True, timeout=60)
-    texts = found.read_text()
+    return found
+
+
+def test_one_of_a_thing_is_not_said_as_several(for_translators: Path) -> None:
+    with for_translators.open("rb") as file:
+        pairs = [text.id for text in read_po(file) if text.pluralizable]
+    assert len(pairs) > 50
+    assert {one for one, many in pairs if one == many} == ONE_AS_MANY
+
+
+def test_the_texts_are_found_for_translators(for_translators: Path) -> None:
+    texts = for_translators.read_text()
     for text in (
         *("Overview", "Skip to the content", "As the system", "needs attention"),  # `mark`, `_`
         *("The note needs a text.", "The note is kept.", "View on %(place)s"),  # `say`, `flash`

@@ -22,7 +22,7 @@ from tweeter.sources.clock import SKEW_S, skew_s
 from tweeter.sources.mastodon import MastodonSource
 from tweeter.sources.mastodon_rest import open_rest
 from tweeter.sources.x_client import XClient, open_client
-from tweeter.texts import Said, joined, mark, say
+from tweeter.texts import Said, counted, joined, mark, say
 
 REACH_S = 10.0
 FIRST_BYTE_S = 25.0  # X promises a sign of life every 20 s
@@ -250,9 +250,10 @@ class _XCheck:
         mine = sum(str(rule.get("tag", "")) == self._tag for rule in self._rules)
         if not self._rules:
             return _note(say("No rules yet: X is ready, and waits for the first keyword."))
-        return say(
-            "%(ours)s rules of ours, %(others)s of other programs.",
-            ours=mine,
+        return counted(
+            "%(count)s rule of ours, %(others)s of other programs.",
+            "%(count)s rules of ours, %(others)s of other programs.",
+            mine,
             others=len(self._rules) - mine,
         )
 
@@ -347,7 +348,7 @@ async def _bluesky_steps(config: Config, wait_s: float) -> AsyncIterator[Step]:
     async def settings() -> str:
         if not config.bluesky_url:
             raise Failed(say("Bluesky is off: TWEETER_BLUESKY_URL is empty."), "settings")
-        return say("%(number)s endpoints; no account is needed.", number=len(config.bluesky_url))
+        return say("Endpoints: %(number)s. No account is needed.", number=len(config.bluesky_url))
 
     yield say("Settings"), settings
     for url in config.bluesky_url:

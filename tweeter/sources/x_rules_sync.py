@@ -138,9 +138,12 @@ class RuleKeeper:
 
     def words(self) -> str:
         """For the page, while connected."""
-        words = f"Live, with {self.ours + len(self.foreign)} rules at X."
-        if self.foreign:
-            words += f" {len(self.foreign)} of them belong to other programs and are left alone."
+        rules, others = self.ours + len(self.foreign), len(self.foreign)
+        words = f"Live, with {rules} {'rule' if rules == 1 else 'rules'} at X."
+        if others == 1:
+            words += " 1 of them belongs to another program and is left alone."
+        elif others:
+            words += f" {others} of them belong to other programs and are left alone."
         return words + self._fit + self._gone
 
     async def _look(self, client: XClient) -> bool:
@@ -332,4 +335,5 @@ def _of_left_out(wanted: Wanted) -> str:
     named = ", ".join(f"“{keyword.expression[:40]}”" for keyword in wanted.left_out[:NAMED])
     more = len(wanted.left_out) - NAMED
     named += f" and {more:,} more" if more > 0 else ""
-    return f" {fit:,} keywords fit into the plan's rules; not followed at X: {named}."
+    fitting = "1 keyword fits" if fit == 1 else f"{fit:,} keywords fit"
+    return f" {fitting} into the plan's rules; not followed at X: {named}."

@@ -118,12 +118,13 @@ def _csv(text: str, between: str) -> list[tuple[int, str, tuple[str, ...]]]:
             expression = typed(values.get("expression", ""))
             found.append((before, expression, tuple(values.get("networks", "").split())))
     except csv.Error as error:
+        right = '"two words"' + (between + "x" if between in _BETWEEN else "")
         raise BadLines(
             say(
                 "What begins in line %(number)s is no CSV: its quote does not end, or something"
                 " follows it. Write %(right)s.",
                 number=before + 1,
-                right=f'"two words"{between}x' if between in _BETWEEN else '"two words"',
+                right=right,
             )
         ) from error
     return found
@@ -189,7 +190,7 @@ def _doubt(expression: str, networks: tuple[str, ...]) -> str:
         "“%(text)s” is part of the keyword here. If networks are meant, begin with the line"
         " %(header)s.",
         text=found[0],
-        header=f"expression{found['between']}networks",
+        header=found["between"].join(("expression", "networks")),
     )
 
 

@@ -26,7 +26,7 @@ from tweeter.store.engine import chunks, reading
 from tweeter.store.keyword_ledger import Pause
 from tweeter.store.known import Kept
 from tweeter.store.schema import keywords
-from tweeter.texts import counted
+from tweeter.texts import counted, of_posts
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     def words(self, posts: int) -> str:
         """Either "12,480 posts", or "≥ 12,480 posts, 96.2 % covered"."""
         if self.is_whole:
-            return counted("%(count)s post", "%(count)s posts", posts)
+            return of_posts(posts)
         return counted(
             "≥ %(count)s post, %(percent)s %% covered",
             "≥ %(count)s posts, %(percent)s %% covered",

@@ -81,7 +81,7 @@ def strip(bars: Sequence[Bar]) -> Markup:
     for bar in bars:
         words = f"{show.clock(bar.since)}: {told(word(bar.verdict))}"
         if bar.posts:
-            text = ngettext("%(num)s posts", "%(num)s posts", bar.posts)
+            text = ngettext("%(num)s post", "%(num)s posts", bar.posts)
             words += f", {text % {'num': bar.posts}}"
         if bar.words:
             words += f". {told(bar.words)}"

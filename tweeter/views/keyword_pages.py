@@ -317,7 +317,7 @@ def import_keywords() -> Answer:
         nothing = say("Nothing was added: see the lines below.")
         return render_template("import.html", form=form, verdicts=done.verdicts, error=nothing), 422
     added = counted(
-        "%(count)s keywords are followed from now on.",
+        "%(count)s keyword is followed from now on.",
         "%(count)s keywords are followed from now on.",
         len(done.ids),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import flask
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +20,7 @@ from tweeter.store.engine import one_moment
 from tweeter.store.keywords import KeywordRow
 from tweeter.store.overview import Overview, overview
 from tweeter.store.posts import StoredPost
-from tweeter.texts import say
+from tweeter.texts import counted, say
 from tweeter.views import charts, voice_charts, words
 from tweeter.views.forms import ButtonForm
 
@@ -126,7 +127,12 @@ def start_demo() -> Answer:
 def remove_demo() -> Answer:
     """Remove the invented posts, their keywords and their stream without trace."""
     gone = demo.remove(engine())
-    words.flash("The demo is gone, with its %(posts)s posts and its keywords.", posts=gone.posts)
+    its_posts = counted(
+        "The demo is gone, with its %(count)s post and its keywords.",
+        "The demo is gone, with its %(count)s posts and its keywords.",
+        gone.posts,
+    )
+    flask.flash(words.told(its_posts))
     if gone.kept:
         words.flash(
             "These of its keywords stay, for they were changed or found real posts: %(keywords)s.",

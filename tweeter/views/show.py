@@ -5,7 +5,7 @@ from typing import Any
 
 from tweeter import moments
 from tweeter.store.search import Counts
-from tweeter.texts import counted, say
+from tweeter.texts import counted, of_posts, say
 
 
 def exact(moment: int | None) -> str | None:
@@ -106,4 +106,4 @@ def total_of(counts: Counts) -> str:
         return counted(
             "About %(about)s post", "About %(about)s posts", counts.counted, about=f"{about:,}"
         )
-    return counted("%(count)s post", "%(count)s posts", counts.counted)
+    return of_posts(counts.counted)
