@@ -35,10 +35,14 @@ def test_an_axis_of_months_and_years_says_which(since: str, until: str, words: l
 
 def test_how_often_posts_come_is_said_in_a_unit_that_leaves_a_number() -> None:
     years = 20 * 365.25 * 24
-    assert pace(0) == "0.0 an hour"
-    assert pace(12) == "12.0 an hour"
-    assert pace(12_000) == "12,000.0 an hour"
-    assert pace(0.5) == "12.0 a day"
+    assert pace(0) == "0 an hour"
+    assert pace(1.5) == "1.5 an hour"
+    assert pace(2) == "2 an hour"
+    assert pace(9.96) == "10 an hour"
+    assert pace(12.4) == "12 an hour"
+    assert pace(5_070) == "5,070 an hour"
+    assert pace(0.5) == "12 a day"
+    assert pace(0.1) == "2.4 a day"
     assert pace(154 / years) == "8 a year"
 
 

@@ -81,12 +81,17 @@ def duration(seconds: float) -> str:
 
 
 def pace(an_hour: float) -> str:
-    """How often posts come, in a unit that makes a number of it: "12.0 an hour", "8 a year"."""
+    """How often posts come, in a unit that makes a number of it: "12 an hour", "8 a year"."""
     if an_hour >= 1 or not an_hour:
-        return say("%(posts)s an hour", posts=f"{an_hour:,.1f}")
+        return say("%(posts)s an hour", posts=_about(an_hour))
     if an_hour * 24 >= 1:
-        return say("%(posts)s a day", posts=f"{an_hour * 24:.1f}")
+        return say("%(posts)s a day", posts=_about(an_hour * 24))
     return say("%(posts)s a year", posts=f"{an_hour * 24 * 365.25:.0f}")
+
+
+def _about(value: float) -> str:
+    """With a decimal where that says something: "0", "1.5", "5,070"."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}".removesuffix(".0")
 
 
 def total_of(counts: Counts) -> str:
