@@ -26,6 +26,7 @@ from tweeter.harmless import lines, one_line
 from tweeter.records import now_us
 from tweeter.store import revisions, trouble
 from tweeter.store.engine import make_engine
+from tweeter.store.keyword_errors import KeywordNotFound
 from tweeter.texts import plain
 from tweeter.views.show import readable
 
@@ -158,6 +159,8 @@ def _told(context: click.Context) -> Iterator[None]:
     except (TweeterError, SQLAlchemyError) as error:
         problem = problems.of(error)
         words = trouble.words_of_end(error) if isinstance(error, SQLAlchemyError) else str(error)
+        if isinstance(error, KeywordNotFound):
+            words += f" List them: {PROGRAM} keyword list"
         _say_problem(context, problem, words)
         sys.exit(MUST_END if isinstance(error, MustEnd) else _code(problem))
     except click.UsageError as error:

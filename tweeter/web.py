@@ -152,7 +152,9 @@ def _problem(status: int, title: str, detail: str) -> tuple[str, int]:
 
 
 def _not_found(error: KeywordNotFound) -> tuple[str, int]:
-    return _problem(404, say("There is no such keyword"), error.args[0])
+    title = say("There is no such keyword")
+    detail = error.args[0]
+    return render_template("problem.html", title=title, detail=detail, of_keyword=True), 404
 
 
 def _no_deck(error: DeckNotFound) -> tuple[str, int]:

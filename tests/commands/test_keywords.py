@@ -174,6 +174,14 @@ def test_one_of_a_thing_is_not_counted_as_several(person: Person) -> None:
     assert "kept      1 day\n" in person.run("keyword", "show", "1").stdout
 
 
+def test_a_keyword_that_there_is_not_comes_with_the_command_that_lists_them(
+    person: Person,
+) -> None:
+    done = person.run("keyword", "show", "9999")
+    words = "There is no keyword 9999. List them: python -m tweeter keyword list\n"
+    assert (done.exit_code, done.stderr) == (7, words)
+
+
 def test_only_the_ends_of_lines_end_a_line(person: Person) -> None:
     given = "red sky\u2028at night\nblue\x85sea\rgrey\x0bday\r\nfog\n"
     found = person.json("keyword", "import", "-", given=given)

@@ -121,3 +121,14 @@ def test_other_addresses_lead_to_the_list(client: FlaskClient) -> None:
     found = client.get("/keywords?find=storm&_anchor=x&_external=1&endpoint=/")
     assert found.status_code == 302
     assert found.headers["Location"] == "/add_keyword?find=storm#list"
+
+
+@pytest.mark.parametrize("address", ["/keywords/9999", "/?with=9999&with=9998"])
+def test_the_page_of_a_keyword_that_there_is_not_leads_to_the_list(
+    client: FlaskClient, address: str
+) -> None:
+    answer = client.get(address)
+    page = answer.get_data(as_text=True)
+    assert (answer.status_code, "There is no keyword 9999.</p>" in page) == (404, True)
+    assert '<a class="button" href="/add_keyword">All keywords</a>' in page
+    assert "python -m" not in page

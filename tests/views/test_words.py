@@ -44,7 +44,7 @@ NAMES = {
 }
 WRITTEN = (
     *("hour, day, week, month, year", "post, reply, repost, quote", "x, bluesky, mastodon, demo"),
-    *(START_A_WORKER, "python -m tweeter keyword list", "docs/operations.md", "/healthz"),
+    *(START_A_WORKER, "docs/operations.md", "/healthz"),
 )
 # Addresses, and what stands in quotes: somebody wrote it.
 QUOTED = re.compile(r"""#\w+|https?://\S+|[\w-]+(\.[\w-]+)+(/\S*)?|"[^"]*"|“[^”]*”|'[^' ]*'""")

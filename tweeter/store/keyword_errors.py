@@ -8,12 +8,7 @@ class KeywordNotFound(TweeterError):
     """No keyword has this id."""
 
     def __init__(self, keyword_id: int) -> None:
-        super().__init__(
-            say(
-                "There is no keyword %(number)s. List them: python -m tweeter keyword list",
-                number=keyword_id,
-            )
-        )
+        super().__init__(say("There is no keyword %(number)s.", number=keyword_id))
 
 
 class KeywordExists(TweeterError):
