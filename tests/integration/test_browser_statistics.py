@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.integration.browsers import HOSTILE, shot, shots, watched
-from tests.integration.running import Running
+from tests.integration.running import Running, wait_for
 from tests.simulators.jetstream import now_us, post_event
 from tweeter import moments
 
@@ -83,7 +83,8 @@ def tweeter(tmp_path_factory: pytest.TempPathFactory, recorded: Recorded) -> Ite
         # As if it had been followed all the time, but for two hours.
         begun, gap = recorded.events[0]["time_us"] - 5 * HOUR_US, recorded.spike - 9 * HOUR_US
         running.sql("UPDATE keywords SET created_at = ?", begun)
-        (stream,) = running.sql("SELECT id FROM streams WHERE name = 'bluesky'")
+        ask = "SELECT id FROM streams WHERE name = 'bluesky'"  # it is there from the first tick on
+        (stream,) = wait_for(lambda: running.sql(ask))
         running.sql(
             "UPDATE streams SET covered_until = ?, created_at = ? WHERE id = ?",
             now_us(),
