@@ -52,6 +52,20 @@ async def following(
         await asyncio.gather(task, return_exceptions=True)
 
 
+@asynccontextmanager
+async def follow_of_x(engine: Engine, folder: Path, sim: XSimulator) -> AsyncIterator[Follow]:
+    """X as a slot follows it; whoever asks lets it run."""
+    streams.ensure(engine, "x", "x", {})
+    ((stream, lease),) = streams.claim(engine, "nobody", networks=["x"])
+    inbox = JournalInbox(Journal(folder, shape="x", limit_bytes=1 << 20), 0)
+    source = XSource(sim.token, sim.url, "abcd1234")
+    pipeline = Pipeline(engine, lease, KeywordBook(engine))
+    with ThreadPoolExecutor(1) as executor:
+        writing = Writing(executor, 100, 0.05)
+        yield Follow(stream, lease, source, inbox, pipeline, writing=writing)
+    inbox.journal.close()
+
+
 class _SlowDisk(Journal):
     """Takes its time over each write, as a disk does that others use."""
 
@@ -329,14 +343,7 @@ def test_a_change_that_leaves_x_its_rule_is_answered(engine: Engine, tmp_path: P
     async def story() -> None:
         async with XSimulator() as sim:
             storm = keywords.add(engine, "storm").id
-            streams.ensure(engine, "x", "x", {})
-            ((stream, lease),) = streams.claim(engine, "nobody", networks=["x"])
-            inbox = JournalInbox(Journal(tmp_path, shape="x", limit_bytes=1 << 20), 0)
-            source = XSource(sim.token, sim.url, "abcd1234")
-            pipeline = Pipeline(engine, lease, KeywordBook(engine))
-            with ThreadPoolExecutor(1) as executor:
-                writing = Writing(executor, 100, 0.05)
-                follow = Follow(stream, lease, source, inbox, pipeline, writing=writing)
+            async with follow_of_x(engine, tmp_path, sim) as follow:
 
                 async def is_answered() -> None:
                     assert _at_x(engine, storm) == ["pending"]
@@ -355,7 +362,6 @@ def test_a_change_that_leaves_x_its_rule_is_answered(engine: Engine, tmp_path: P
                 await is_answered()
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-            inbox.journal.close()
             assert [rule["value"] for rule in sim.rules.values()] == ["storm"]
 
     asyncio.run(story())
@@ -365,22 +371,13 @@ def test_a_stream_that_waits_for_a_keyword_is_no_warning(
     sqlite_engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story() -> None:
-        async with XSimulator() as sim:
-            streams.ensure(sqlite_engine, "x", "x", {})
-            ((stream, lease),) = streams.claim(sqlite_engine, "nobody", networks=["x"])
-            inbox = JournalInbox(Journal(tmp_path, shape="x", limit_bytes=1 << 20), 0)
-            source = XSource(sim.token, sim.url, "abcd1234")
-            pipeline = Pipeline(sqlite_engine, lease, KeywordBook(sqlite_engine))
-            with ThreadPoolExecutor(1) as executor:
-                writing = Writing(executor, 100, 0.05)
-                follow = Follow(stream, lease, source, inbox, pipeline, writing=writing)
-                task = asyncio.create_task(follow.run())
-                async with asyncio.timeout(20):
-                    while "kind=waiting" not in caplog.text:
-                        await asyncio.sleep(0.05)
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-            inbox.journal.close()
+        async with XSimulator() as sim, follow_of_x(sqlite_engine, tmp_path, sim) as follow:
+            task = asyncio.create_task(follow.run())
+            async with asyncio.timeout(20):
+                while "kind=waiting" not in caplog.text:
+                    await asyncio.sleep(0.05)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     with caplog.at_level(logging.INFO, "tweeter.follow"):
         asyncio.run(story())

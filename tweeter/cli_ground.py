@@ -228,10 +228,12 @@ def set_up(*, check: Callable[[Engine], None] | None = revisions.check) -> tuple
     """
     config = configuration.load()
     engine = make_engine(config.database_url)
-    if check is None or os.path.isdir(config.data_dir):
+    is_first = check is None or config.data_dir.is_dir()
+    if is_first:
         configuration.make_data_dir(config)
     if check is not None:
         check(engine)
+    if not is_first:
         configuration.make_data_dir(config)
     return config, engine
 

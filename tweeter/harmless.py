@@ -69,6 +69,11 @@ def typed(text: str) -> str:
     return _DIRECTION.sub("", text).strip()
 
 
+def name(text: str) -> str:
+    """What a person calls a thing: one line, with single spaces."""
+    return harmless(mend(" ".join(text.split())))
+
+
 PICTURE_CHARACTERS = 2_000
 # A name with a dot that ends in letters is no number of a machine nearby. Only what stands in
 # every address as it is; ASCII says that "ſ" is no "s".

@@ -147,14 +147,12 @@ def _for_programs() -> bool:
     return f"{request.path}/".startswith(f"{api.PREFIX}/")
 
 
-def _problem(status: int, title: str, detail: str) -> tuple[str, int]:
-    return render_template("problem.html", title=title, detail=detail), status
+def _problem(status: int, title: str, detail: str, **more: bool) -> tuple[str, int]:
+    return render_template("problem.html", title=title, detail=detail, **more), status
 
 
 def _not_found(error: KeywordNotFound) -> tuple[str, int]:
-    title = say("There is no such keyword")
-    detail = error.args[0]
-    return render_template("problem.html", title=title, detail=detail, of_keyword=True), 404
+    return _problem(404, say("There is no such keyword"), error.args[0], of_keyword=True)
 
 
 def _no_deck(error: DeckNotFound) -> tuple[str, int]:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.events import Plan, Stream
-from tests.decode.test_glance import EVERYWHERE, NOW, SAMPLES, Anything, places
+from tests.decode.spoiling import Anything, sent, spoil
+from tests.decode.test_glance import EVERYWHERE, NOW, SAMPLES
 from tests.simulators.jetstream import post_event
 from tweeter.decode import DECODERS, bluesky, bluesky_line
 from tweeter.records import Post, RawEvent
@@ -128,20 +129,8 @@ def test_whatever_is_wrong_in_an_event_both_ways_say_the_same(
     event = whole()
     if embed is not None:
         event["commit"]["record"]["embed"] = deepcopy(EMBEDS[embed])
-    for path in data.draw(st.lists(st.sampled_from([p for p in places(event) if p]), max_size=3)):
-        owner: Any = event
-        with suppress(LookupError, TypeError):  # an earlier change took it away
-            for name in path[:-1]:
-                owner = owner[name]
-            if data.draw(st.booleans()):
-                owner[path[-1]] = data.draw(Odd | Anything)
-            else:
-                del owner[path[-1]]
-    body = json.dumps(event).encode()
-    cut = data.draw(st.integers(0, len(body)) | st.none())
-    if cut is not None:
-        body = body[:cut] + data.draw(st.binary(max_size=2)) + body[cut + 1 :]
-    agree(body)
+    spoil(data, event, Odd | Anything)
+    agree(sent(data, event))
 
 
 def test_however_much_of_a_text_is_marked_nothing_is_cut() -> None:

@@ -3,7 +3,6 @@
 import gzip
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.decode.spoiling import sent, spoil
 from tests.simulators.jetstream import post_event
 from tests.simulators.x import post
 from tweeter.decode import DECODERS
@@ -146,35 +146,13 @@ def test_a_glance_sees_every_part_of_a_post(shape: str, event: dict[str, Any]) -
     shown(other.encode(), "any")
 
 
-Scalar = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats()
-Anything = st.recursive(Scalar, lambda s: st.lists(s, max_size=2) | st.dictionaries(st.text(), s))
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every way into a JSON value."""
-    yield path
-    inner: Any = value.items() if isinstance(value, dict) else ()
-    for name, child in enumerate(value) if isinstance(value, list) else inner:
-        yield from places(child, (*path, name))
-
-
 @given(st.data(), st.sampled_from(["bluesky", "x"]), st.booleans())
 def test_whatever_is_wrong_in_an_event_a_glance_says_no_other_thing(
     data: st.DataObject, shape: str, in_a_file: bool
 ) -> None:
     event = of_bluesky() if shape == "bluesky" else of_x()
-    where = [path for path in places(event) if path]
-    for path in data.draw(st.lists(st.sampled_from(where), max_size=3)):
-        owner: Any = event
-        with suppress(LookupError, TypeError):  # an earlier change took it away
-            for name in path[:-1]:
-                owner = owner[name]
-            owner[path[-1]] = data.draw(Anything)
-    body = json.dumps(event).encode()
-    cut = data.draw(st.integers(0, len(body)) | st.none())
-    if cut is not None:
-        body = body[:cut] + data.draw(st.binary(max_size=2)) + body[cut + 1 :]
-    shown(body, "any" if in_a_file else shape)
+    spoil(data, event)
+    shown(sent(data, event), "any" if in_a_file else shape)
 
 
 LIKE: dict[str, Any] = {
@@ -205,12 +183,7 @@ def test_a_like_is_passed_over_without_being_decoded() -> None:
 @given(st.data())
 def test_whatever_is_wrong_in_a_like_it_is_nothing_else(data: st.DataObject) -> None:
     event = deepcopy(LIKE)
-    for path in data.draw(st.lists(st.sampled_from([p for p in places(LIKE) if p]), max_size=2)):
-        owner: Any = event
-        with suppress(LookupError, TypeError):
-            for name in path[:-1]:
-                owner = owner[name]
-            owner[path[-1]] = data.draw(Anything)
+    spoil(data, event, most=2)
     shown(json.dumps(event).encode(), "bluesky")
 
 

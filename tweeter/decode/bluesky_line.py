@@ -20,8 +20,8 @@ from tweeter.decode.build import (
     parts,
     stable_key,
 )
+from tweeter.decode.values import has_nul, typed
 from tweeter.decode.values import media as medium
-from tweeter.decode.values import typed
 from tweeter.moments import DAY_US, LAST_US
 from tweeter.records import Event, Kind, Link, Media, Post, RawEvent
 
@@ -145,7 +145,7 @@ def decode(raw: RawEvent) -> list[Event]:
 def post(raw: RawEvent) -> Post | None:
     """The new post that an event is; None: leave it to the decoder."""
     body = raw.body
-    if len(body) > BODY_BYTES or (b"\\" in body and b"\\u0000" in body):
+    if len(body) > BODY_BYTES or has_nul(body):
         return None  # to be cut, maybe, or mended
     event = typed(_event, body)
     if event is None or event.kind != "commit" or not _is_usual(event.commit):

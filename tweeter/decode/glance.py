@@ -16,7 +16,7 @@ import msgspec
 from tweeter.decode import bluesky as its
 from tweeter.decode import x_line
 from tweeter.decode.build import TEXT_CHARACTERS
-from tweeter.decode.values import typed
+from tweeter.decode.values import has_nul, typed
 from tweeter.moments import LAST_US
 from tweeter.records import Post, RawEvent
 
@@ -171,7 +171,7 @@ def _bounded(glance: Glance, body: bytes) -> Glance | None:
     """None for what the decoder would mend, cut or refuse."""
     if len(body) > TEXT_CHARACTERS and sum(map(len, glance.texts)) > TEXT_CHARACTERS:
         return None
-    return None if b"\\u0000" in body else glance
+    return None if has_nul(body) else glance
 
 
 def x(body: bytes) -> Glance | None:

@@ -88,6 +88,13 @@ def typed(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
         return None
 
 
+def has_nul(body: bytes) -> bool:
+    """Whether JSON holds the character NUL, which is mended. A look for one byte takes a tenth of
+    one for six.
+    """
+    return b"\\" in body and b"\\u0000" in body
+
+
 def load_object(body: bytes) -> Object:
     """A JSON object; raises DecodeError."""
     value = load(body)

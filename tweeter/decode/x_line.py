@@ -21,8 +21,8 @@ from tweeter.decode.build import (
     TEXT_CHARACTERS,
 )
 from tweeter.decode.html import unescaped
+from tweeter.decode.values import has_nul, typed
 from tweeter.decode.values import media as medium
-from tweeter.decode.values import typed
 from tweeter.decode.x import KINDS, NETWORK
 from tweeter.decode.x_v1 import PICTURES
 from tweeter.harmless import picture_host
@@ -136,7 +136,7 @@ class Said(msgspec.Struct, frozen=True, gc=False):
 
 def read(body: bytes) -> Said | None:
     """A new post; None: decode the line."""
-    if len(body) > TEXT_CHARACTERS or (b"\\" in body and b"\\u0000" in body):
+    if len(body) > TEXT_CHARACTERS or has_nul(body):
         return None  # to be cut, maybe, or mended
     line = typed(_line, body)
     if line is None:

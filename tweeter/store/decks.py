@@ -6,9 +6,9 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
+from tweeter import harmless
 from tweeter.columns import COLUMNS, BadColumn, Column
 from tweeter.errors import TweeterError
-from tweeter.harmless import harmless, mend
 from tweeter.store.engine import insert_new, read_clock, reading, repeated, writing
 from tweeter.store.schema import decks
 from tweeter.texts import say
@@ -66,7 +66,7 @@ def _get(connection: Connection, deck_id: int, *, lock: bool = False) -> Deck:
 
 
 def _checked(name: str) -> str:
-    name = harmless(mend(" ".join(name.split())))
+    name = harmless.name(name)
     if not 0 < len(name) <= NAME_CHARACTERS:
         raise BadColumn(
             "name", say("A name has from 1 to %(most)s characters.", most=NAME_CHARACTERS)

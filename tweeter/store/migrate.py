@@ -17,7 +17,14 @@ from sqlalchemy.exc import DBAPIError
 from tweeter.errors import StoreError
 from tweeter.store import bulk, changes
 from tweeter.store.engine import insert_new, reading, repeated, was_taken_back, writing
-from tweeter.store.revisions import known, newest, refuse_newer, refuse_unfit_server, version
+from tweeter.store.revisions import (
+    known,
+    newest,
+    refuse_absent,
+    refuse_newer,
+    refuse_unfit_server,
+    version,
+)
 from tweeter.store.schema import positions
 from tweeter.store.search_texts import RENEWED
 
@@ -107,11 +114,7 @@ def backup(engine: Engine, path: Path) -> None:
         raise StoreError(f"tweeter backs up SQLite only. Here use: {tool}")
     if not path.name:
         raise StoreError("The backup needs the name of a file.")
-    if not version(engine):
-        raise StoreError(
-            f"There is no database at {engine.url.database}: nothing was copied. Look at"
-            " TWEETER_DATA_DIR, and whether this is tweeter's folder."
-        )
+    refuse_absent(engine)
     part = path.with_name(f"{path.name}.part")
     for written in (path, part):
         if _is_of_database(engine, written):

@@ -62,7 +62,7 @@ def _accounts(engine: Engine, expressions: Iterable[str]) -> tuple[tuple[str, st
 
 
 def is_fixed(column: Column) -> bool:
-    """Whether what a column shows can never become another: the store is not asked about it."""
+    """Whether what a column shows can never become another: the store is asked about it once."""
     words = f"{column.q} {column.without}"
     return column.search_id is None and not followed.may_name(words)
 

@@ -8,9 +8,9 @@ import msgspec
 from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
+from tweeter import harmless
 from tweeter.errors import TweeterError
 from tweeter.filters import Filter
-from tweeter.harmless import harmless, mend
 from tweeter.store.engine import insert_new, read_clock, reading, repeated, writing
 from tweeter.store.schema import positions, searches
 from tweeter.texts import say
@@ -145,7 +145,7 @@ def _remember(connection: Connection, search_id: int) -> None:
 
 
 def _checked(name: str) -> str:
-    name = harmless(mend(" ".join(name.split())))
+    name = harmless.name(name)
     if not name:
         raise BadSearch(say("The search needs a name."))
     if len(name) > NAME_CHARACTERS:
