@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,8 +19,9 @@ import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from tornado.httpserver import HTTPServer
+from tornado.httputil import ParseBodyConfig, ParseUrlEncodedConfig, set_parse_body_config
 from tornado.iostream import StreamClosedError
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, stream_request_body
 from tornado.wsgi import WSGIContainer
 
 from tweeter import hints, memory, problems
@@ -37,15 +39,21 @@ log = logging.getLogger("tweeter.server")
 PAGE_THREADS = 8
 HEALTH = "/healthz"
 HEALTH_S = 5.0  # for its answer
-UPLOAD_BYTES = 17 * 1024 * 1024  # a little more than web.IMPORT_BYTES
+UPLOAD_BYTES = 17 * 1024 * 1024  # a little more than web.IMPORT_BYTES: no page takes more
+QUERY_FIELDS = 1 << 16  # more than fit in the first lines of a request, which Tornado bounds
 STOP_S = 5.0
 WATCH_S = 3.0  # between looks whether the database is still the one we know
 STALLED_S = 30.0  # for a client to take a chunk of a page
 _OF_STATUS = {400: "bad_request", 403: "not_served", 405: "method_not_allowed"}
 
 
+@stream_request_body
 class PageHandler(Guarded):
-    """Hands a request to Flask in a thread, and its answer on, chunk by chunk."""
+    """Hands a request to Flask in a thread, and its answer on, chunk by chunk.
+
+    A body larger than Flask takes is read and forgotten: Flask is told how large it was and says
+    so. Tornado would answer 400 without a word, in the middle of it.
+    """
 
     SUPPORTED_METHODS = ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
 
@@ -53,6 +61,9 @@ class PageHandler(Guarded):
         self._container = container
         self._pool = pool
         self._gone = False
+        self._body = bytearray()
+        self._body_bytes = 0
+        self._refused = ""
 
     def check_xsrf_cookie(self) -> None:
         """Flask-WTF does this."""
@@ -62,11 +73,18 @@ class PageHandler(Guarded):
 
     def on_connection_close(self) -> None:
         self._gone = True
+        super().on_connection_close()
 
     def prepare(self) -> None:
-        words = refusal(self.request, self.settings["port"])
-        if words:
-            self.say(403, words)
+        self._refused = refusal(self.request, self.settings["port"])
+        self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr]
+
+    def data_received(self, chunk: bytes) -> None:
+        self._body_bytes += len(chunk)
+        if self._refused or self._body_bytes > UPLOAD_BYTES:
+            self._body.clear()
+        else:
+            self._body += chunk
 
     def say(self, status: int, words: str) -> None:
         """Answer with a sentence; to programs with a problem."""
@@ -79,10 +97,14 @@ class PageHandler(Guarded):
         self.finish(msgspec.json.encode(problems.of_request(code, words).document()))
 
     async def _answer(self, *_: str) -> None:
+        if self._refused:
+            self.say(403, self._refused)
+            return
         loop = asyncio.get_running_loop()
+        self.request.body = bytes(self._body)
         environ = self._container.environ(self.request)
         if environ.pop("HTTP_TRANSFER_ENCODING", ""):  # it came in chunks, which are joined now
-            environ["CONTENT_LENGTH"] = str(len(self.request.body))
+            environ["CONTENT_LENGTH"] = str(self._body_bytes)
         with suppress(StreamClosedError):  # the client has gone, or has all it was promised
             await loop.run_in_executor(self._pool, self._run, environ, loop)
             if not self._finished:
@@ -184,6 +206,8 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         port = listening.getsockname()[1]
+        of_query = ParseUrlEncodedConfig(max_arguments=QUERY_FIELDS)
+        set_parse_body_config(ParseBodyConfig(urlencoded=of_query))
         server = HTTPServer(self._application(port), max_buffer_size=UPLOAD_BYTES)
         server.add_socket(listening)
         log.info("web_listening url=http://%s:%d", self._config.host, port)

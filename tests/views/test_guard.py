@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from tests.store.posts import post, store, take
 from tweeter import config
-from tweeter.server import Server, bind
+from tweeter.server import UPLOAD_BYTES, Server, bind
 from tweeter.store import keywords
 from tweeter.views.guard import HEADERS
 
@@ -251,17 +251,46 @@ def test_what_the_server_itself_refuses_is_a_problem_too(visiting: Visiting) -> 
                 assert (status, found["status"], found["code"]) == (405, 405, "method_not_allowed")
                 assert method in found["detail"]
                 assert "PATCH" in headers["allow"]
-            status, headers, body = await visit(path, no_boundary)
-            assert (status, json.loads(body)["code"]) == (400, "bad_request")
-            assert "boundary" in json.loads(body)["detail"]
+        found = await visit("/api/v1/keywords", no_boundary, "Content-Length: 0", method="POST")
+        assert (found[0], json.loads(found[2])["code"]) == (415, "body_not_json")
         for path, method, more, status in (
             ("/search", "BREW", (), 405),
             ("/live/stream", "POST", (), 405),
-            ("/search", "GET", (no_boundary,), 400),
+            ("/live/stream", "GET", (no_boundary,), 400),
         ):
             found, headers, body = await visit(path, *more, method=method)
             assert (found, headers["content-type"]) == (status, "text/plain; charset=utf-8")
             assert "<html" not in body
+
+    visiting(work)
+
+
+def test_what_is_larger_than_any_body_or_form_is_said_as_any_error(visiting: Visiting) -> None:
+    of_form = "Content-Type: application/x-www-form-urlencoded"
+    fields = "&".join(f"f{n}=1" for n in range(4_000))
+    long = "a" * (UPLOAD_BYTES + 1)
+
+    async def work(visit: Visit) -> None:
+        for body, length in (
+            (long, f"Content-Length: {len(long)}"),
+            (f"{len(long):x}\r\n{long}\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+        ):
+            for path in ("/api/v1/keywords", "/api/v1/keywords/import"):
+                more = ("Content-Type: application/json", length)
+                status, headers, said = await visit(path, *more, method="POST", sent=body)
+                assert headers["content-type"] == "application/problem+json"
+                assert (status, json.loads(said)["code"]) == (413, "too_large")
+            for path in ("/add_keyword", "/keywords/import"):
+                status, headers, said = await visit(path, of_form, length, method="POST", sent=body)
+                assert (status, headers["content-type"]) == (413, "text/html; charset=utf-8")
+                assert "<html" in said
+        more = (of_form, f"Content-Length: {len(fields)}")
+        status, headers, said = await visit("/add_keyword", *more, method="POST", sent=fields)
+        assert (status, headers["content-type"]) == (400, "text/html; charset=utf-8")
+        status, _, said = await visit("/api/v1/keywords", *more, method="POST", sent=fields)
+        assert (status, json.loads(said)["code"]) == (415, "body_not_json")
+        status, headers, _ = await visit(f"/search?{fields}")
+        assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
 
     visiting(work)
 
