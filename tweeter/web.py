@@ -3,7 +3,7 @@
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, make_response, render_template, request
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import Engine
@@ -14,7 +14,7 @@ from werkzeug.routing import IntegerConverter, Map
 from tweeter import __version__, cards, moments
 from tweeter.columns import BadColumn
 from tweeter.config import Config, secret_key
-from tweeter.errors import Held, MustEnd, StoreError
+from tweeter.errors import Held, MustEnd, StoreError, TweeterError
 from tweeter.harmless import harmless
 from tweeter.store import trouble
 from tweeter.store.decks import DeckNotFound
@@ -163,16 +163,19 @@ def _bad_column(error: BadColumn) -> tuple[str, int]:
     return _problem(400, say("The address has a column that is none"), error.args[0])
 
 
-def _stale_form(_: CSRFError) -> tuple[str, int]:
+def _stale_form(_: CSRFError) -> tuple[str, int] | Response:
     """Nothing was done. What was typed comes back, with a token of now, for a person to send.
 
     A page of another site that sent it cannot read the answer.
     """
     went_wrong = say("The form was too old, or another site sent it.")
-    with suppress(KeywordNotFound, HTTPException, SQLAlchemyError):
-        why = joined(went_wrong, say("Nothing was changed: look at it, and send it again."))
-        if page := keyword_pages.again(why):
-            return page, 400
+    why = joined(went_wrong, say("Nothing was changed: look at it, and send it again."))
+    with suppress(TweeterError, HTTPException, SQLAlchemyError):
+        for of_forms in (keyword_pages, annotation_pages, search_pages, deck_pages):
+            if page := of_forms.again(why):
+                answer = make_response(page)
+                answer.status_code = 400
+                return answer
     return _problem(
         400, _UNCHANGED, joined(went_wrong, say("Go back, reload the page, send it again."))
     )

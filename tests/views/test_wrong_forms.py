@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 
 from tweeter.columns import Column
 from tweeter.filters import Filter
-from tweeter.store import decks, keywords, searches
+from tweeter.records import now_us
+from tweeter.store import annotations, decks, keywords, searches
 
 Attributes = dict[str, str]
 
@@ -211,11 +212,50 @@ def test_a_form_that_is_too_old_comes_back_with_what_was_typed(
     assert (again.status_code, keywords.list_all(engine) == before) in ((303, False), (200, False))
 
 
+NAMED = (
+    (NOTE, {"text": "A walk", "since": "soon", "until": "2h", "everywhere": "y"}, {}),
+    (f"{NOTE}/1", {"text": "A walk", "since": "1h", "until": ""}, {"act": "save"}),
+    ("/searches", {"name": "storms <b>"}, {"query": "q=storm&lang=en"}),
+    ("/searches/2/rename", {"name": "storms"}, {}),
+    ("/live/change", {"name": "storms"}, {**DECK, "act": "save"}),
+    ("/live/change", {"name": "storms"}, {"deck": "1", "act": "rename"}),
+    ("/live/change", {"with": "gale", "title": "Wind"}, {**DECK, "act": "put:new"}),
+)
+
+
+@pytest.mark.parametrize(("address", "typed", "more"), NAMED)
+def test_what_a_person_named_or_noted_comes_back_too(
+    furnished: FlaskClient,
+    engine: Engine,
+    address: str,
+    typed: dict[str, str],
+    more: dict[str, str],
+) -> None:
+    now = now_us()
+    annotations.add(engine, keyword_id=1, text="A run", since=now - 60_000_000, until=0)
+    kept = searches.list_all(engine), decks.list_all(engine)
+    answer = furnished.post(address, data=typed | more)
+    assert answer.status_code == 400
+    assert "look at it, and send it again." in answer.text
+    assert (searches.list_all(engine), decks.list_all(engine)) == kept
+    found = Tags(answer.text).found
+    (focused,) = [one for one in found if "autofocus" in one]
+    assert focused["tag"] == "div"
+    assert "aria-invalid" not in answer.text
+    for name, value in typed.items():
+        fields = [one for one in found if one.get("name") == name]
+        assert value in [one["value"] for one in fields if name != "everywhere" or "checked" in one]
+
+
 def test_a_form_that_cannot_be_drawn_again_says_that_nothing_was_changed(
     furnished: FlaskClient, engine: Engine
 ) -> None:
     before = keywords.list_all(engine)
-    for address in ("/keywords/99/edit", "/keywords/1/edit?older=no", "/keywords/1/remove"):
+    for address in (
+        *("/keywords/99/edit", "/keywords/1/edit?older=no", "/keywords/1/remove"),
+        *("/keywords/99/annotations", "/searches/9/rename", "/searches/1/remove"),
+        "/live/change",
+    ):
         answer = furnished.post(address, data={"expression": "gale"})
         assert (answer.status_code, "Nothing was changed" in answer.text) == (400, True), address
         assert "Go back, reload the page, send it again." in answer.text, address

@@ -55,9 +55,22 @@ def _draft(annotation_id: int = 0) -> Draft:
 def _wrong(keyword_id: int, draft: Draft, error: TweeterError) -> Answer:
     """The page again, with what was written and what is wrong with it."""
     wrong = msgspec.structs.replace(draft, error=words.of_error(error), where=error.field)
+    return _page(keyword_id, wrong), 422
+
+
+def _page(keyword_id: int, draft: Draft) -> str:
     form = KeywordForm(formdata=None)
     form.show(keywords.get(engine(), keyword_id))
-    return keyword_page(keyword_id, form, {"draft": wrong}), 422
+    return keyword_page(keyword_id, form, {"draft": draft})
+
+
+def again(why: str) -> Answer | None:
+    """See `keyword_pages.again`."""
+    if request.endpoint not in ("pages.annotate", "pages.change_annotation"):
+        return None
+    of_note = {"annotation_id": 0} | (request.view_args or {})
+    draft = _draft(of_note["annotation_id"])
+    return _page(of_note["keyword_id"], msgspec.structs.replace(draft, error=why))
 
 
 def _back(keyword_id: int) -> Answer:

@@ -98,8 +98,9 @@ def _show(
     edit: str,
     given: Mapping[str, Sequence[str]] | None = None,
     error: TweeterError | None = None,
+    stale: str = "",
 ) -> Answer:
-    """The page; given: what a form said, error: what is wrong with that."""
+    """The page; given: what a form said, error: what is wrong with that, stale: with its token."""
     after = feed.last(engine())  # before the posts are read: what comes between comes twice
     rows = keywords.list_all(engine())
     names = names_of(rows)
@@ -122,6 +123,7 @@ def _show(
         error=words.of_error(error) if error else "",
         where=_where(error) if error else "",
         name_error=error is not None and not edit,
+        stale=stale,
         networks={name: words.told(label) for name, label in NETWORKS.items()},
         kinds=KINDS,
         states=STATES,
@@ -358,6 +360,14 @@ def change_deck() -> Answer:
         if _from_script():  # the page is reloaded then, and shows what it says
             return words.of_error(error), 409
     return _go(state)
+
+
+def again(why: str) -> Answer | None:
+    """See `keyword_pages.again`."""
+    act, _, word = request.form.get("act", "").partition(":")
+    if request.endpoint != "pages.change_deck" or act not in ("put", "save", "rename"):
+        return None
+    return _show(_of_form(), word, request.form.to_dict(flat=False), stale=why)
 
 
 def _save(state: State) -> Answer:

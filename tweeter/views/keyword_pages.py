@@ -274,7 +274,7 @@ def remove_keyword(keyword_id: int) -> Answer:
     return redirect(url_for("pages.add_keyword"), 303)
 
 
-def again(why: str) -> str | None:
+def again(why: str) -> Answer | None:
     """The form of the request with what was typed and a fresh token; None: it has none of these."""
     if request.endpoint == "pages.add_keyword":
         return render_template("add_keyword.html", form=KeywordForm(), stale=why, **_lists())

@@ -141,6 +141,19 @@ def save_search() -> Answer:
     return redirect(search_show.address(chosen), 303)
 
 
+def again(why: str) -> Answer | None:
+    """See `keyword_pages.again`."""
+    of_search = request.view_args or {}
+    if request.endpoint == "pages.save_search":
+        chosen = Filter.from_args(searches.args_of(request.form.get("query", "")))
+        chosen.read()
+        return _answer(chosen, stale=why)
+    if request.endpoint == "pages.change_search" and of_search["act"] == "rename":
+        searches.get(engine(), of_search["search_id"])
+        return _searches(wrong=of_search["search_id"], stale=why)
+    return None
+
+
 @pages.get("/searches/<int:search_id>/rename")
 def renamed_search(search_id: int) -> Answer:
     """Where a name that was wrong was shown again: the page of saved searches."""
