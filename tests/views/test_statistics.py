@@ -247,6 +247,28 @@ def test_programs_are_told_of_what_cannot_be_asked(engine: Engine, client: Flask
     assert "“kind” is &#39;bogus&#39;: expected one of post, reply" in page.text
 
 
+def test_a_range_beside_two_moments_is_refused_and_the_page_links_to_neither(
+    engine: Engine, client: FlaskClient
+) -> None:
+    storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "flood").id
+    base = f"/api/v1/keywords/{storm}"
+    shares = f"/api/v1/overview/shares?with={storm}&with={flood}&"
+    for address in (f"{base}/statistics?", f"{base}/chart.csv?", shares):
+        for query in ("range=week&from=2d", "to=1h&range=week", "range=&range=week&from=2d&to=1d"):
+            wrong = is_problem(client.get(f"{address}{query}"), 422, "bad_question")
+            assert wrong["detail"].startswith("“range=week” and “"), wrong
+        for query in ("range=week&from=&to=", "range=&from=2d&to=1d"):
+            assert client.get(f"{address}{query}").status_code == 200, (address, query)
+    page = client.get(f"/keywords/{storm}?range=week&from=2d&to=1d&lang=en")
+    assert page.status_code == 200
+    found = [unescape(one) for one in re.findall(r'href="(/api/v1/keywords/1/[^"]+)"', page.text)]
+    found = [one for one in found if "statistics" in one or "chart.csv" in one]
+    assert len(found) >= 2
+    for address in found:
+        assert "from=2d" in address
+        assert client.get(address).status_code == 200, address
+
+
 def test_a_value_of_a_panel_can_be_left_out(engine: Engine, client: FlaskClient) -> None:
     storm, flood = keywords.add(engine, "storm").id, keywords.add(engine, "flood").id
     since = (AT // HOUR_US + 1) * HOUR_US

@@ -21,7 +21,8 @@ from tweeter.views.pages import engine
 
 PAGE = 100
 _TIMES = ("range", "from", "to", "bucket")
-_ONE_OF = (PANELS, *((name,) for name in (*_TIMES, "by", "compare", "scale")))
+_RANGES = (("range", "from"), ("range", "to"))
+_ONE_OF = (PANELS, *_RANGES, *((name,) for name in (*_TIMES, "by", "compare", "scale")))
 
 
 @api.get("/overview")
@@ -39,6 +40,8 @@ def keywords_overview() -> Response:
 def keyword_shares() -> Response:
     """Share of voice of the keywords ?with=, over time, as on the first page."""
     only("with", *_TIMES)
+    for names in _RANGES:
+        _refuse_second(*names)
     chosen, span = questions.voices(request.args.to_dict(flat=False))
     if not chosen:
         raise BadQuestion("Name the keywords by “with”, once for each.")

@@ -69,7 +69,10 @@ def names(chosen: Question) -> dict[str, str]:
 
 def back(keyword_id: int, endpoint: str = "pages.keyword", **values: Any) -> str:
     """The address of this page's state at another place; values: of that place's address."""
-    return url_for(endpoint, keyword_id=keyword_id, **state(), **values)
+    args = state()
+    if one("from") or one("to"):  # a form sends the range too, which the API refuses then
+        args.pop("range", None)
+    return url_for(endpoint, keyword_id=keyword_id, **args, **values)
 
 
 def state() -> dict[str, Any]:
