@@ -273,7 +273,7 @@ def test_a_job_for_all_that_began_before_an_account_was_known_adds_nothing_of_th
     keywords.add(engine, "hello")
     _, others = two_posts(engine)
     rematch(engine)
-    (number,) = bulk.add(engine, [(1, "hello NOT from:ann.example", ())], all_or_none=True).ids
+    (number,) = bulk.add(engine, [bulk.Line(1, "hello NOT from:ann.example")], all_or_none=True).ids
     (job_id,) = jobs.waiting(engine)
     job = jobs.claim(engine, job_id, owner())
     assert job is not None

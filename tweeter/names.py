@@ -83,7 +83,7 @@ def look_up(
     return found
 
 
-def look_up_many(config: Config, lines: Sequence[tuple[int, str, tuple[str, ...]]]) -> Answers:
+def look_up_many(config: Config, lines: Sequence[bulk.Line]) -> Answers:
     """The accounts of many lines, as `bulk.check` and `bulk.add` take them; at most SAVE_S."""
     return _ask(config, bulk.names(lines))
 

@@ -230,6 +230,23 @@ def test_lines_that_cannot_be_read_are_what_is_wrong(person: Person) -> None:
     assert not keywords.list_all(person.engine)
 
 
+def test_a_row_with_more_cells_than_columns_is_wrong_and_the_others_are_added(
+    person: Person,
+) -> None:
+    table = "expression,networks\nrain,,snow\nhail, x ,,\n,,ice\n# one, two, three\nfog,x,bluesky\n"
+    done = person.run("keyword", "import", "-", given=table)
+    assert done.exit_code == 6
+    rows = done.stdout.splitlines()
+    assert [row.split()[:2] for row in rows] == [
+        ["2", "wrong"],
+        ["3", "good"],
+        ["4", "wrong"],
+        ["6", "wrong"],
+    ]
+    assert "There are 3 cells, but the first line names 2." in rows[0]
+    assert [row.expression for row in keywords.list_all(person.engine)] == ["hail"]
+
+
 def test_a_line_that_is_too_long_has_its_verdict_and_a_doubtful_one_a_warning(
     person: Person,
 ) -> None:

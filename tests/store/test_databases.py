@@ -73,7 +73,7 @@ def test_twins_are_found_also_among_keywords_of_an_older_version(engine: Engine)
     assert (
         keywords.edit(engine, wide.id, "ｓｔｏｒｍ", keywords.Options(keep_days=3)).keep_days == 3
     )
-    (verdict,) = bulk.check(engine, [(1, "STORM", ())])
+    (verdict,) = bulk.check(engine, [bulk.Line(1, "STORM")])
     assert verdict.verdict == "known"
     keywords.set_state(engine, wide.id, "removed")
     with pytest.raises(keywords.KeywordExists):
@@ -99,7 +99,7 @@ def test_texts_of_all_lengths_and_scripts_come_back_as_they_were(engine: Engine)
 
 
 def test_counters_of_many_are_raised_by_many_at_once(engine: Engine) -> None:
-    lines = [(n, f"word{n}", ()) for n in range(250)]
+    lines = [bulk.Line(n, f"word{n}") for n in range(250)]
     ids = bulk.add(engine, lines, all_or_none=True).ids
     more = [(number, n % 7 + 1) for n, number in enumerate(ids)]
     nobody = (max(ids) + 1, 5)

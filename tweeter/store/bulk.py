@@ -4,9 +4,10 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
@@ -38,6 +39,15 @@ class TooManyLines(TweeterError):
     """More lines than one import takes."""
 
 
+class Line(NamedTuple):
+    """A line of an import. fault: why it cannot be taken as it is, "" if it can."""
+
+    number: int
+    expression: str
+    networks: tuple[str, ...] = ()
+    fault: str = ""
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """A line. verdict: "good", "wrong" (position says where), "known", "twice", "empty"."""
 
@@ -57,8 +67,8 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     ids: list[int]
 
 
-def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
-    """Lines as (number, expression, networks): one expression a line, or CSV with a header.
+def read(text: str) -> list[Line]:
+    """The lines of a text: one expression a line, or CSV with a header.
 
     CSV has the columns expression and, if wanted, networks (separated by spaces), between commas,
     semicolons or tabs. Lines that begin with # are remarks, unless the # begins a hashtag. Raises
@@ -68,8 +78,12 @@ def read(text: str) -> list[tuple[int, str, tuple[str, ...]]]:
     if between := _delimiter(text):
         found = _csv(text, between)
     else:
-        found = [(n, typed(line), ()) for n, line in enumerate(_lines(text), 1)]
-    found = [(n, line, nets) for n, line, nets in found if line and not line.startswith("# ")]
+        found = [Line(n, typed(line)) for n, line in enumerate(_lines(text), 1)]
+    found = [
+        line
+        for line in found
+        if (line.expression or line.fault) and not line.expression.startswith("# ")
+    ]
     if len(found) > LINES:
         raise TooManyLines(
             say(
@@ -106,17 +120,18 @@ def _column(name: object) -> str:
     return str(name).strip(' "').lower()
 
 
-def _csv(text: str, between: str) -> list[tuple[int, str, tuple[str, ...]]]:
+def _csv(text: str, between: str) -> list[Line]:
     csv.field_size_limit(sys.maxsize)  # what is too long is told by its verdict
     reader = csv.DictReader(_lines(text), strict=True, delimiter=between)
-    found: list[tuple[int, str, tuple[str, ...]]] = []
+    found: list[Line] = []
     before = 0
     try:
         for row in reader:
             before = reader.line_num
             values = {_column(k): v for k, v in row.items() if isinstance(v, str)}
             expression = typed(values.get("expression", ""))
-            found.append((before, expression, tuple(values.get("networks", "").split())))
+            networks = tuple(values.get("networks", "").split())
+            found.append(Line(before, expression, networks, _fault(row)))
     except csv.Error as error:
         right = '"two words"' + (between + "x" if between in _BETWEEN else "")
         raise BadLines(
@@ -130,18 +145,29 @@ def _csv(text: str, between: str) -> list[tuple[int, str, tuple[str, ...]]]:
     return found
 
 
-def names(lines: Sequence[tuple[int, str, tuple[str, ...]]]) -> dict[str, str]:
+def _fault(row: Mapping[Any, Any]) -> str:
+    """Why a row is refused: csv has the cells behind the last named column under None."""
+    more = row.get(None, [])
+    if not any(cell.strip() for cell in more):
+        return ""
+    return say(
+        "There are %(cells)s cells, but the first line names %(columns)s. Put quotes around a"
+        " keyword with the mark that separates cells, and spaces between networks.",
+        cells=len(row) - 1 + len(more),
+        columns=len(row) - 1,
+    )
+
+
+def names(lines: Sequence[Line]) -> dict[str, str]:
     """The accounts that the lines name by `from:`, with their networks."""
     found: dict[str, str] = {}
-    for _, expression, networks in lines:
+    for line in lines:
         with suppress(KeywordSyntaxError):  # the verdict says so
-            found |= followed.names(expression, networks)
+            found |= followed.names(line.expression, line.networks)
     return found
 
 
-def check(
-    engine: Engine, lines: Sequence[tuple[int, str, tuple[str, ...]]], answers: Answers = NONE
-) -> list[Verdict]:
+def check(engine: Engine, lines: Sequence[Line], answers: Answers = NONE) -> list[Verdict]:
     """A verdict for each line; nothing is changed. answers: of the accounts, by name."""
     with reading(engine) as connection:
         known = _known(connection)
@@ -158,16 +184,16 @@ def _known(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 def _verdicts(
-    lines: Sequence[tuple[int, str, tuple[str, ...]]],
+    lines: Sequence[Line],
     known: dict[tuple[str, str], int],
     answers: Answers,
 ) -> list[Verdict]:
     found: list[Verdict] = []
     seen: dict[tuple[str, str], int] = {}
-    for number, expression, networks in lines:
-        one = _verdict(number, expression, networks, answers)
+    for line in lines:
+        one = _verdict(line, answers)
         if one.verdict == "good":
-            name = one.canonical, Options(networks=networks).values()["networks"]
+            name = one.canonical, Options(networks=line.networks).values()["networks"]
             if name in known:
                 words = say("Keyword %(number)s already says the same.", number=known[name])
                 one = msgspec.structs.replace(one, verdict="known", words=words)
@@ -175,8 +201,9 @@ def _verdicts(
                 words = say("Line %(number)s says the same.", number=seen[name])
                 one = msgspec.structs.replace(one, verdict="twice", words=words)
             else:
-                seen[name] = number
-                one = msgspec.structs.replace(one, words=_doubt(expression, networks))
+                seen[name] = line.number
+                doubt = _doubt(line.expression, line.networks)
+                one = msgspec.structs.replace(one, words=doubt)
         found.append(one)
     return found
 
@@ -194,7 +221,10 @@ def _doubt(expression: str, networks: tuple[str, ...]) -> str:
     )
 
 
-def _verdict(number: int, expression: str, networks: tuple[str, ...], answers: Answers) -> Verdict:
+def _verdict(line: Line, answers: Answers) -> Verdict:
+    number, expression, networks, fault = line
+    if fault:
+        return Verdict(line=number, expression=expression, verdict="wrong", words=fault)
     wrong = [network for network in networks if network not in FOLLOWED]
     if wrong:
         words = say(
@@ -246,7 +276,7 @@ def compare_anew(connection: Connection) -> None:
 @repeated
 def add(
     engine: Engine,
-    lines: Sequence[tuple[int, str, tuple[str, ...]]],
+    lines: Sequence[Line],
     answers: Answers = NONE,
     *,
     all_or_none: bool,
