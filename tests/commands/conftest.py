@@ -50,7 +50,7 @@ def person(
     engine.dispose()
 
 
-def follow(engine: Engine, *, gap_s: tuple[int, int] | None = None) -> Lease:
+def follow(engine: Engine, *, gap_s: tuple[float, float] | None = None) -> Lease:
     """A stream that is live from AT on, with a gap of these seconds; keywords began at AT."""
     lease = take(engine)
     with writing(engine) as connection:
@@ -58,7 +58,7 @@ def follow(engine: Engine, *, gap_s: tuple[int, int] | None = None) -> Lease:
         connection.execute(update(stream_table).values(covered_until=AT))
     ledger.enter(engine, lease, Turn(state="live", cause="", at=AT))
     if gap_s:
-        begin, end = (AT + s * 1_000_000 for s in gap_s)
+        begin, end = (AT + int(s * 1_000_000) for s in gap_s)
         down = Turn(state="down", cause="The server closed.", at=begin, kind="closed")
         ledger.enter(engine, lease, down)
         ledger.enter(engine, lease, Turn(state="live", cause="", at=end, outcome="lost"))

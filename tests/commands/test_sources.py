@@ -101,10 +101,15 @@ def test_gaps_name_their_cause_and_what_became_of_them(person: Person) -> None:
         assert (gap["stream"], gap["outcome"], gap["state"]) == ("test", "lost", "down")
         assert gap["words"] == "The server closed."
         assert (gap["since"], gap["until"]) == (exact(AT + 60_000_000), exact(AT + 120_000_000))
-    assert "1.0 min" in person.run("gaps", "list", "--since", since).stdout
+    assert "  60 s  test" in person.run("gaps", "list", "--since", since).stdout
     assert "No gap since" in person.run("gaps", "list", "--since", "1s").stderr
     wrong = person.run("gaps", "list", "--since", "yesterday")
     assert (wrong.exit_code, "expected 2d" in wrong.stderr) == (2, True)
+
+
+def test_a_gap_of_less_than_a_second_is_not_said_to_be_nothing(person: Person) -> None:
+    follow(person.engine, gap_s=(60, 60.3))
+    assert "  <1 s  test" in person.run("gaps", "list", "--since", str(exact(AT))).stdout
 
 
 def test_quarantine_shows_the_reason(person: Person) -> None:
