@@ -150,6 +150,8 @@ def list_quarantine(stream: str, limit: int, as_json: bool) -> None:
                 data(moments_as_text({"stream": row.name, **msgspec.structs.asdict(kept)}))
             else:
                 reason = f"{kept.reason}: {kept.detail}" if kept.detail else kept.reason
+                if kept.count > 1:
+                    reason += f" (since {clock(kept.first_at)})"
                 print_lines(f"{clock(kept.last_at)}  {row.name:<20} {kept.count:>6}x  {reason}")
                 print_lines(f"{'':<28}{kept.place}  {kept.body[:100]!r}")
     if not count:

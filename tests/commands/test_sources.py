@@ -17,7 +17,7 @@ from tweeter.store.engine import writing
 from tweeter.store.installation import installation_id
 from tweeter.store.quarantine import Rejected, put
 from tweeter.store.schema import streams as table
-from tweeter.views.show import exact
+from tweeter.views.show import clock, exact
 
 CODES = {"plan": 4, "credits": 5, "rate": 5, "occupied": 5, "clock": 1, "no rules": 0, "fine": 0}
 
@@ -125,4 +125,11 @@ def test_quarantine_shows_the_reason(person: Person) -> None:
         "not JSON",
         "posts.jsonl line 12",
     )
-    assert "not JSON: byte 0" in person.run("quarantine", "list", "--stream", "test").stdout
+    once = person.run("quarantine", "list", "--stream", "test").stdout
+    assert "1x  not JSON: byte 0\n" in once
+    with writing(person.engine) as connection:
+        put(connection, lease.stream_id, rejected, AT + 3_600_000_000)
+    (kept,) = person.json("quarantine", "list")
+    assert (kept["first_at"], kept["last_at"]) == (exact(AT), exact(AT + 3_600_000_000))
+    again = person.run("quarantine", "list").stdout
+    assert f"2x  not JSON: byte 0 (since {clock(AT)})\n" in again

@@ -16,7 +16,9 @@ from tests.store.test_store import at_once
 from tweeter import problems
 from tweeter.sources.demo_words import DEMO_KEYWORDS
 from tweeter.store import keywords
-from tweeter.views.show import exact
+from tweeter.store.engine import writing
+from tweeter.store.quarantine import Rejected, put
+from tweeter.views.show import clock, exact
 
 DOCS = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 AS_JSON = {"Content-Type": "application/json"}
@@ -223,6 +225,20 @@ def test_totals_gaps_and_posts_say_what_was_covered(client: FlaskClient, engine:
     source = client.get("/api/v1/sources/test").json
     assert source["gaps"][0]["cause"] == "The server closed."
     assert client.get("/api/v1/sources").json["sources"][0]["name"] == "test"
+
+
+def test_what_cannot_be_read_again_and_again_says_since_when(
+    client: FlaskClient, engine: Engine
+) -> None:
+    lease = follow(engine)
+    with writing(engine) as connection:
+        for at in (AT, AT + 3_600_000_000):
+            put(connection, lease.stream_id, Rejected(b"{", "not JSON", "", ""), at)
+    (kept,) = client.get("/api/v1/quarantine").json["quarantine"]["test"]
+    assert (kept["count"], kept["first_at"]) == (2, exact(AT))
+    page = client.get("/sources/test").text
+    first, last = (page.index(clock(at)) for at in (AT, AT + 3_600_000_000))
+    assert page.index("not JSON") < first < last
 
 
 def test_an_import_of_ten_thousand_long_lines(client: FlaskClient) -> None:

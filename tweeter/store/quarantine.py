@@ -93,6 +93,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     body: str
     size: int
     count: int
+    first_at: int
     last_at: int
 
 
@@ -113,6 +114,7 @@ def newest(engine: Engine, stream_id: int, *, limit: int) -> list[Kept]:
                 body=bytes(row.body[:500]).decode("utf-8", "replace"),
                 size=row.size,
                 count=row._mapping["count"],  # a row's own `count` is a method
+                first_at=row.first_at,
                 last_at=row.last_at,
             )
             for row in rows
