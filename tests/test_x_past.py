@@ -35,6 +35,7 @@ from tweeter.store import (
     quarantine,
     reads,
     rechecks,
+    streams,
     x_past,
 )
 from tweeter.store.engine import reading, writing
@@ -331,6 +332,21 @@ def test_reserving_never_goes_over_a_budget_also_side_by_side(engine: Engine) ->
     assert "1,000 posts a day" in refused.words
     month = {reads.EVERYTHING: reads.Budget(day_posts=2_000, month_posts=1_000)}
     assert "a month" in reads.reserve(engine, "x", 70, month).words
+
+
+def test_one_post_or_event_is_not_said_as_several(engine: Engine) -> None:
+    stream_id = streams.ensure(engine, "x", "x", {})
+    with writing(engine) as connection:
+        options = {"since_us": 1, "began_us": 1, "until_us": 2, "interval": 0}
+        job_id = past.start(connection, "repair", stream_id, options, now_us())
+        mine = update(jobs).where(jobs.c.id == job_id)
+        connection.execute(mine.values(done=1, stored=1))
+    job = past.claim(engine, job_id, "me")
+    assert job is not None
+    past.finish(engine, job)
+    assert "Done: 1 event looked at, 1 post found." in job_row(engine).words
+    grant = reads.reserve(engine, "x", 5, {reads.EVERYTHING: reads.Budget(day_posts=1)})
+    assert "the budget of 1 post a day is used up" in grant.words
 
 
 def test_costs_are_told_from_what_came_so_far(

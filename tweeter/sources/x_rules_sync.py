@@ -275,8 +275,9 @@ class RuleKeeper:
         words = f"No rule is left for it at X: the plan has {self._plan.rules:,}"
         if found.foreign:
             words += f", {len(found.foreign):,} of them taken by other programs"
+        does = "does" if left_out == 1 else "do"
         return (
-            f"{words}. The oldest keywords come first; {left_out:,} do not fit. Remove keywords"
+            f"{words}. The oldest keywords come first; {left_out:,} {does} not fit. Remove keywords"
             " that are no longer needed, or choose other networks for them."
         )
 

@@ -15,6 +15,7 @@ from tweeter.moments import DAY_US
 from tweeter.records import Keyword
 from tweeter.store.engine import add_up, read_clock, reading, repeated, writing
 from tweeter.store.schema import reads
+from tweeter.texts import of_posts
 
 EVERYTHING = 0
 
@@ -123,7 +124,7 @@ def _grant(done: Mapping[int, Used], wanted: int, budgets: Mapping[int, Budget],
             posts = max(most - used_up, 0)
             if most and posts < grant.posts:
                 span = "month" if month else "day"
-                words = f"{whose}: the budget of {most:,} posts a {span} is used up"
+                words = f"{whose}: the budget of {of_posts(most)} a {span} is used up"
                 grant = Grant(posts=posts, words=words, again_at=_next(now, month=month))
     return grant
 
@@ -154,7 +155,7 @@ def held(found: Mapping[int, Used], keywords: Sequence[Keyword], total: Budget) 
 
 def _over(done: Used, day: int, month: int) -> str:
     if month and done.month >= month:
-        return f"the budget of {month:,} posts a month is used up; it goes on next month (UTC)."
+        return f"the budget of {of_posts(month)} a month is used up; it goes on next month (UTC)."
     if day and done.day >= day:
-        return f"the budget of {day:,} posts a day is used up; it goes on at midnight UTC."
+        return f"the budget of {of_posts(day)} a day is used up; it goes on at midnight UTC."
     return ""
