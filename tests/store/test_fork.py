@@ -39,7 +39,7 @@ for number in range(10):
     if stuck:
         break
     time.sleep(0.01)
-print(stuck)
+print(stuck, flush=True)
 os._exit(0)
 """
 
