@@ -18,7 +18,6 @@ from tweeter.store import job_rows, ledger
 from tweeter.store.engine import chunks, read_clock, reading, repeated, writing
 from tweeter.store.leases import LEASE_S, JobLease, is_held
 from tweeter.store.schema import intervals, jobs, keyword_intervals, keywords, streams
-from tweeter.texts import Said, counted, of_posts
 
 KINDS = job_rows.PAST
 NETWORKS = ("bluesky", "mastodon")  # whose past is free
@@ -247,7 +246,8 @@ def finish(engine: Engine, past: Past, words: str = "") -> None:
         if row is None:
             return
         options = msgspec.json.decode(row.options)
-        words = words or f"Done: {_events(row.done)} looked at, {of_posts(row.stored)} found."
+        seen, found = _so_many(row.done, "event"), _so_many(row.stored, "post")
+        words = words or f"Done: {seen} looked at, {found} found."
         words += f" {options['why']}" if options.get("why") else ""
         _end(connection, row.id, "done", words, now)
         if row.kind == "repair":
@@ -275,8 +275,8 @@ def _leave_paused(connection: Connection, job_id: int, options: dict[str, Any]) 
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(options=encode(options)))
 
 
-def _events(number: int) -> Said:
-    return counted("%(count)s event", "%(count)s events", number)
+def _so_many(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _settle(connection: Connection, stream_id: int, options: dict[str, Any], found: int) -> None:
@@ -286,7 +286,7 @@ def _settle(connection: Connection, stream_id: int, options: dict[str, Any], fou
         since=began,
         until=until,
         outcome="repaired",
-        repair=f"Asked for again: {of_posts(found)} found.",
+        repair=f"Asked for again: {_so_many(found, 'post')} found.",
         posts=found,
     )
     why = options.get("why") or "The network no longer had it."
