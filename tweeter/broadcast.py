@@ -208,10 +208,9 @@ class Broadcast:
             self._meanings.update((one, (now_s, found[one])) for one in new)
         return [found[column.shown] for column in columns]
 
-    async def check(self, after: int) -> None:
-        """Raise Gap if a reader's position is none of this database's."""
-        if after > self._head and after > await self._ask(feed.last, self._engine):
-            raise Gap
+    async def has_reached(self, position: int) -> bool:
+        """Whether a reader's position can be of this database."""
+        return position <= self._head or position <= await self._ask(feed.last, self._engine)
 
     async def pull(self, reader: Reader) -> bytes:
         """What a reader lacks, as much as goes into one answer; b"" if it has all.

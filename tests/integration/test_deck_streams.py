@@ -55,6 +55,24 @@ def test_a_column_says_which_network_is_down_and_that_the_demo_is_gone(
             assert tweeter.sql(f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
+def test_a_page_of_another_database_is_loaded_again(browser: Any, tmp_path: Path) -> None:
+    with Running(tmp_path) as tweeter, watched(browser.new_context(), tweeter.url) as page:
+        loads: list[str] = []
+
+        def load(route: Any) -> None:
+            loads.append(route.request.url)
+            answer = route.fetch()
+            head = "99" if len(loads) == 1 else "0"
+            body = answer.text().replace('data-after="0"', f'data-after="{head}"')
+            route.fulfill(response=answer, body=body)
+
+        page.route("**/live?c1=all", load)
+        page.goto(f"{tweeter.url}/live?c1=all")
+        page.locator('#deck[data-after="0"]').wait_for()
+        says(page, 1, "Following")
+        assert len(loads) == 2
+
+
 def test_esc_leaves_the_form_of_a_column(browser: Any, tmp_path: Path) -> None:
     with Running(tmp_path) as tweeter, watched(browser.new_context(), tweeter.url) as page:
         page.goto(f"{tweeter.url}/live?c1=all")

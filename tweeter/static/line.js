@@ -12,7 +12,7 @@ const NAME = "tweeter-live-batches"; // pages of an older version, which know no
 const TOGETHER = 48; // columns in one line, as in columns.py
 const DEAD_MS = 30_000; // a line without a beat for so long is not up
 const MOST_WAIT_MS = 10_000;
-const EVENTS = ["batch", "post", "edit", "remove", "position", "hello", "missed", "keywords", "trouble", "streams", "beat"];
+const EVENTS = ["batch", "post", "edit", "remove", "position", "hello", "missed", "reload", "keywords", "trouble", "streams", "beat"];
 const PLACED = ["post", "edit", "remove", "position", "missed"]; // the others repeat the last id
 
 class Post { // is read when its card is made

@@ -148,6 +148,7 @@ const acts = {
     const gap = { missed: true, count: posts, whole, after, before: until + 1 };
     for (const column of deck.columns) column.gap({ ...gap });
   },
+  reload() { window.location.reload(); }, // what it shows is of another database
   trouble({ words }, _, filters) {
     for (const column of deck.columns) column.stop(words[filters.indexOf(column.filter)]);
   },

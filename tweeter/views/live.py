@@ -9,9 +9,10 @@ A reader of columns (`deck=ID`, or the columns themselves as in `tweeter.columns
 with the numbers of the columns that an event belongs to, and four events more: `hello` (head: what
 comes up to there was published before it came), `keywords` (the states of the columns' keywords,
 at first and when one changes), `trouble` (the columns that show nothing any more, and why) and, in
-place of `reload`, `missed` (how many posts passed), after which it goes on with what is new. Our
-pages ask with `batch=1`: what comes within broadcast.BATCHES_S is one event then, `batch`
-(changes.batch), for each event wakes a browser.
+place of `reload`, `missed` (how many posts passed), after which it goes on with what is new; a
+position that this database has not reached is answered with `reload` to all. Our pages ask with
+`batch=1`: what comes within broadcast.BATCHES_S is one event then, `batch` (changes.batch), for
+each event wakes a browser.
 
 A reader that takes nothing for STALLED_S is cut: what it missed it is told when it comes back.
 Until then it holds one answer of the log at most (broadcast.PULL changes).
@@ -52,6 +53,7 @@ _HEAD = {
 HEAD = "\r\n".join(
     ("HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in _HEAD.items()), "")
 ).encode()
+RELOAD = b"event: reload\ndata: {}\n\n"
 PACKED = b"Content-Encoding: gzip\r\n"
 _NONE_OF_OURS = -1  # a position that was never sent: what follows it cannot be sent again
 _MISSING = (DeckNotFound, KeywordNotFound)
@@ -158,7 +160,9 @@ class LiveHandler(Guarded):
             await self._send_trouble()
         while True:
             try:
-                await self._broadcast.check(reader.position)
+                if not await self._broadcast.has_reached(reader.position):
+                    await self._say(RELOAD)
+                    return
                 while True:
                     await self._tell_states()
                     await self._renew(reader)
@@ -169,7 +173,7 @@ class LiveHandler(Guarded):
                     await self._send(b"")  # what is on its way goes first
             except Gap:
                 if not self._columns:
-                    await self._say(b"event: reload\ndata: {}\n\n")
+                    await self._say(RELOAD)
                     return
                 await self._tell_missed(reader)
 
