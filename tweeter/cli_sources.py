@@ -26,7 +26,7 @@ from tweeter.store import gaps, keywords, quarantine, streams
 from tweeter.store.installation import installation_id
 from tweeter.store.overview import overview
 from tweeter.texts import of_posts
-from tweeter.views.show import clock, duration
+from tweeter.views.show import clock, gap_length
 
 
 @click.group()
@@ -110,17 +110,13 @@ def list_gaps(keyword_id: int | None, stream: str, since: int, as_json: bool) ->
             data(moments_as_text(gap))
             continue
         outcome = gap.outcome or "open"
+        length = gap_length((gap.until - gap.since) / 1e6)
         print_lines(
-            f"{clock(gap.since)} – {clock(gap.until)}  {_length(gap):>7}  {gap.stream:<20}"
+            f"{clock(gap.since)} – {clock(gap.until)}  {length:>7}  {gap.stream:<20}"
             f" {gap.state}, {outcome}: {gap.words}"
         )
     if not found:
         say(f"No gap since {clock(since)}.")
-
-
-def _length(gap: gaps.Gap) -> str:
-    seconds = (gap.until - gap.since) / 1e6
-    return duration(seconds) if seconds >= 0.5 else "<1 s"
 
 
 @click.group(name="quarantine")

@@ -93,6 +93,7 @@ def create_app(config: Config, engine: Engine) -> Flask:
     app.jinja_env.filters.update(
         clock=show.clock,
         duration=show.duration,
+        gap_length=show.gap_length,
         pace=show.pace,
         card=cards.card,
         with_marks=cards.with_marks,

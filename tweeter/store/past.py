@@ -246,7 +246,7 @@ def finish(engine: Engine, past: Past, words: str = "") -> None:
         if row is None:
             return
         options = msgspec.json.decode(row.options)
-        seen, found = _so_many(row.done, "event"), _so_many(row.stored, "post")
+        seen, found = so_many(row.done, "event"), so_many(row.stored, "post")
         words = words or f"Done: {seen} looked at, {found} found."
         words += f" {options['why']}" if options.get("why") else ""
         _end(connection, row.id, "done", words, now)
@@ -275,7 +275,8 @@ def _leave_paused(connection: Connection, job_id: int, options: dict[str, Any]) 
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(options=encode(options)))
 
 
-def _so_many(number: int, what: str) -> str:
+def so_many(number: int, what: str) -> str:
+    """What is stored for people to read: "1 post", "12,480 posts"."""
     return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
@@ -286,7 +287,7 @@ def _settle(connection: Connection, stream_id: int, options: dict[str, Any], fou
         since=began,
         until=until,
         outcome="repaired",
-        repair=f"Asked for again: {_so_many(found, 'post')} found.",
+        repair=f"Asked for again: {so_many(found, 'post')} found.",
         posts=found,
     )
     why = options.get("why") or "The network no longer had it."

@@ -154,9 +154,8 @@ def finish(engine: Engine, job: Past, removed: int) -> None:
     with reading(engine) as connection:
         row = connection.execute(select(jobs.c.done).where(jobs.c.id == job.lease.job_id)).first()
     done = row.done if row else 0
-    posts = "1 post" if done == 1 else f"{done:,} posts"
     gone = "1 was" if removed == 1 else f"{removed:,} were"
-    past.finish(engine, job, f"Done: {posts} looked up, {gone} gone.")
+    past.finish(engine, job, f"Done: {past.so_many(done, 'post')} looked up, {gone} gone.")
 
 
 def removed_since(engine: Engine, job: Past, reasons: Collection[str]) -> int:

@@ -4,6 +4,8 @@ Buckets begin at `span.since` and are `span.size` seconds long; the first and la
 in `span.asked`.
 """
 
+from collections.abc import Iterable
+
 from flask import Response, request
 
 from tweeter.errors import BadQuestion
@@ -40,8 +42,7 @@ def keywords_overview() -> Response:
 def keyword_shares() -> Response:
     """Share of voice of the keywords ?with=, over time, as on the first page."""
     only("with", *_TIMES)
-    for names in _RANGES:
-        _refuse_second(*names)
+    _refuse_seconds(_RANGES)
     chosen, span = questions.voices(request.args.to_dict(flat=False))
     if not chosen:
         raise BadQuestion("Name the keywords by “with”, once for each.")
@@ -53,18 +54,18 @@ def keyword_shares() -> Response:
 def _asked(*more: str) -> Question:
     """What the address asks, if it names nothing that there is not: neither names nor values."""
     only(*asked.STATE, *more)
-    for names in _ONE_OF:
-        _refuse_second(*names)
+    _refuse_seconds(_ONE_OF)
     pills.of(asked.state())
     return asked.question()
 
 
-def _refuse_second(*names: str) -> None:
-    """Raises BadQuestion where two values are given and one would be left out in silence."""
+def _refuse_seconds(groups: Iterable[Iterable[str]]) -> None:
+    """Raises BadQuestion where two of a group are given and one would be left out in silence."""
     args = request.args
-    given = [f"{name}={value[:50]}" for name in names for value in args.getlist(name) if value]
-    if len(given) > 1:
-        raise BadQuestion(f"“{given[0]}” and “{given[1]}”: one of them can be asked at a time.")
+    for names in groups:
+        given = [f"{name}={value[:50]}" for name in names for value in args.getlist(name) if value]
+        if len(given) > 1:
+            raise BadQuestion(f"“{given[0]}” and “{given[1]}”: one of them can be asked at a time.")
 
 
 @api.get("/keywords/<int:keyword_id>/statistics")

@@ -123,6 +123,7 @@ def _show(
         error=words.of_error(error) if error else "",
         where=_where(error) if error else "",
         name_error=error is not None and not edit,
+        name_back=not edit and (error is not None or stale != ""),
         stale=stale,
         networks={name: words.told(label) for name, label in NETWORKS.items()},
         kinds=KINDS,

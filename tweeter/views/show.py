@@ -80,6 +80,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86_400:.1f} d"
 
 
+def gap_length(seconds: float) -> str:
+    """As `duration`, of a gap, which is never nothing: "<1 s"."""
+    return duration(seconds) if seconds >= 0.5 else "<1 s"
+
+
 def pace(an_hour: float) -> str:
     """How often posts come, in a unit that makes a number of it: "12 an hour", "8 a year"."""
     if an_hour >= 1 or not an_hour:
